@@ -1,0 +1,258 @@
+//! What the engine asks of the metadata database: rules, the directory of workspaces, and the
+//! record of cycles and steps. Two implementations keep the same contract: SQLite and MySQL.
+//!
+//! Invariant: every change is one transaction; a change of rules or directory raises the revision
+//! in the same transaction. The database itself guarantees that a scope has one active rule.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::rule::{RuleId, Scope};
+
+/// A rule to be created; checked by the caller against the config's periods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRule {
+    /// What it applies to.
+    pub scope: Scope,
+    /// `unlimited`, the name of a period, or a custom `7d`, as a person wrote it.
+    pub retention: String,
+    /// Whether rows from before its creation follow it too.
+    pub apply_to_past: bool,
+    /// When it was created; bounds what it deletes if it does not apply to the past.
+    pub created_at: Timestamp,
+}
+
+/// A rule as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleRecord {
+    /// Its number.
+    pub id: RuleId,
+    /// What a person set.
+    pub rule: NewRule,
+    /// Who created it.
+    pub created_by: String,
+    /// When and by whom it was deactivated, if it was.
+    pub deactivated: Option<(Timestamp, String)>,
+}
+
+/// What became of a creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CreatedRule {
+    /// The new rule.
+    pub id: RuleId,
+    /// The rule of the same scope that it replaced.
+    pub replaced: Option<RuleId>,
+}
+
+/// What became of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct ImportedRules {
+    /// Rules created.
+    pub n_created: u64,
+    /// Of these, rules that replaced an active one of the same scope.
+    pub n_replaced: u64,
+    /// Rules of the file that were active already, exactly alike; they were left alone.
+    pub n_unchanged: u64,
+}
+
+/// What became of a deactivation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deactivation {
+    /// The rule was active and no longer is.
+    Done,
+    /// It was inactive already.
+    AlreadyInactive,
+    /// There is no such rule.
+    NotFound,
+}
+
+/// A cycle that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleStart {
+    /// A UUIDv7.
+    pub id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The instant that its cutoffs are made from.
+    pub as_of: Timestamp,
+    /// [`crate::RuleSet::digest`] of the rules it was planned from.
+    pub rules_digest: String,
+    /// The revision of the ledger it was planned from.
+    pub revision: u64,
+}
+
+/// A step that is about to be sent. Content-free: counts and names of tables, no row data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepIntent {
+    /// The cycle.
+    pub cycle: String,
+    /// The number of the step in the cycle, from 1.
+    pub step: u32,
+    /// The shard's URL without credentials.
+    pub shard: String,
+    /// The table.
+    pub table: String,
+    /// How it deletes, such as `lightweight`.
+    pub method: String,
+    /// The shape of the predicate, such as `in`.
+    pub shape: String,
+    /// The query id of the statement.
+    pub query_id: String,
+    /// SHA-256 of the statement, in hexadecimal.
+    pub statement_digest: String,
+    /// Workspaces in the statement.
+    pub n_workspaces: u64,
+    /// Rows that the plan expects to go.
+    pub rows_due: u64,
+    /// When.
+    pub intended_at: Timestamp,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// The cycle.
+    pub cycle: String,
+    /// The number of the step.
+    pub step: u32,
+    /// `verified`, `incomplete`, `failed` or `unknown`.
+    pub verdict: String,
+    /// Rows still there under the same predicate, if they could be counted.
+    pub rows_left: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// When.
+    pub finished_at: Timestamp,
+}
+
+/// A step as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRecord {
+    /// Written before the effect.
+    pub intent: StepIntent,
+    /// Written after it; missing if the process died in between.
+    pub outcome: Option<StepOutcome>,
+}
+
+/// A cycle as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleRecord {
+    /// Written when it began.
+    pub start: CycleStart,
+    /// When it ended and how: `done`, `failed`, `refused`, `stale`; missing if the process died.
+    pub end: Option<(Timestamp, String)>,
+}
+
+/// The metadata database.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Brings the schema up to date; returns the names of the migrations that were applied.
+    async fn migrate(&self) -> Result<Vec<String>, LedgerError>;
+    /// Fails with [`LedgerError::NotMigrated`] or [`LedgerError::TooNew`] unless the schema is
+    /// exactly the one this version knows.
+    async fn check_schema(&self) -> Result<(), LedgerError>;
+    /// A number that grows with every change of rules or directory.
+    async fn revision(&self) -> Result<u64, LedgerError>;
+
+    /// Creates a rule and replaces the active one of its scope, if any, in one transaction.
+    async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError>;
+    /// Creates many rules in one transaction: all of them, or none if the iterator yields an
+    /// error (its text is returned in [`LedgerError::Aborted`]).
+    async fn import_rules(
+        &self,
+        rules: &mut (dyn Iterator<Item = Result<NewRule, String>> + Send),
+        by: &str,
+    ) -> Result<ImportedRules, LedgerError>;
+    /// Deactivates a rule; the row stays.
+    async fn deactivate_rule(
+        &self,
+        id: RuleId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError>;
+    /// Streams rules ordered by id: the active ones, or the whole history.
+    async fn each_rule(
+        &self,
+        with_history: bool,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError>;
+
+    /// Adds or moves workspaces, all in one transaction; returns how many rows changed.
+    async fn put_workspaces(
+        &self,
+        pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+    ) -> Result<u64, LedgerError>;
+    /// Streams the directory as pairs of workspace and organization.
+    async fn each_workspace(
+        &self,
+        visit: &mut (dyn FnMut(String, String) + Send),
+    ) -> Result<(), LedgerError>;
+
+    /// Records that a cycle begins.
+    async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
+    /// Records that a step is about to be sent.
+    async fn intend_step(&self, intent: &StepIntent) -> Result<(), LedgerError>;
+    /// Records how a step ended.
+    async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
+    /// Records how a cycle ended: `done`, `failed`, `refused` or `stale`.
+    async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
+    /// The latest cycles, newest first.
+    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError>;
+    /// The steps of a cycle in order.
+    async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
+}
+
+/// What can go wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// It does not answer.
+    #[error("the ledger {url} cannot be reached; check ledger.url and that the server runs")]
+    Unreachable {
+        /// Where, without credentials.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It has no schema, or an older one.
+    #[error(
+        "the ledger {url} is not migrated (has {found}, needs {needed}); run `ebbtide migrate`"
+    )]
+    NotMigrated {
+        /// Where, without credentials.
+        url: String,
+        /// The latest migration it has, `nothing` for none.
+        found: String,
+        /// The latest migration this version knows.
+        needed: String,
+    },
+    /// A newer version of Ebbtide migrated it.
+    #[error(
+        "the ledger {url} was migrated by a newer version (has {found}, this version knows {known}); upgrade ebbtide"
+    )]
+    TooNew {
+        /// Where, without credentials.
+        url: String,
+        /// The latest migration it has.
+        found: String,
+        /// The latest migration this version knows.
+        known: String,
+    },
+    /// The caller's input ended an import; nothing was changed.
+    #[error("nothing was imported: {0}")]
+    Aborted(String),
+    /// Anything else the database said.
+    #[error("the ledger could not {action}")]
+    Database {
+        /// What was being done.
+        action: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

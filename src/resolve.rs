@@ -1,0 +1,186 @@
+//! Resolution: the most specific rule wins. Project, then workspace, then organization, then the
+//! default of the config.
+//!
+//! Invariant: a pure function of rules, directory and default, independent of their order. A rule
+//! that loses has no effect; `unlimited` is a rule like any other.
+
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
+use jiff::Timestamp;
+
+use crate::cutoff::Bounds;
+use crate::rule::{Retention, Rule, RuleSet};
+
+/// Which workspaces belong to which organization. A workspace that it does not know has none.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    organizations: Vec<Arc<str>>,
+    of: HashMap<Box<str>, usize>,
+}
+
+impl Directory {
+    /// The organization of a workspace.
+    pub fn organization_of(&self, workspace: &str) -> Option<&Arc<str>> {
+        self.of
+            .get(workspace)
+            .and_then(|index| self.organizations.get(*index))
+    }
+
+    /// The number of workspaces that it knows.
+    pub fn len(&self) -> usize {
+        self.of.len()
+    }
+
+    /// Whether it knows no workspace.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+}
+
+/// From pairs of workspace and organization; the last pair of a workspace counts.
+impl<W: Into<Box<str>>, O: AsRef<str>> FromIterator<(W, O)> for Directory {
+    fn from_iter<I: IntoIterator<Item = (W, O)>>(pairs: I) -> Self {
+        let mut directory = Self::default();
+        let mut indices: HashMap<Arc<str>, usize> = HashMap::new();
+        for (workspace, organization) in pairs {
+            let organization = organization.as_ref();
+            let index = if let Some(index) = indices.get(organization) {
+                *index
+            } else {
+                let name: Arc<str> = organization.into();
+                directory.organizations.push(Arc::clone(&name));
+                indices.insert(name, directory.organizations.len() - 1);
+                directory.organizations.len() - 1
+            };
+            directory.of.insert(workspace.into(), index);
+        }
+        directory
+    }
+}
+
+/// Resolves rules: what holds for any workspace or project can be asked of the result.
+///
+/// ```
+/// use ebbtide::{Days, Directory, Periods, Retention, RuleSet, resolve};
+/// let periods = Periods::new([("base_60d", Days::new(60)?)], Days::new(1)?)?;
+/// let rules = RuleSet::parse(
+///     "- {organization: acme, retention: base_60d}\n\
+///      - {workspace: w1, retention: unlimited}\n",
+///     &periods,
+///     "2026-11-21T00:00:00Z".parse()?,
+/// )?;
+/// let directory: Directory = [("w1", "acme"), ("w2", "acme")].into_iter().collect();
+/// let policies = resolve(&rules, &directory, &Retention::Unlimited);
+/// assert_eq!(policies.workspace("w1").retention.to_string(), "unlimited");
+/// assert_eq!(policies.workspace("w2").retention.to_string(), "base_60d");
+/// assert_eq!(policies.workspace("w3").trail.winner(), None, "the default");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn resolve<'a>(
+    rules: &'a RuleSet,
+    directory: &'a Directory,
+    default: &'a Retention,
+) -> Policies<'a> {
+    Policies {
+        rules,
+        directory,
+        default,
+    }
+}
+
+/// The outcome of resolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Policies<'a> {
+    rules: &'a RuleSet,
+    directory: &'a Directory,
+    default: &'a Retention,
+}
+
+impl<'a> Policies<'a> {
+    /// What holds for the rows of a workspace that belong to no project with a rule of its own.
+    pub fn workspace(&self, workspace: &str) -> Policy<'a> {
+        self.decide(None, workspace)
+    }
+
+    /// What holds for the rows of one project.
+    pub fn project(&self, workspace: &str, project: &str) -> Policy<'a> {
+        let rule = self
+            .rules
+            .projects(workspace)
+            .find(|(name, _)| &***name == project);
+        self.decide(rule.map(|(_, rule)| rule), workspace)
+    }
+
+    /// The projects of a workspace with a rule of their own, ordered by name.
+    pub fn projects(&self, workspace: &'a str) -> impl Iterator<Item = (&'a Arc<str>, Policy<'a>)> {
+        let policies = *self;
+        self.rules
+            .projects(workspace)
+            .map(move |(project, rule)| (project, policies.decide(Some(rule), workspace)))
+    }
+
+    /// The rules that were resolved.
+    pub fn rules(&self) -> &'a RuleSet {
+        self.rules
+    }
+
+    /// The organization of a workspace, if the directory knows it.
+    pub fn organization_of(&self, workspace: &str) -> Option<&'a Arc<str>> {
+        self.directory.organization_of(workspace)
+    }
+
+    fn decide(&self, project: Option<&'a Rule>, workspace: &str) -> Policy<'a> {
+        let organization = self.directory.organization_of(workspace);
+        let candidates = [
+            project,
+            self.rules.workspace(workspace),
+            organization.and_then(|name| self.rules.organization(name)),
+        ];
+        let trail = Trail { candidates };
+        Policy {
+            retention: trail.winner().map_or(self.default, |rule| &rule.retention),
+            trail,
+        }
+    }
+}
+
+/// What holds for one workspace or project, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy<'a> {
+    /// How long rows are kept.
+    pub retention: &'a Retention,
+    /// Which rules were considered.
+    pub trail: Trail<'a>,
+}
+
+impl Policy<'_> {
+    /// The interval in which rows are expired, or nothing when none can be.
+    pub fn bounds(&self, now: Timestamp) -> Option<Bounds> {
+        let from = self.trail.winner().filter(|rule| !rule.apply_to_past);
+        Bounds::new(now, self.retention.days(), from.map(|rule| rule.created_at))
+    }
+}
+
+/// The rules that spoke for a workspace or project, the most specific first. The first one won; if
+/// there is none, the default holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trail<'a> {
+    candidates: [Option<&'a Rule>; 3],
+}
+
+impl<'a> Trail<'a> {
+    /// The rule that won, or nothing where the default of the config holds.
+    pub fn winner(&self) -> Option<&'a Rule> {
+        self.rules().next()
+    }
+
+    /// The rules that lost to a more specific one.
+    pub fn losers(&self) -> impl Iterator<Item = &'a Rule> {
+        self.rules().skip(1)
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &'a Rule> {
+        self.candidates.into_iter().flatten()
+    }
+}

@@ -1,0 +1,1 @@
+//! Statement texts from `sql/`.

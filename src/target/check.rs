@@ -1,0 +1,352 @@
+//! A target against the schema that the server reports: every problem at once, each with a remedy.
+
+use super::kind::{is_nullable, strip_wrappers};
+use super::{Age, AgeKind, Keep, ProjectionMode, TableSchema, Target, TextKind};
+
+/// A column with names in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameColumn {
+    /// The name of the column.
+    pub name: String,
+    /// Its type.
+    pub kind: TextKind,
+    /// Whether it admits NULL.
+    pub nullable: bool,
+}
+
+/// The column that rows are aged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgeColumn {
+    /// The name of the column.
+    pub name: String,
+    /// Its type.
+    pub kind: AgeKind,
+}
+
+/// A keep clause whose columns exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedKeep {
+    /// The clause of the config.
+    pub keep: Keep,
+    /// Whether the two workspace columns, or the two keys, differ in type and are compared as text.
+    pub as_text: bool,
+}
+
+/// A target whose every identifier the server confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedTarget {
+    /// The database of the table.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// The workspace column.
+    pub workspace: NameColumn,
+    /// The project column, if configured.
+    pub project: Option<NameColumn>,
+    /// The age column.
+    pub age: AgeColumn,
+    /// What is kept.
+    pub keep: Vec<CheckedKeep>,
+}
+
+impl Target {
+    /// Checks the target against the server: `schema` is its table, `schema_of` finds the tables
+    /// of its keep clauses in the same database, `needs_project` says whether there is a project
+    /// rule.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each problem with its remedy.
+    pub fn check<'s>(
+        &self,
+        schema: Option<&TableSchema>,
+        schema_of: impl Fn(&str) -> Option<&'s TableSchema>,
+        needs_project: bool,
+    ) -> Result<CheckedTarget, Vec<TargetProblem>> {
+        let mut problems = Vec::new();
+        let mut problem = |message: String| {
+            problems.push(TargetProblem {
+                table: self.table.clone(),
+                message,
+            });
+        };
+        let Some(schema) = schema else {
+            problem(
+                "the table does not exist in this database; correct targets[].table or \
+                 clickhouse.database"
+                    .into(),
+            );
+            return Err(problems);
+        };
+        if schema.engine == "Distributed" {
+            problem(match distributed_local(&schema.engine_full) {
+                Some(local) => format!(
+                    "is a Distributed table, which refuses deletes; name its local table {local} \
+                     and list every shard under clickhouse.shards"
+                ),
+                None => {
+                    "is a Distributed table, which refuses deletes; name its local table".into()
+                }
+            });
+            return Err(problems);
+        }
+        if !schema.is_merge_tree() {
+            problem(format!(
+                "has the engine {}, which has no lightweight delete; only the MergeTree family does",
+                schema.engine
+            ));
+            return Err(problems);
+        }
+
+        let mut name_column = |role: &str, column: &str| -> Option<NameColumn> {
+            match schema.type_of(column) {
+                None => problem(format!("{}, named as {role}", missing(schema, column))),
+                Some(type_name) => match TextKind::parse(type_name) {
+                    Some(kind) => {
+                        let nullable = is_nullable(type_name);
+                        return Some(NameColumn {
+                            name: column.to_owned(),
+                            kind,
+                            nullable,
+                        });
+                    }
+                    None => problem(format!(
+                        "column {column} has the type {type_name}, which cannot be a {role}; \
+                         String, FixedString, UUID and integers can"
+                    )),
+                },
+            }
+            None
+        };
+        let workspace = name_column("workspace", &self.workspace);
+        let project = self
+            .project
+            .as_ref()
+            .and_then(|column| name_column("project", column));
+        if needs_project && self.project.is_none() {
+            problem(
+                "there is a project rule, but this target has no project column; add \
+                 targets[].project, or deactivate the project rules"
+                    .into(),
+            );
+        }
+        let age = match schema.type_of(self.age.column()) {
+            None => {
+                problem(format!(
+                    "{}, named as age",
+                    missing(schema, self.age.column())
+                ));
+                None
+            }
+            Some(type_name) => match age_kind(&self.age, type_name) {
+                Ok(kind) => Some(AgeColumn {
+                    name: self.age.column().to_owned(),
+                    kind,
+                }),
+                Err(message) => {
+                    problem(message);
+                    None
+                }
+            },
+        };
+        let mut keep = Vec::new();
+        for clause in &self.keep {
+            match check_keep(clause, &self.workspace, schema, schema_of(&clause.in_table)) {
+                Ok(checked) => keep.push(checked),
+                Err(message) => problem(message),
+            }
+        }
+        for message in key_problems(self, schema) {
+            problem(message);
+        }
+        if let Err(message) = check_projections(self.projections, schema) {
+            problem(message);
+        }
+        match (workspace, age) {
+            (Some(workspace), Some(age)) if problems.is_empty() => Ok(CheckedTarget {
+                database: schema.database.clone(),
+                table: schema.name.clone(),
+                workspace,
+                project,
+                age,
+                keep,
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn missing(schema: &TableSchema, column: &str) -> String {
+    let known = schema
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect::<Vec<_>>();
+    format!("has no column {column} (it has: {})", known.join(", "))
+}
+
+fn age_kind(age: &Age, type_name: &str) -> Result<AgeKind, String> {
+    let column = age.column();
+    match age {
+        Age::UuidV7(_) => AgeKind::of_uuid_v7(type_name).ok_or_else(|| {
+            let hint = if AgeKind::of_time(type_name).is_some() {
+                format!("; write age: {{time: {column}}}")
+            } else {
+                String::new()
+            };
+            format!(
+                "column {column} has the type {type_name}, which holds no UUIDv7; String, \
+                 FixedString(36) and UUID do{hint}"
+            )
+        }),
+        Age::Time(_) => AgeKind::of_time(type_name).ok_or_else(|| {
+            let hint = if AgeKind::of_uuid_v7(type_name).is_some() {
+                format!("; if it holds UUIDv7 ids write age: {{uuid_v7: {column}}}")
+            } else {
+                String::new()
+            };
+            format!(
+                "column {column} has the type {type_name}, which has no age; Date, Date32, \
+                 DateTime and DateTime64 have{hint}"
+            )
+        }),
+    }
+}
+
+fn check_keep(
+    keep: &Keep,
+    workspace: &str,
+    schema: &TableSchema,
+    other: Option<&TableSchema>,
+) -> Result<CheckedKeep, String> {
+    let Keep {
+        column,
+        in_table,
+        in_column,
+        in_workspace,
+    } = keep;
+    let Some(other) = other else {
+        return Err(format!(
+            "keep names the table {in_table}, which does not exist"
+        ));
+    };
+    let type_in = |schema: &TableSchema, column: &str| {
+        schema
+            .type_of(column)
+            .map(|name| strip_wrappers(name).to_owned())
+            .ok_or_else(|| format!("keep: table {} {}", schema.name, missing(schema, column)))
+    };
+    let own = (type_in(schema, workspace)?, type_in(schema, column)?);
+    let others = (type_in(other, in_workspace)?, type_in(other, in_column)?);
+    Ok(CheckedKeep {
+        keep: keep.clone(),
+        as_text: own != others,
+    })
+}
+
+/// Engines that merge rows of one sorting key: a delete that takes some rows of a key and leaves
+/// others would bring an older version back, or change a sum.
+fn key_problems(target: &Target, schema: &TableSchema) -> Vec<String> {
+    let merges_rows = [
+        "Replacing",
+        "Collapsing",
+        "Coalescing",
+        "Summing",
+        "Aggregating",
+        "Graphite",
+    ]
+    .iter()
+    .any(|word| schema.engine.contains(word));
+    if !merges_rows {
+        return Vec::new();
+    }
+    let key = split_key(&schema.sorting_key);
+    let columns = [
+        ("workspace", Some(target.workspace.as_str())),
+        ("project", target.project.as_deref()),
+    ]
+    .into_iter()
+    .chain([("age", Some(target.age.column()))])
+    .chain(
+        target
+            .keep
+            .iter()
+            .map(|keep| ("keep", Some(keep.column.as_str()))),
+    );
+    columns
+        .filter_map(|(role, column)| column.map(|column| (role, column)))
+        .filter(|(_, column)| schema.type_of(column).is_some() && !key.contains(column))
+        .map(|(role, column)| {
+            format!(
+                "{} merges rows with the same sorting key ({}), and the {role} column {column} is \
+                 not part of it: deleting some versions of a row would bring an older one back; \
+                 use a column of the sorting key",
+                schema.engine, schema.sorting_key
+            )
+        })
+        .collect()
+}
+
+/// The elements of a sorting key; brackets and quotes keep an element together.
+fn split_key(key: &str) -> Vec<&str> {
+    let mut elements = Vec::new();
+    let (mut depth, mut start, mut quoted) = (0_i32, 0, false);
+    for (at, letter) in key.char_indices() {
+        match letter {
+            '`' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                elements.push(key.get(start..at).unwrap_or_default());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    elements.push(key.get(start..).unwrap_or_default());
+    elements
+        .into_iter()
+        .map(|element| element.trim().trim_matches('`'))
+        .collect()
+}
+
+fn check_projections(mode: Option<ProjectionMode>, schema: &TableSchema) -> Result<(), String> {
+    if schema.projections.is_empty() {
+        return Ok(());
+    }
+    let names = schema.projections.join(", ");
+    let Some(mode) = mode else {
+        return Err(format!(
+            "has projections ({names}) and the config does not say what a delete does with them; \
+             add projections: rebuild (costs CPU) or projections: drop (slower queries) to the target"
+        ));
+    };
+    let setting = "lightweight_mutation_projection_mode";
+    if schema
+        .engine_full
+        .contains(&format!("{setting} = '{mode}'"))
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "has projections ({names}) and the config says projections: {mode}, but the table itself \
+         does not allow it yet; run: ALTER TABLE {}.{} MODIFY SETTING {setting} = '{mode}'",
+        schema.database, schema.name
+    ))
+}
+
+/// `database.table` of the local table from `Distributed('cluster', 'database', 'table', …)`.
+fn distributed_local(engine_full: &str) -> Option<String> {
+    let mut quoted = engine_full.split('\'').skip(1).step_by(2);
+    let (_cluster, database, table) = (quoted.next()?, quoted.next()?, quoted.next()?);
+    Some(format!("{database}.{table}"))
+}
+
+/// What is wrong with one target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("target {table}: {message}")]
+pub struct TargetProblem {
+    /// The table.
+    pub table: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
