@@ -6,6 +6,7 @@ mod embedded;
 mod ledger;
 mod resolve;
 mod rule;
+#[macro_use]
 mod sql;
 mod target;
 mod warehouse;
