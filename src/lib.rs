@@ -1,21 +1,29 @@
 //! Ebbtide: rules in, the cheapest correct deletes out.
 
 mod clock;
+mod compile;
 mod cutoff;
 mod embedded;
 mod ledger;
+mod plan;
 mod resolve;
 mod rule;
 #[macro_use]
 mod sql;
 mod target;
+mod verify;
 mod warehouse;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
 pub use cutoff::{Bounds, Cutoff, smallest_id, utc_day};
 pub use ledger::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportedRules, Ledger, LedgerError,
     NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
+};
+pub use plan::{
+    Arm, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule, Projects, Refusal, Snapshot,
+    Step, TableInventory, TablePlan, Totals, Unprobed, candidates, decide, pack,
 };
 pub use resolve::{Directory, Policies, Policy, Trail, resolve};
 pub use rule::{
@@ -26,3 +34,4 @@ pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Keep, NameColumn, ProjectionMode,
     TableSchema, Target, TargetProblem, TextKind,
 };
+pub use verify::{Verdict, judge};

@@ -125,6 +125,11 @@ impl<'a> Policies<'a> {
         self.rules
     }
 
+    /// What holds where no rule does.
+    pub fn default_retention(&self) -> &'a Retention {
+        self.default
+    }
+
     /// The organization of a workspace, if the directory knows it.
     pub fn organization_of(&self, workspace: &str) -> Option<&'a Arc<str>> {
         self.directory.organization_of(workspace)

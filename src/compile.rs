@@ -1,0 +1,295 @@
+//! The compiler: arms in, SQL out. The only place that makes SQL for deletes, and for the probes
+//! that count what a delete would take.
+//!
+//! Invariant: a probe and a delete of the same arms have the same predicate, and all three shapes
+//! of the predicate match the same rows.
+//!
+//! ```text
+//! predicate := shape AND [datable] AND [NOT keep]
+//! shape     := in      membership AND bounds                    one pair of bounds
+//!            | or      (membership AND bounds) OR …             a few
+//!            | lookup  membership AND age < transform(key, …)   many
+//! ```
+
+mod age;
+mod keep;
+mod lookup;
+mod membership;
+mod packed;
+mod writer;
+
+use serde::Serialize;
+
+use self::age::AgeSql;
+use self::keep::Keeps;
+use self::membership::Membership;
+use self::packed::group_by_bounds;
+use self::writer::{Sql, literal_len};
+use crate::plan::Arm;
+use crate::target::CheckedTarget;
+
+pub use self::writer::literal;
+
+/// Up to so many distinct bounds are written as OR clauses, more as a lookup. On 6 M rows, 10 OR
+/// clauses cost as much as one `IN`, 50 more than a lookup of 500.
+pub(crate) const MAX_OR_CLAUSES: usize = 10;
+
+/// The shape of a predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// All arms have the same bounds: `workspace IN (…) AND age < …`.
+    In,
+    /// A few bounds: one clause for each, joined by OR.
+    Or,
+    /// Many bounds: each workspace's are looked up with `transform`.
+    Lookup,
+}
+
+impl Shape {
+    /// The cheapest shape for a number of distinct bounds.
+    pub fn for_bounds(distinct: usize) -> Self {
+        match distinct {
+            0 | 1 => Self::In,
+            2..=MAX_OR_CLAUSES => Self::Or,
+            _ => Self::Lookup,
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Or => "or",
+            Self::Lookup => "lookup",
+        }
+    }
+}
+
+/// The SQL of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Statement {
+    /// The text.
+    pub sql: String,
+    /// The shape of its predicate.
+    pub shape: Shape,
+    /// Settings that the statement needs, sent beside it.
+    pub settings: Vec<(&'static str, &'static str)>,
+}
+
+/// Compiles the lightweight DELETE for arms of one table. `marker` becomes part of the predicate
+/// as a condition that is always true: `system.mutations` shows the predicate, and so which
+/// mutation is ours.
+///
+/// ```
+/// use ebbtide::{AgeColumn, AgeKind, Arm, Bounds, CheckedTarget, NameColumn, Projects, TextKind, compile};
+/// let name = |name: &str| NameColumn { name: name.into(), kind: TextKind::String, nullable: false };
+/// let target = CheckedTarget {
+///     database: "default".into(),
+///     table: "traces".into(),
+///     workspace: name("workspace_id"),
+///     project: None,
+///     age: AgeColumn { name: "id".into(), kind: AgeKind::UuidText },
+///     keep: vec![],
+/// };
+/// let arm = Arm {
+///     workspace: "it's".into(),
+///     projects: Projects::Except([].into()),
+///     bounds: Bounds { below_ms: 1_790_035_200_000, from_ms: None },
+///     rule: None,
+///     n_due: 1,
+///     n_kept: 0,
+/// };
+/// let statement = compile(&target, &[arm], "ebbtide:retention:traces:1");
+/// assert!(statement.sql.contains(r"`workspace_id` IN ('it\'s')"));
+/// ```
+pub fn compile(target: &CheckedTarget, arms: &[Arm], marker: &str) -> Statement {
+    let shape = Shape::for_bounds(group_by_bounds(arms).len());
+    compile_as(shape, target, arms, marker)
+}
+
+/// [`compile`] with the shape given, for comparing shapes. [`Shape::In`] falls back to
+/// [`Shape::Or`] where bounds differ, since one pair of bounds could not serve all arms.
+pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &str) -> Statement {
+    let mut sql = Sql::new();
+    sql.raw("DELETE FROM ");
+    table(target, &mut sql);
+    sql.raw("\nWHERE ");
+    let shape = predicate(shape, target, arms, &mut sql);
+    let keeps = Keeps::new(target, arms);
+    keeps.write_none(&mut sql);
+    sql.raw("\nAND ").text(marker).raw(" != ''");
+    // The server demands it for subqueries in mutations of replicated tables. Every replica
+    // evaluates the subquery by itself; rows inserted meanwhile can only be kept, never deleted.
+    let settings = if keeps.is_empty() {
+        vec![]
+    } else {
+        vec![("allow_nondeterministic_mutations", "1")]
+    };
+    Statement {
+        sql: sql.into_string(),
+        shape,
+        settings,
+    }
+}
+
+/// Compiles the probes for the same arms: what a delete of them would take, per workspace or
+/// project, and what `keep` protects. Workspace policies and project policies are counted apart,
+/// so there are one or two texts.
+///
+/// Columns: `ebbtide_workspace String, ebbtide_project String, ebbtide_due UInt64,
+/// ebbtide_kept UInt64`.
+pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<String> {
+    let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = arms
+        .iter()
+        .cloned()
+        .partition(|arm| arm.project().is_some());
+    [(workspaces, false), (projects, true)]
+        .into_iter()
+        .filter(|(arms, _)| !arms.is_empty())
+        .map(|(arms, by_project)| probe_one(target, &arms, by_project))
+        .collect()
+}
+
+fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool) -> String {
+    let keeps = Keeps::new(target, arms);
+    let project = target.project.as_ref().filter(|_| by_project);
+    let mut sql = Sql::new();
+    sql.raw("SELECT ");
+    membership::selected(&target.workspace, &mut sql);
+    sql.raw(" AS ebbtide_workspace, ");
+    match project {
+        Some(column) => membership::selected(column, &mut sql),
+        None => {
+            sql.text("");
+        }
+    }
+    sql.raw(" AS ebbtide_project,\n  toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
+    keeps.write_count(&mut sql);
+    sql.raw(" AS ebbtide_kept\nFROM ");
+    table(target, &mut sql);
+    sql.raw("\nWHERE ");
+    let shape = Shape::for_bounds(group_by_bounds(arms).len());
+    predicate(shape, target, arms, &mut sql);
+    sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
+    if let Some(column) = project {
+        sql.raw(", ").identifier(&column.name);
+    }
+    sql.into_string()
+}
+
+/// Compiles the census: which workspaces a table holds, how many rows, and how old the oldest is.
+/// Rows dated after `future_ms` (Unix milliseconds) count as future.
+///
+/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_rows UInt64,
+/// ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms Nullable(Int64)`.
+pub fn census(target: &CheckedTarget, future_ms: i64) -> String {
+    let age = AgeSql::new(&target.age);
+    let mut name = Sql::new();
+    membership::selected(&target.workspace, &mut name);
+    let mut sql = Sql::new();
+    sql.raw("SELECT if(isValidUTF8(")
+        .sql(&name)
+        .raw("), ")
+        .sql(&name);
+    sql.raw(", hex(")
+        .sql(&name)
+        .raw(")) AS ebbtide_workspace, isValidUTF8(")
+        .sql(&name);
+    sql.raw(") AS ebbtide_readable,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
+    age.counted(&mut sql);
+    sql.raw(")) AS ebbtide_undatable,\n  countIf(");
+    age.value(&mut sql);
+    sql.raw(" >= ");
+    age.bound(future_ms, &mut sql);
+    sql.raw(" AND ");
+    age.counted(&mut sql);
+    sql.raw(") AS ebbtide_future,\n  ");
+    age.oldest_ms(&mut sql);
+    sql.raw(" AS ebbtide_oldest_ms\nFROM ");
+    table(target, &mut sql);
+    if target.workspace.nullable {
+        sql.raw("\nWHERE isNotNull(")
+            .identifier(&target.workspace.name)
+            .raw(")");
+    }
+    sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
+    sql.into_string()
+}
+
+/// Writes what expired rows of the arms satisfy; returns the shape that was used.
+fn predicate(shape: Shape, target: &CheckedTarget, arms: &[Arm], out: &mut Sql) -> Shape {
+    let age = AgeSql::new(&target.age);
+    let groups = group_by_bounds(arms);
+    let shape = if shape == Shape::In && groups.len() > 1 {
+        Shape::Or
+    } else {
+        shape
+    };
+    match (shape, groups.as_slice()) {
+        // No arm, no row: never an empty condition that would match everything.
+        (_, []) => {
+            out.raw("0");
+        }
+        (Shape::In, [(bounds, arms), ..]) => {
+            Membership::new(target, arms).write(out);
+            out.raw("\nAND ");
+            age.between(*bounds, out);
+        }
+        (Shape::Or, groups) => packed::write(target, &age, groups, out),
+        (Shape::Lookup, _) => lookup::write(target, &age, arms, out),
+    }
+    let mut datable = Sql::new();
+    if age.datable(&mut datable) {
+        out.raw("\nAND ").sql(&datable);
+    }
+    shape
+}
+
+fn table(target: &CheckedTarget, out: &mut Sql) {
+    out.identifier(&target.database)
+        .raw(".")
+        .identifier(&target.table);
+}
+
+/// An upper bound for the bytes that an arm adds to a statement, whatever its shape.
+pub(crate) fn encoded_len(arm: &Arm, target: &CheckedTarget) -> usize {
+    // The longest bound, `toDateTime64('2026-09-22 00:00:00.000', 3, 'UTC')`, and its comma.
+    const BOUND: usize = 52;
+    // Brackets, commas, spaces, and the length prefix of a lookup key.
+    const PUNCTUATION: usize = 16;
+    let workspace = literal_len(&arm.workspace) + PUNCTUATION;
+    let with = |project: &str| workspace + literal_len(project) + PUNCTUATION;
+    let key = arm.project().map_or(workspace, |project| with(project));
+    let exceptions: usize = arm.exceptions().iter().map(|project| with(project)).sum();
+    let n_bounds = 1 + usize::from(arm.bounds.from_ms.is_some());
+    let n_keys = 1 + n_bounds;
+    key * n_keys + n_bounds * BOUND + exceptions + workspace * target.keep.len()
+}
+
+/// An upper bound for the bytes of a statement beside its arms.
+pub(crate) fn frame_len(target: &CheckedTarget) -> usize {
+    // Each identifier occurs a bounded number of times, in each of the clauses of the OR shape.
+    let clauses = 4 * (MAX_OR_CLAUSES + 4);
+    let identifiers = [
+        &target.database,
+        &target.table,
+        &target.workspace.name,
+        &target.age.name,
+    ]
+    .into_iter()
+    .chain(target.project.as_ref().map(|column| &column.name))
+    .map(|name| 2 * name.len() + 3)
+    .sum::<usize>();
+    let keeps: usize = target
+        .keep
+        .iter()
+        .map(|keep| {
+            let clause = &keep.keep;
+            1_000
+                + 8 * (clause.column.len() + clause.in_table.len() + clause.in_column.len())
+                + 8 * clause.in_workspace.len()
+        })
+        .sum();
+    clauses * (identifiers + 100) + keeps + 1_000
+}

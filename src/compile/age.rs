@@ -1,0 +1,188 @@
+//! How rows of each age kind are compared with a bound.
+//!
+//! Invariant: for every kind, the comparison holds exactly for rows whose age in time is below (or
+//! not below) the instant; ids that are not version 7 satisfy no comparison that is joined with
+//! [`AgeSql::datable`].
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::writer::Sql;
+use crate::cutoff::{Bounds, smallest_id};
+use crate::target::{AgeColumn, AgeKind};
+
+const DAY_MS: i64 = 86_400_000;
+/// 2149-06-06, the last `Date`.
+const DATE_MAX_MS: i64 = 65_535 * DAY_MS;
+/// 1900-01-01, where `Date32` and `DateTime64` begin.
+const YEAR_1900_MS: i64 = -25_567 * DAY_MS;
+/// 2299-12-31, where `Date32` ends.
+const YEAR_2299_MS: i64 = 120_529 * DAY_MS;
+/// A UUIDv7 in text: version nibble 7, variant bits 10, in either case.
+const V7_PATTERN: &str =
+    "'(?i)^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'";
+
+/// An age column, ready to be written into a predicate.
+pub(super) struct AgeSql {
+    column: Sql,
+    kind: AgeKind,
+}
+
+impl AgeSql {
+    pub(super) fn new(age: &AgeColumn) -> Self {
+        let mut column = Sql::new();
+        column.identifier(&age.name);
+        Self {
+            column,
+            kind: age.kind,
+        }
+    }
+
+    /// The expression whose order is that of time.
+    pub(super) fn value(&self, out: &mut Sql) {
+        match self.kind {
+            // Upper-case letters sort before lower-case ones; in lower case, text order is time.
+            AgeKind::UuidText => out.raw("lower(").sql(&self.column).raw(")"),
+            // The type itself is ordered with its halves swapped; its first 48 bits are the time.
+            AgeKind::Uuid => out
+                .raw("toUInt64(bitShiftRight(toUInt128(")
+                .sql(&self.column)
+                .raw("), 80))"),
+            AgeKind::Date | AgeKind::Date32 | AgeKind::DateTime | AgeKind::DateTime64 => {
+                out.sql(&self.column)
+            }
+        };
+    }
+
+    /// The condition for one pair of bounds.
+    pub(super) fn between(&self, bounds: Bounds, out: &mut Sql) {
+        if self.kind == AgeKind::UuidText {
+            self.envelope(bounds.below_ms, out);
+            out.raw(" AND ");
+        }
+        self.value(out);
+        out.raw(" < ");
+        self.bound(bounds.below_ms, out);
+        if let Some(from_ms) = bounds.from_ms {
+            out.raw(" AND ");
+            self.value(out);
+            out.raw(" >= ");
+            self.bound(from_ms, out);
+        }
+    }
+
+    /// A condition that prunes parts and granules and holds for at least every row below the
+    /// instant: the bare column against a constant, which indexes understand. Whether it was
+    /// written; nothing helps for `UUID`.
+    pub(super) fn envelope(&self, below_ms: i64, out: &mut Sql) -> bool {
+        if self.kind == AgeKind::Uuid {
+            return false;
+        }
+        // For text: upper case only lowers an id, so a row that is expired stays below.
+        out.sql(&self.column).raw(" < ");
+        self.bound(below_ms, out);
+        true
+    }
+
+    /// The condition under which a row has an age; nothing where every row has one (a NULL time
+    /// satisfies no comparison by itself).
+    pub(super) fn datable(&self, out: &mut Sql) -> bool {
+        match self.kind {
+            AgeKind::UuidText => {
+                out.raw("match(toString(")
+                    .sql(&self.column)
+                    .raw("), ")
+                    .raw(V7_PATTERN)
+                    .raw(")");
+                true
+            }
+            AgeKind::Uuid => {
+                out.raw("bitAnd(bitShiftRight(toUInt128(")
+                    .sql(&self.column)
+                    .raw("), 76), 15) = 7");
+                out.raw(" AND bitAnd(bitShiftRight(toUInt128(")
+                    .sql(&self.column)
+                    .raw("), 62), 3) = 2");
+                true
+            }
+            AgeKind::Date | AgeKind::Date32 | AgeKind::DateTime | AgeKind::DateTime64 => false,
+        }
+    }
+
+    /// The constant for the start of an instant's unit; an instant inside a unit is rounded up, so
+    /// that a row which may be older than it does not count as younger. Instants that the type
+    /// cannot hold are clamped, which changes no comparison with a row it can hold.
+    pub(super) fn bound(&self, unix_ms: i64, out: &mut Sql) {
+        match self.kind {
+            AgeKind::UuidText => out.text(&smallest_id(unix_ms).to_string()),
+            AgeKind::Uuid => out.number(unix_ms.clamp(0, (1 << 48) - 1)),
+            AgeKind::Date => out
+                .raw("toDate(")
+                .text(&day(ceil(unix_ms, DAY_MS).clamp(0, DATE_MAX_MS)))
+                .raw(")"),
+            AgeKind::Date32 => {
+                let ms = ceil(unix_ms, DAY_MS).clamp(YEAR_1900_MS, YEAR_2299_MS);
+                out.raw("toDate32(").text(&day(ms)).raw(")")
+            }
+            AgeKind::DateTime => {
+                let seconds = ceil(unix_ms, 1_000) / 1_000;
+                out.raw("toDateTime(")
+                    .number(seconds.clamp(0, i64::from(u32::MAX)))
+                    .raw(", 'UTC')")
+            }
+            AgeKind::DateTime64 => {
+                let ms = unix_ms.clamp(YEAR_1900_MS, YEAR_2299_MS);
+                let at = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
+                let text = at
+                    .to_zoned(TimeZone::UTC)
+                    .strftime("%Y-%m-%d %H:%M:%S.%3f")
+                    .to_string();
+                out.raw("toDateTime64(").text(&text).raw(", 3, 'UTC')")
+            }
+        };
+    }
+
+    /// `value` of the oldest datable row as Unix milliseconds, nullable.
+    pub(super) fn oldest_ms(&self, out: &mut Sql) {
+        let mut oldest = Sql::new();
+        oldest.raw("minOrNullIf(");
+        self.value(&mut oldest);
+        oldest.raw(", ");
+        self.counted(&mut oldest);
+        oldest.raw(")");
+        match self.kind {
+            // The 48 bits of time are the first eight and the next four hexadecimal digits.
+            AgeKind::UuidText => out
+                .raw("toInt64(reinterpretAsUInt64(reverse(unhex(concat('0000', substring(toString(")
+                .sql(&oldest)
+                .raw("), 1, 8), substring(toString(")
+                .sql(&oldest)
+                .raw("), 10, 4))))))"),
+            AgeKind::Uuid => out.raw("toInt64(").sql(&oldest).raw(")"),
+            AgeKind::Date | AgeKind::Date32 | AgeKind::DateTime | AgeKind::DateTime64 => out
+                .raw("toUnixTimestamp64Milli(toDateTime64(")
+                .sql(&oldest)
+                .raw(", 3, 'UTC'))"),
+        };
+    }
+
+    /// [`AgeSql::datable`], or that a time is there at all.
+    pub(super) fn counted(&self, out: &mut Sql) {
+        if !self.datable(out) {
+            out.raw("isNotNull(").sql(&self.column).raw(")");
+        }
+    }
+}
+
+fn ceil(unix_ms: i64, unit_ms: i64) -> i64 {
+    let below = unix_ms.div_euclid(unit_ms).saturating_mul(unit_ms);
+    if below == unix_ms {
+        below
+    } else {
+        below.saturating_add(unit_ms)
+    }
+}
+
+fn day(unix_ms: i64) -> String {
+    crate::cutoff::utc_day(Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::UNIX_EPOCH))
+}

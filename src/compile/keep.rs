@@ -1,0 +1,88 @@
+//! Rows that stay because another table of the same workspace refers to them.
+
+use std::collections::BTreeSet;
+
+use super::writer::Sql;
+use crate::plan::Arm;
+use crate::target::{CheckedKeep, CheckedTarget};
+
+/// The keep clauses of a target, for some arms.
+pub(super) struct Keeps<'a> {
+    target: &'a CheckedTarget,
+    workspaces: BTreeSet<&'a str>,
+}
+
+impl<'a> Keeps<'a> {
+    pub(super) fn new(target: &'a CheckedTarget, arms: &'a [Arm]) -> Self {
+        Self {
+            target,
+            workspaces: arms.iter().map(|arm| &*arm.workspace).collect(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.target.keep.is_empty()
+    }
+
+    /// `AND … NOT IN (…)` for every clause.
+    pub(super) fn write_none(&self, out: &mut Sql) {
+        for clause in &self.target.keep {
+            out.raw("\nAND ");
+            self.write_one(clause, " NOT IN ", out);
+        }
+    }
+
+    /// `countIf(… IN (…) OR …)`, or a zero.
+    pub(super) fn write_count(&self, out: &mut Sql) {
+        if self.is_empty() {
+            out.raw("toUInt64(0)");
+            return;
+        }
+        out.raw("countIf(");
+        out.list(&self.target.keep, " OR ", |out, clause| {
+            self.write_one(clause, " IN ", out)
+        });
+        out.raw(")");
+    }
+
+    /// A pair with a NULL in it is in no set: such a row is not referred to.
+    fn write_one(&self, checked: &CheckedKeep, operator: &'static str, out: &mut Sql) {
+        let keep = &checked.keep;
+        let pair = |workspace: &str, key: &str, out: &mut Sql| {
+            column(workspace, checked.as_text, out);
+            out.raw(", ");
+            column(key, checked.as_text, out);
+        };
+        out.raw("(");
+        pair(&self.target.workspace.name, &keep.column, out);
+        out.raw(")").raw(operator).raw("(SELECT ");
+        pair(&keep.in_workspace, &keep.in_column, out);
+        out.raw(" FROM ")
+            .identifier(&self.target.database)
+            .raw(".")
+            .identifier(&keep.in_table);
+        if !checked.as_text {
+            // Only a bound on what is read: the pairs are compared with their workspace anyway.
+            out.raw(" WHERE ")
+                .identifier(&keep.in_workspace)
+                .raw(" IN (");
+            out.list(&self.workspaces, ", ", |out, workspace| {
+                out.text(workspace);
+            });
+            out.raw(")");
+        }
+        out.raw(")");
+    }
+}
+
+/// Columns of different types are compared as lower-case text without padding. That can only make
+/// more rows equal, and so keep more.
+fn column(name: &str, as_text: bool, out: &mut Sql) {
+    if as_text {
+        out.raw("lower(trimRight(toString(")
+            .identifier(name)
+            .raw("), '\\0'))");
+    } else {
+        out.identifier(name);
+    }
+}

@@ -1,0 +1,82 @@
+//! What probing a warehouse found.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Arm;
+
+/// One workspace of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CensusRow {
+    /// Its name; the bytes in hexadecimal where they are not UTF-8.
+    pub workspace: Arc<str>,
+    /// Whether the name is UTF-8. A workspace without a readable name has no policy.
+    pub is_readable: bool,
+    /// Its rows.
+    pub n_rows: u64,
+    /// Rows without an age: ids that are not version 7, times that are NULL.
+    pub n_undatable: u64,
+    /// Rows dated more than a day after the census.
+    pub n_future: u64,
+    /// The age of its oldest row in Unix milliseconds, if any row has one.
+    pub oldest_ms: Option<i64>,
+}
+
+/// The expired rows of one arm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRow {
+    /// The workspace.
+    pub workspace: String,
+    /// The project; empty where the probe did not ask for projects.
+    pub project: String,
+    /// Expired rows that nothing protects.
+    pub n_due: u64,
+    /// Expired rows that stay because another table refers to them.
+    pub n_kept: u64,
+}
+
+/// One table of one shard, probed.
+#[derive(Debug, Clone)]
+pub struct TableInventory {
+    /// The shard.
+    pub shard: Arc<str>,
+    /// The table.
+    pub table: Arc<str>,
+    /// Totals of the census.
+    pub totals: Totals,
+    /// The arms with their counts.
+    pub arms: Vec<Arm>,
+}
+
+/// The totals of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Workspaces with rows.
+    pub n_workspaces: u64,
+    /// Rows.
+    pub n_rows: u64,
+    /// Rows without an age; they are never deleted.
+    pub n_undatable: u64,
+    /// Rows dated more than a day in the future; they are never expired.
+    pub n_future: u64,
+    /// Rows of workspaces whose name is not UTF-8; they have no policy and stay.
+    pub n_unreadable: u64,
+}
+
+impl Totals {
+    /// Adds up a census.
+    pub fn of(census: &[CensusRow]) -> Self {
+        let mut totals = Self::default();
+        for row in census {
+            totals.n_workspaces += 1;
+            totals.n_rows += row.n_rows;
+            totals.n_undatable += row.n_undatable;
+            totals.n_future += row.n_future;
+            if !row.is_readable {
+                totals.n_unreadable += row.n_rows;
+            }
+        }
+        totals
+    }
+}
