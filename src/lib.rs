@@ -2,9 +2,11 @@
 
 mod clock;
 mod compile;
+mod config;
 mod cutoff;
 mod embedded;
 mod ledger;
+mod pace;
 mod plan;
 mod resolve;
 mod rule;
@@ -16,11 +18,13 @@ mod warehouse;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
+pub use config::{Config, ConfigError, DatabaseConfig, DirectoryConfig, ShardConfig};
 pub use cutoff::{Bounds, Cutoff, smallest_id, utc_day};
 pub use ledger::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportedRules, Ledger, LedgerError,
     NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
 };
+pub use pace::Pacer;
 pub use plan::{
     Arm, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule, Projects, Refusal, Snapshot,
     Step, TableInventory, TablePlan, Totals, Unprobed, candidates, decide, pack,

@@ -1,0 +1,421 @@
+//! The configuration: what a person wrote ([`raw`]), and what the program needs ([`Config`]), with
+//! one conversion between the two that reports every problem at once.
+//!
+//! Layers: the file, then the environment as `EBBTIDE_SECTION__KEY`, then flags. This is the one
+//! module that reads the environment. Secrets come from `*_file` or `*_env`, never from the file
+//! itself, and never pass through the layers, so no error can print them.
+
+mod raw;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format};
+use secrecy::SecretString;
+
+use self::raw::RawConfig;
+use crate::plan::Limits;
+use crate::rule::{Days, Periods, Retention};
+use crate::target::Target;
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// ClickHouse, one entry per shard.
+    pub shards: Vec<ShardConfig>,
+    /// The ledger.
+    pub ledger: DatabaseConfig,
+    /// The operator's own directory of workspaces, if it is not the ledger's table.
+    pub directory: Option<DirectoryConfig>,
+    /// What holds where no rule does.
+    pub default_retention: Retention,
+    /// Named periods and the floor.
+    pub periods: Periods,
+    /// The limits of a plan.
+    pub limits: Limits,
+    /// Statements per minute.
+    pub statements_per_minute: u32,
+    /// Rows per second.
+    pub rows_per_second: u32,
+    /// The targets, children first.
+    pub targets: Vec<Target>,
+    /// Settings that are accepted but that nothing observes yet; worth a warning.
+    pub without_effect: Vec<&'static str>,
+}
+
+/// One shard of the warehouse.
+#[derive(Debug, Clone)]
+pub struct ShardConfig {
+    /// Its HTTP interface, `http://` or `https://`.
+    pub url: String,
+    /// The database of the targets.
+    pub database: String,
+    /// The user.
+    pub user: String,
+    /// The password, if any.
+    pub password: Option<SecretString>,
+    /// Whether traffic is compressed.
+    pub compression: bool,
+    /// How long a probe may take.
+    pub probe_timeout: Duration,
+    /// Threads that a probe may use on the server.
+    pub probe_threads: u32,
+    /// How long to wait for the answer to a statement.
+    pub statement_timeout: Duration,
+    /// How long to watch a statement whose outcome is unknown.
+    pub settle_timeout: Duration,
+}
+
+/// A database and its password.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `sqlite://path` or `mysql://user@host:port/database`.
+    pub url: String,
+    /// The password, if any.
+    pub password: Option<SecretString>,
+}
+
+/// A query for the directory of workspaces.
+#[derive(Debug, Clone)]
+pub struct DirectoryConfig {
+    /// Where it is asked.
+    pub database: DatabaseConfig,
+    /// A query with two text columns: workspace, organization.
+    pub query: String,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(
+        "cannot read the configuration {path}; name another with -c, or copy the sample config.yml"
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not YAML, or not a configuration: line, column and a caret.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The place and the reason.
+        message: String,
+    },
+    /// An environment variable `EBBTIDE_…` does not fit.
+    #[error("in the environment: {message}")]
+    Environment {
+        /// The key and the reason.
+        message: String,
+    },
+    /// Values that do not make sense; all of them.
+    #[error("{path}:\n{}", problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n"))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Each with its key and remedy.
+        problems: Vec<String>,
+    },
+}
+
+impl Config {
+    /// Reads the file and the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let layered = Env::prefixed("EBBTIDE_")
+            .filter(|key| key.as_str().contains("__"))
+            .split("__");
+        Self::read(&text, path, layered)
+    }
+
+    /// Reads a configuration from text alone, without the environment (secrets named by `*_env`
+    /// and `*_file` excepted).
+    ///
+    /// ```
+    /// let config = ebbtide::Config::parse(
+    ///     "version: 1\n\
+    ///      retention: {default: base_60d, periods: {base_60d: 60d}}\n\
+    ///      targets: [{table: traces, workspace: workspace_id, age: {uuid_v7: id}}]\n",
+    /// )?;
+    /// assert_eq!(config.default_retention.to_string(), "base_60d");
+    /// assert!(ebbtide::Config::parse("version: 1\nretentoin: {}\n").is_err());
+    /// # Ok::<(), ebbtide::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::read(text, Path::new("config"), Env::raw().only(&[]))
+    }
+
+    fn read(text: &str, path: &Path, environment: Env) -> Result<Self, ConfigError> {
+        // First by itself: this finds unknown and duplicate keys with their line and column.
+        let syntax = |message: String| ConfigError::Syntax {
+            path: path.to_owned(),
+            message,
+        };
+        serde_saphyr::from_str::<RawConfig>(text).map_err(|error| syntax(error.to_string()))?;
+        let raw: RawConfig = Figment::from(serde_saphyr::figment::Yaml::string(text))
+            .merge(environment)
+            .extract()
+            .map_err(|error| ConfigError::Environment {
+                message: error.to_string(),
+            })?;
+        let mut problems = Vec::new();
+        let config = check(raw, &mut problems);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(ConfigError::Invalid {
+                path: path.to_owned(),
+                problems,
+            }),
+        }
+    }
+}
+
+/// The one conversion from what was written to what is needed.
+fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config> {
+    if raw.version != 1 {
+        problems.push(format!(
+            "version: {} is unknown; this version reads version 1",
+            raw.version
+        ));
+    }
+    let without_effect = raw.without_effect();
+    let shards = check_shards(&raw, problems);
+    let ledger = DatabaseConfig {
+        url: raw.ledger.url,
+        password: secret(
+            "ledger",
+            raw.ledger.password_env.as_deref(),
+            raw.ledger.password_file.as_deref(),
+            problems,
+        ),
+    };
+    let directory = raw.directory.map(|directory| DirectoryConfig {
+        database: DatabaseConfig {
+            url: directory.url,
+            password: secret(
+                "directory",
+                directory.password_env.as_deref(),
+                directory.password_file.as_deref(),
+                problems,
+            ),
+        },
+        query: directory.query,
+    });
+    let (periods, default_retention) = check_retention(&raw.retention, problems)?;
+    let max_share = raw.retention.max_share_of_table;
+    if !(max_share > 0.0 && max_share <= 1.0) {
+        problems.push(format!(
+            "retention.max_share_of_table: {max_share} is no share; write a number above 0 and at most 1"
+        ));
+    }
+    let mut positive = |key: &str, value: u64| {
+        if value == 0 {
+            problems.push(format!("{key}: 0 would stop everything; write at least 1"));
+        }
+    };
+    positive(
+        "pace.statements_per_minute",
+        u64::from(raw.pace.statements_per_minute),
+    );
+    positive("pace.rows_per_second", u64::from(raw.pace.rows_per_second));
+    positive(
+        "plan.workspaces_per_statement",
+        raw.plan.workspaces_per_statement,
+    );
+    positive("plan.rows_per_step", raw.plan.rows_per_step);
+    if !(16_384..=250_000).contains(&raw.plan.statement_bytes) {
+        problems.push(format!(
+            "plan.statement_bytes: {} is outside 16384 to 250000 (the server's max_query_size is 262144)",
+            raw.plan.statement_bytes
+        ));
+    }
+    if raw.targets.is_empty() {
+        problems.push("targets: there is none; name at least one table".into());
+    }
+    for (index, target) in raw.targets.iter().enumerate() {
+        if raw
+            .targets
+            .iter()
+            .take(index)
+            .any(|other| other.table == target.table)
+        {
+            problems.push(format!(
+                "targets[{index}]: table {} is named twice; one table has one age and one target",
+                target.table
+            ));
+        }
+    }
+    Some(Config {
+        shards,
+        ledger,
+        directory,
+        default_retention,
+        periods,
+        limits: Limits {
+            workspaces_per_statement: usize::try_from(raw.plan.workspaces_per_statement)
+                .unwrap_or(usize::MAX),
+            statement_bytes: usize::try_from(raw.plan.statement_bytes).unwrap_or(usize::MAX),
+            rows_per_step: raw.plan.rows_per_step,
+            max_share_of_table: max_share,
+        },
+        statements_per_minute: raw.pace.statements_per_minute,
+        rows_per_second: raw.pace.rows_per_second,
+        targets: raw.targets,
+        without_effect,
+    })
+}
+
+fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardConfig> {
+    let clickhouse = &raw.clickhouse;
+    let password = secret(
+        "clickhouse",
+        clickhouse.password_env.as_deref(),
+        clickhouse.password_file.as_deref(),
+        problems,
+    );
+    let probe_timeout = duration(
+        "clickhouse.probe_timeout",
+        &clickhouse.probe_timeout,
+        problems,
+    );
+    let statement_timeout = duration(
+        "clickhouse.statement_timeout",
+        &clickhouse.statement_timeout,
+        problems,
+    );
+    let settle_timeout = duration(
+        "clickhouse.settle_timeout",
+        &clickhouse.settle_timeout,
+        problems,
+    );
+    if clickhouse.shards.is_empty() {
+        problems.push("clickhouse.shards: there is none; name at least one url".into());
+    }
+    if clickhouse.probe_threads == 0 {
+        problems.push("clickhouse.probe_threads: 0 means all of them; write at least 1".into());
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for (index, shard) in clickhouse.shards.iter().enumerate() {
+        match url::Url::parse(&shard.url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
+            _ => problems.push(format!(
+                "clickhouse.shards[{index}].url: {:?} is no address of ClickHouse's HTTP interface; \
+                 write http://host:8123 or https://host:8443",
+                shard.url
+            )),
+        }
+        if seen.contains(&shard.url.as_str()) {
+            problems.push(format!(
+                "clickhouse.shards[{index}].url: {:?} is named twice",
+                shard.url
+            ));
+        }
+        seen.push(&shard.url);
+    }
+    let shard = |url: &str| ShardConfig {
+        url: url.to_owned(),
+        database: clickhouse.database.clone(),
+        user: clickhouse.user.clone(),
+        password: password.clone(),
+        compression: clickhouse.compression,
+        probe_timeout,
+        probe_threads: clickhouse.probe_threads,
+        statement_timeout,
+        settle_timeout,
+    };
+    clickhouse
+        .shards
+        .iter()
+        .map(|raw| shard(&raw.url))
+        .collect()
+}
+
+fn check_retention(
+    raw: &raw::RawRetention,
+    problems: &mut Vec<String>,
+) -> Option<(Periods, Retention)> {
+    let mut named = Vec::new();
+    for (name, text) in &raw.periods {
+        match Days::parse(text) {
+            Ok(days) => named.push((name.as_str(), days)),
+            Err(error) => problems.push(format!("retention.periods.{name}: {error}")),
+        }
+    }
+    let floor = Days::parse(&raw.floor)
+        .map_err(|error| problems.push(format!("retention.floor: {error}")))
+        .ok()?;
+    let periods = Periods::new(named, floor)
+        .map_err(|error| problems.push(format!("retention.periods: {error}")))
+        .ok()?;
+    let default = periods
+        .retention(&raw.default)
+        .map_err(|error| problems.push(format!("retention.default: {error}")))
+        .ok()?;
+    Some((periods, default))
+}
+
+fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    match parsed
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|d| !d.is_zero())
+    {
+        Some(duration) => duration,
+        None => {
+            problems.push(format!(
+                "{key}: {text:?} is no length of time; write 30s, 10m or 2h"
+            ));
+            Duration::ZERO
+        }
+    }
+}
+
+/// Reads a secret where the configuration says it is. A variable that is not set means none.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that may read the environment"
+)]
+fn secret(
+    section: &str,
+    variable: Option<&str>,
+    file: Option<&Path>,
+    problems: &mut Vec<String>,
+) -> Option<SecretString> {
+    match (variable, file) {
+        (Some(_), Some(_)) => {
+            problems.push(format!(
+                "{section}: password_env and password_file exclude each other"
+            ));
+            None
+        }
+        (Some(variable), None) => std::env::var(variable).ok().map(SecretString::from),
+        (None, Some(file)) => match std::fs::read_to_string(file) {
+            Ok(text) => Some(SecretString::from(
+                text.trim_end_matches(['\r', '\n']).to_owned(),
+            )),
+            Err(error) => {
+                problems.push(format!(
+                    "{section}.password_file: cannot read {}: {error}",
+                    file.display()
+                ));
+                None
+            }
+        },
+        (None, None) => None,
+    }
+}

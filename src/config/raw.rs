@@ -1,0 +1,211 @@
+//! The configuration as a person writes it. Unknown keys are errors everywhere.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::target::Target;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    pub(super) version: u32,
+    #[serde(default)]
+    pub(super) clickhouse: RawClickHouse,
+    #[serde(default)]
+    pub(super) ledger: RawLedger,
+    #[serde(default)]
+    pub(super) directory: Option<RawDirectory>,
+    #[serde(default)]
+    pub(super) retention: RawRetention,
+    #[serde(default)]
+    pub(super) plan: RawPlan,
+    #[serde(default)]
+    pub(super) pace: RawPace,
+    #[serde(default)]
+    pub(super) targets: Vec<Target>,
+}
+
+impl RawConfig {
+    /// Keys of the format that this version accepts and does nothing with.
+    pub(super) fn without_effect(&self) -> Vec<&'static str> {
+        [
+            ("retention.enabled", self.retention.enabled.is_some()),
+            (
+                "retention.slots_per_day",
+                self.retention.slots_per_day.is_some(),
+            ),
+            ("pace.backpressure", self.pace.backpressure.is_some()),
+            ("pace.window", self.pace.window.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_set)| is_set.then_some(key))
+        .collect()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawClickHouse {
+    pub(super) shards: Vec<RawShard>,
+    pub(super) database: String,
+    pub(super) user: String,
+    pub(super) compression: bool,
+    pub(super) probe_timeout: String,
+    pub(super) probe_threads: u32,
+    pub(super) statement_timeout: String,
+    pub(super) settle_timeout: String,
+    pub(super) password_env: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+}
+
+impl Default for RawClickHouse {
+    fn default() -> Self {
+        Self {
+            shards: vec![RawShard {
+                url: "http://127.0.0.1:8123".into(),
+            }],
+            database: "default".into(),
+            user: "default".into(),
+            compression: true,
+            probe_timeout: "3m".into(),
+            probe_threads: 4,
+            statement_timeout: "10m".into(),
+            settle_timeout: "2h".into(),
+            password_env: None,
+            password_file: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShard {
+    pub(super) url: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLedger {
+    pub(super) url: String,
+    pub(super) password_env: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+}
+
+impl Default for RawLedger {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://ebbtide.db".into(),
+            password_env: None,
+            password_file: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDirectory {
+    pub(super) url: String,
+    pub(super) query: String,
+    #[serde(default)]
+    pub(super) password_env: Option<String>,
+    #[serde(default)]
+    pub(super) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawRetention {
+    pub(super) enabled: Option<bool>,
+    pub(super) default: String,
+    pub(super) floor: String,
+    pub(super) periods: BTreeMap<String, String>,
+    pub(super) slots_per_day: Option<SlotsPerDay>,
+    pub(super) max_share_of_table: f64,
+}
+
+impl Default for RawRetention {
+    fn default() -> Self {
+        let periods = [
+            ("short_14d", "14d"),
+            ("base_60d", "60d"),
+            ("extended_400d", "400d"),
+        ];
+        Self {
+            enabled: None,
+            default: "unlimited".into(),
+            floor: "1d".into(),
+            periods: periods
+                .map(|(name, days)| (name.to_owned(), days.to_owned()))
+                .into(),
+            slots_per_day: None,
+            max_share_of_table: 0.5,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "checked here, used by the scheduler")]
+pub(super) enum SlotsPerDay {
+    Number(u32),
+    Auto(Auto),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Auto {
+    Auto,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPlan {
+    pub(super) workspaces_per_statement: u64,
+    pub(super) statement_bytes: u64,
+    pub(super) rows_per_step: u64,
+}
+
+impl Default for RawPlan {
+    fn default() -> Self {
+        Self {
+            workspaces_per_statement: 1_000,
+            statement_bytes: 240_000,
+            rows_per_step: 5_000_000,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPace {
+    pub(super) statements_per_minute: u32,
+    pub(super) rows_per_second: u32,
+    pub(super) backpressure: Option<RawBackpressure>,
+    pub(super) window: Option<String>,
+}
+
+impl Default for RawPace {
+    fn default() -> Self {
+        Self {
+            statements_per_minute: 30,
+            rows_per_second: 2_000_000,
+            backpressure: None,
+            window: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    dead_code,
+    reason = "accepted for the format's sake; see `without_effect`"
+)]
+pub(super) struct RawBackpressure {
+    parts_mutating: Option<u32>,
+    unfinished_mutations: Option<u32>,
+    replication_lag: Option<String>,
+    free_disk_share: Option<f64>,
+}
