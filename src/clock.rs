@@ -6,6 +6,16 @@ use jiff::Timestamp;
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// A new UUIDv7, for the identity of a cycle.
+    fn unique_id(&self) -> String {
+        unique_id()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the module that may")]
+fn unique_id() -> String {
+    uuid::Uuid::now_v7().to_string()
 }
 
 /// The clock of the machine.

@@ -77,6 +77,15 @@ pub struct Statement {
     pub settings: Vec<(&'static str, &'static str)>,
 }
 
+/// The SQL that counts what a delete would take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The text.
+    pub sql: String,
+    /// Whether it counts per project; otherwise the project of its rows is empty.
+    pub by_project: bool,
+}
+
 /// Compiles the lightweight DELETE for arms of one table. `marker` becomes part of the predicate
 /// as a condition that is always true: `system.mutations` shows the predicate, and so which
 /// mutation is ours.
@@ -139,7 +148,7 @@ pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &s
 ///
 /// Columns: `ebbtide_workspace String, ebbtide_project String, ebbtide_due UInt64,
 /// ebbtide_kept UInt64`.
-pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<String> {
+pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<Probe> {
     let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = arms
         .iter()
         .cloned()
@@ -147,7 +156,7 @@ pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<String> {
     [(workspaces, false), (projects, true)]
         .into_iter()
         .filter(|(arms, _)| !arms.is_empty())
-        .map(|(arms, by_project)| probe_one(target, &arms, by_project))
+        .map(|(arms, by_project)| Probe { sql: probe_one(target, &arms, by_project), by_project })
         .collect()
 }
 

@@ -18,7 +18,7 @@ pub use pack::{Limits, Packed, pack};
 
 use crate::cutoff::utc_day;
 use crate::resolve::Policies;
-use crate::rule::{Retention, RuleId};
+use crate::rule::{Days, Retention, RuleId};
 use crate::target::CheckedTarget;
 
 /// The complete list of steps of a cycle, with counts.
@@ -130,6 +130,16 @@ pub enum Refusal {
         /// The largest share that is allowed.
         max_share: f64,
     },
+    /// It would delete rows younger than the floor.
+    #[error("step {step} would delete rows of {table} that are younger than the floor of {floor}; make the plan again")]
+    Floor {
+        /// The step.
+        step: u32,
+        /// The table.
+        table: Arc<str>,
+        /// The floor.
+        floor: Days,
+    },
 }
 
 /// What could not be probed; nothing of it is deleted.
@@ -166,7 +176,6 @@ pub struct Snapshot<'a> {
 pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
     let mut tables = Vec::new();
     let mut steps: Vec<Step> = Vec::new();
-    let mut refusals = Vec::new();
     for (target, inventory) in snapshot.tables {
         let TableInventory {
             shard,
@@ -177,15 +186,6 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         let n_kept = arms.iter().map(|arm| arm.n_kept).sum();
         let due: Vec<Arm> = arms.into_iter().filter(|arm| arm.n_due > 0).collect();
         let n_due = due.iter().map(|arm| arm.n_due).sum();
-        if exceeds(n_due, totals.n_rows, limits.max_share_of_table) {
-            refusals.push(Refusal::Share {
-                shard: Arc::clone(&shard),
-                table: Arc::clone(&table),
-                n_due,
-                n_rows: totals.n_rows,
-                max_share: limits.max_share_of_table,
-            });
-        }
         for arms in pack(due, target, limits).statements {
             steps.push(Step {
                 number: u32::try_from(steps.len())
@@ -212,9 +212,9 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         rules_digest: snapshot.policies.rules().digest(),
         revision: snapshot.revision,
         rules: planned_rules(&steps, snapshot.policies),
+        refusals: refusals(&tables, limits),
         tables,
         steps,
-        refusals,
         unprobed: snapshot.unprobed,
     }
 }

@@ -1,0 +1,73 @@
+//! Why a cycle cannot be planned or applied at all.
+
+use crate::ledger::LedgerError;
+use crate::plan::Refusal;
+use crate::rule::RuleSetError;
+use crate::target::TargetProblem;
+use crate::warehouse::WarehouseError;
+
+/// Why a cycle cannot be planned or applied at all. What concerns one shard, table or step is part
+/// of the plan or the report instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The ledger failed; without it nothing is deleted.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// ClickHouse refuses in a way that concerns the configuration.
+    #[error(transparent)]
+    Warehouse(#[from] WarehouseError),
+    /// Two active rules for one scope.
+    #[error(transparent)]
+    RuleSet(#[from] RuleSetError),
+    /// Rules that make no sense under this configuration.
+    #[error("{} in the ledger cannot be used; nothing is deleted until this is mended\n{}", count(problems.len(), "rule"), lines(problems))]
+    Rules {
+        /// Each with its number, scope and remedy.
+        problems: Vec<String>,
+    },
+    /// Targets that do not fit the tables.
+    #[error("{} with the configured targets\n{}", count(problems.len(), "problem"), lines(problems))]
+    Targets {
+        /// Each with its table and remedy.
+        problems: Vec<TargetProblem>,
+    },
+    /// No shard answers.
+    #[error("no shard of ClickHouse can be reached\n{}", lines(reasons))]
+    NoShard {
+        /// Why, for each.
+        reasons: Vec<String>,
+    },
+    /// A guard forbids the plan.
+    #[error("refused\n{}", lines(refusals))]
+    Refused {
+        /// The guards and their reasons.
+        refusals: Vec<Refusal>,
+    },
+    /// Rules kept changing while they were read.
+    #[error("rules changed during each of {n_reads} attempts to read them; try again when an import is over")]
+    Unsettled {
+        /// Attempts.
+        n_reads: u32,
+    },
+}
+
+impl EngineError {
+    /// Whether a server cannot be reached; trying later may help.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Ledger(error) => error.is_unreachable(),
+            Self::Warehouse(error) => error.is_unreachable(),
+            Self::NoShard { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn lines(items: &[impl ToString]) -> String {
+    items.iter().map(|item| format!("  {}", item.to_string())).collect::<Vec<_>>().join("\n")
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,89 @@
+//! Rules and directory, read from the ledger as of one revision.
+
+use std::sync::Arc;
+
+use super::EngineError;
+use crate::config::DirectoryConfig;
+use crate::ledger::{Ledger, RuleRecord, read_directory};
+use crate::resolve::Directory;
+use crate::rule::{Periods, Rule, RuleSet};
+
+/// How often reading is tried again because something changed in between.
+const MAX_READS: u32 = 5;
+
+/// What resolution works on.
+#[derive(Debug)]
+pub struct Rulebook {
+    /// The active rules.
+    pub rules: RuleSet,
+    /// Which workspaces belong to which organization.
+    pub directory: Directory,
+    /// The revision of the ledger that both were read at.
+    pub revision: u64,
+}
+
+pub(super) async fn read(
+    ledger: &dyn Ledger,
+    directory: Option<&DirectoryConfig>,
+    periods: &Periods,
+) -> Result<Rulebook, EngineError> {
+    ledger.check_schema().await?;
+    for _ in 0..MAX_READS {
+        let revision = ledger.revision().await?;
+        let rules = rules(ledger, periods).await?;
+        let directory = match directory {
+            None => own_directory(ledger).await?,
+            Some(config) => operators_directory(config).await?,
+        };
+        if ledger.revision().await? == revision {
+            return Ok(Rulebook { rules, directory, revision });
+        }
+    }
+    Err(EngineError::Unsettled { n_reads: MAX_READS })
+}
+
+async fn rules(ledger: &dyn Ledger, periods: &Periods) -> Result<RuleSet, EngineError> {
+    let mut rules = Vec::new();
+    let mut problems = Vec::new();
+    ledger
+        .each_rule(false, &mut |record: RuleRecord| match periods.retention(&record.rule.retention) {
+            Ok(retention) => rules.push(Rule {
+                id: record.id,
+                scope: record.rule.scope,
+                retention,
+                apply_to_past: record.rule.apply_to_past,
+                created_at: record.rule.created_at,
+            }),
+            Err(error) => {
+                problems.push(format!("rule {} for {}: {error}", record.id, record.rule.scope));
+            }
+        })
+        .await?;
+    if !problems.is_empty() {
+        return Err(EngineError::Rules { problems });
+    }
+    Ok(RuleSet::new(rules)?)
+}
+
+async fn own_directory(ledger: &dyn Ledger) -> Result<Directory, EngineError> {
+    let mut pairs = Vec::new();
+    ledger
+        .each_workspace(&mut |workspace, organization| {
+            pairs.push((workspace, Arc::<str>::from(organization)));
+        })
+        .await?;
+    Ok(pairs.into_iter().collect())
+}
+
+async fn operators_directory(config: &DirectoryConfig) -> Result<Directory, EngineError> {
+    let mut pairs = Vec::new();
+    let database = &config.database;
+    read_directory(
+        &database.url,
+        database.password.clone(),
+        &config.query,
+        &mut |workspace, organization| pairs.push((workspace, Arc::<str>::from(organization))),
+    )
+    .await?;
+    Ok(pairs.into_iter().collect())
+}

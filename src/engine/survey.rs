@@ -1,0 +1,203 @@
+//! Surveying a shard: schema, census, and the count of what is due.
+
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
+use jiff::Timestamp;
+
+use super::{Engine, EngineError, Event};
+use crate::compile;
+use crate::plan::{Arm, TableInventory, Totals, Unprobed, candidates, pack};
+use crate::resolve::Policies;
+use crate::target::{CheckedTarget, TableSchema, TargetProblem};
+use crate::warehouse::{GrantNeed, Shard, WarehouseError};
+
+/// Rows dated more than a day ahead count as future; less is clock skew.
+const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
+
+/// One shard, surveyed.
+#[derive(Default)]
+pub(super) struct Survey {
+    pub(super) tables: Vec<SurveyedTable>,
+    pub(super) unprobed: Vec<Unprobed>,
+}
+
+pub(super) struct SurveyedTable {
+    pub(super) target: CheckedTarget,
+    pub(super) inventory: TableInventory,
+}
+
+impl Engine {
+    /// Surveys a shard. One that is down, and tables that cannot be probed, are left out with the
+    /// reason; a table whose children could not be probed is left out with them.
+    pub(super) async fn survey(
+        &self,
+        shard: &Shard,
+        policies: &Policies<'_>,
+        now: Timestamp,
+    ) -> Result<Survey, EngineError> {
+        let name: Arc<str> = shard.name().into();
+        let mut survey = Survey::default();
+        let unprobed = |table: Option<&str>, error: &WarehouseError| Unprobed {
+            shard: Arc::clone(&name),
+            table: table.map(Arc::from),
+            reason: error_chain(error),
+            is_unreachable: error.is_unreachable(),
+        };
+        let targets = match self.checked_targets(shard, policies.rules().any_project().is_some()).await {
+            Ok(targets) => targets,
+            Err(EngineError::Warehouse(error)) if !error.is_configuration() => {
+                survey.unprobed.push(unprobed(None, &error));
+                return Ok(survey);
+            }
+            Err(error) => return Err(error),
+        };
+        let of = targets.len();
+        for (index, target) in targets.into_iter().enumerate() {
+            let table = target.table.clone();
+            if !survey.unprobed.is_empty() {
+                survey.unprobed.push(Unprobed {
+                    shard: Arc::clone(&name),
+                    table: Some(table.into()),
+                    reason: "a table listed before it could not be probed; children go first".into(),
+                    is_unreachable: false,
+                });
+                continue;
+            }
+            (self.observer)(&Event::Probing { shard: &name, table: &table, number: index + 1, of });
+            match self.probe(shard, &target, policies, now).await {
+                Ok((inventory, oversized)) => {
+                    survey.unprobed.extend(oversized.iter().map(|arm| Unprobed {
+                        shard: Arc::clone(&name),
+                        table: Some(table.as_str().into()),
+                        reason: format!(
+                            "workspace {:?} has {} project rules, too many for one statement; its \
+                             rows stay",
+                            arm.workspace,
+                            arm.exceptions().len()
+                        ),
+                        is_unreachable: false,
+                    }));
+                    survey.tables.push(SurveyedTable { target, inventory });
+                }
+                Err(error) if !error.is_configuration() => {
+                    survey.unprobed.push(unprobed(Some(&table), &error));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Checks the server, the grants, and every target against the shard's schema.
+    pub(super) async fn checked_targets(
+        &self,
+        shard: &Shard,
+        needs_project: bool,
+    ) -> Result<Vec<CheckedTarget>, EngineError> {
+        shard.check_server().await?;
+        let keep_tables = || self.targets.iter().flat_map(|target| &target.keep);
+        let mut tables: Vec<&str> = self.targets.iter().map(|target| target.table.as_str()).collect();
+        tables.extend(keep_tables().map(|keep| keep.in_table.as_str()));
+        tables.sort_unstable();
+        tables.dedup();
+        let needs: Vec<GrantNeed<'_>> = tables
+            .iter()
+            .map(|table| GrantNeed {
+                table,
+                delete: self.targets.iter().any(|target| target.table == **table),
+            })
+            .collect();
+        shard.check_grants(&needs).await?;
+        let schemas = shard.schemas(&tables).await?;
+        check_targets(&self.targets, &schemas, needs_project)
+    }
+
+    async fn probe(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        policies: &Policies<'_>,
+        now: Timestamp,
+    ) -> Result<(TableInventory, Vec<Arm>), WarehouseError> {
+        let future_ms = now.as_millisecond().saturating_add(FUTURE_TOLERANCE_MS);
+        let census = shard.census(&compile::census(target, future_ms)).await?;
+        let packed = pack(candidates(target, &census, policies, now), target, &self.limits);
+        let mut arms = Vec::new();
+        for mut statement in packed.statements {
+            self.count(shard, target, &mut statement).await?;
+            arms.append(&mut statement);
+        }
+        let inventory = TableInventory {
+            shard: shard.name().into(),
+            table: target.table.as_str().into(),
+            totals: Totals::of(&census),
+            arms,
+        };
+        Ok((inventory, packed.oversized))
+    }
+
+    /// Counts what is due for arms of one statement, and fills the counts in. Returns the rows due.
+    pub(super) async fn count(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        arms: &mut [Arm],
+    ) -> Result<u64, WarehouseError> {
+        for arm in arms.iter_mut() {
+            (arm.n_due, arm.n_kept) = (0, 0);
+        }
+        let mut total = 0;
+        for probe in compile::probe(target, arms) {
+            let none: Arc<str> = "".into();
+            let mut index: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
+            for (at, arm) in arms.iter().enumerate() {
+                if arm.project().is_some() == probe.by_project {
+                    let project = arm.project().unwrap_or(&none);
+                    index.insert((Arc::clone(&arm.workspace), Arc::clone(project)), at);
+                }
+            }
+            for row in shard.count_due(&probe.sql).await? {
+                let at = index.get(&(row.workspace.as_str().into(), row.project.as_str().into()));
+                // A group that nobody asked for would mean that the predicate is wrong.
+                let Some(arm) = at.and_then(|at| arms.get_mut(*at)) else {
+                    return Err(shard.unexpected_group(&row.workspace));
+                };
+                arm.n_due += row.n_due;
+                arm.n_kept += row.n_kept;
+                total += row.n_due;
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// Checks all targets against the schemas of a shard; every problem at once.
+pub(super) fn check_targets(
+    targets: &[crate::target::Target],
+    schemas: &[TableSchema],
+    needs_project: bool,
+) -> Result<Vec<CheckedTarget>, EngineError> {
+    let find = |table: &str| schemas.iter().find(|schema| schema.name == table);
+    let mut checked = Vec::new();
+    let mut problems: Vec<TargetProblem> = Vec::new();
+    for target in targets {
+        match target.check(find(&target.table), find, needs_project) {
+            Ok(target) => checked.push(target),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(checked) } else { Err(EngineError::Targets { problems }) }
+}
+
+/// An error and its causes on one line.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
