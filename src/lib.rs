@@ -26,3 +26,8 @@ pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Keep, NameColumn, ProjectionMode,
     TableSchema, Target, TargetProblem, TextKind,
 };
+pub use warehouse::{
+    CensusRow, DueRow, Execution, GrantNeed, MARKER_PREFIX, MINIMUM_VERSION, MutationState,
+    Privilege, Request, ServerInfo, Shard, ShardOptions, Warehouse, WarehouseError, parse_version,
+    supports,
+};
