@@ -156,7 +156,10 @@ pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<Probe> {
     [(workspaces, false), (projects, true)]
         .into_iter()
         .filter(|(arms, _)| !arms.is_empty())
-        .map(|(arms, by_project)| Probe { sql: probe_one(target, &arms, by_project), by_project })
+        .map(|(arms, by_project)| Probe {
+            sql: probe_one(target, &arms, by_project),
+            by_project,
+        })
         .collect()
 }
 

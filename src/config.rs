@@ -18,12 +18,13 @@ use self::raw::RawConfig;
 use crate::plan::Limits;
 use crate::rule::{Days, Periods, Retention};
 use crate::target::Target;
+use crate::warehouse::ShardOptions;
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// ClickHouse, one entry per shard.
-    pub shards: Vec<ShardConfig>,
+    pub shards: Vec<ShardOptions>,
     /// The ledger.
     pub ledger: DatabaseConfig,
     /// The operator's own directory of workspaces, if it is not the ledger's table.
@@ -42,29 +43,6 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// Settings that are accepted but that nothing observes yet; worth a warning.
     pub without_effect: Vec<&'static str>,
-}
-
-/// One shard of the warehouse.
-#[derive(Debug, Clone)]
-pub struct ShardConfig {
-    /// Its HTTP interface, `http://` or `https://`.
-    pub url: String,
-    /// The database of the targets.
-    pub database: String,
-    /// The user.
-    pub user: String,
-    /// The password, if any.
-    pub password: Option<SecretString>,
-    /// Whether traffic is compressed.
-    pub compression: bool,
-    /// How long a probe may take.
-    pub probe_timeout: Duration,
-    /// Threads that a probe may use on the server.
-    pub probe_threads: u32,
-    /// How long to wait for the answer to a statement.
-    pub statement_timeout: Duration,
-    /// How long to watch a statement whose outcome is unknown.
-    pub settle_timeout: Duration,
 }
 
 /// A database and its password.
@@ -280,7 +258,7 @@ fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config> {
     })
 }
 
-fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardConfig> {
+fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions> {
     let clickhouse = &raw.clickhouse;
     let password = secret(
         "clickhouse",
@@ -327,11 +305,12 @@ fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardConfig>
         }
         seen.push(&shard.url);
     }
-    let shard = |url: &str| ShardConfig {
+    let shard = |url: &str| ShardOptions {
         url: url.to_owned(),
         database: clickhouse.database.clone(),
         user: clickhouse.user.clone(),
         password: password.clone(),
+        ca_file: clickhouse.ca_file.clone(),
         compression: clickhouse.compression,
         probe_timeout,
         probe_threads: clickhouse.probe_threads,
@@ -418,4 +397,17 @@ fn secret(
         },
         (None, None) => None,
     }
+}
+
+/// The name of the user that runs the process, as far as the system says.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that may read the environment"
+)]
+pub(crate) fn user_name() -> String {
+    ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .filter_map(|variable| std::env::var(variable).ok())
+        .find(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".into())
 }

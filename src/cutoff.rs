@@ -66,6 +66,27 @@ pub fn smallest_id(unix_ms: i64) -> Uuid {
     Uuid::from_u128((u128::from(ms) << 80) | (0x7 << 76) | (0x2 << 62))
 }
 
+/// The instant from which a row of this age is expired: the start of the first UTC day whose cutoff
+/// lies after it.
+///
+/// ```
+/// use ebbtide::{Days, expires_at};
+/// let row = "2026-11-01T12:00:00Z".parse()?;
+/// assert_eq!(expires_at(row, Days::new(7)?).to_string(), "2026-11-09T00:00:00Z");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn expires_at(row: Timestamp, retention: Days) -> Timestamp {
+    let day = row.as_millisecond().div_euclid(DAY_MS) + i64::from(retention.get()) + 1;
+    Timestamp::from_millisecond(day.saturating_mul(DAY_MS)).unwrap_or(Timestamp::MAX)
+}
+
+/// The instant in a UUIDv7; nothing for other versions, which have no age.
+pub fn time_of_id(id: Uuid) -> Option<Timestamp> {
+    let is_v7 = id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122;
+    let ms = i64::try_from(id.as_u128() >> 80).ok().filter(|_| is_v7)?;
+    Timestamp::from_millisecond(ms).ok()
+}
+
 /// The half-open interval of time `[from, below)` in which a policy's rows are expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Bounds {
@@ -140,6 +161,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_row_expires_exactly_when_it_is_said_to(row in 0_i64..4_000_000_000_000, days in 1_u32..800) {
+            let days = Days::new(days).unwrap();
+            let row = Timestamp::from_millisecond(row).unwrap();
+            let at = expires_at(row, days);
+            let before = at - jiff::SignedDuration::from_nanos(1);
+            prop_assert!(Bounds::new(at, Some(days), None).unwrap().contains(row.as_millisecond()));
+            prop_assert!(!Bounds::new(before, Some(days), None).unwrap().contains(row.as_millisecond()));
+            prop_assert_eq!(time_of_id(smallest_id(row.as_millisecond())), Some(row));
+        }
+
         #[test]
         fn longer_retention_never_expires_more(
             now in -60_000_000_000_i64..4_000_000_000_000,

@@ -24,14 +24,16 @@ use crate::clock::Clock;
 use crate::config::{Config, DirectoryConfig};
 use crate::ledger::{CycleStart, Ledger};
 use crate::pace::Pacer;
-use crate::plan::{Limits, Plan, Snapshot, Unprobed, decide};
+use crate::plan::{Limits, Plan, Snapshot, Step, Unprobed, decide};
 use crate::resolve::resolve;
 use crate::rule::{Periods, Retention};
-use crate::target::Target;
+use crate::target::{CheckedTarget, Target};
 use crate::warehouse::{Shard, Warehouse};
 
+use self::survey::SurveyedTable;
+
 pub use error::EngineError;
-pub use report::{CycleReport, CycleStatus, Event, StepReport};
+pub use report::{CycleReport, CycleStatus, Event, StepOutcomeKind, StepReport};
 pub use rulebook::Rulebook;
 
 /// How often a cycle plans again because rules changed while it ran.
@@ -76,8 +78,12 @@ impl Engine {
         ledger: Arc<dyn Ledger>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
-        let shards =
-            config.shards.iter().map(Shard::new).collect::<Result<Vec<_>, _>>()?;
+        let shards = config
+            .shards
+            .iter()
+            .cloned()
+            .map(Shard::new)
+            .collect::<Result<Vec<_>, _>>()?;
         let quota = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
             warehouse: Warehouse::new(shards),
@@ -88,7 +94,10 @@ impl Engine {
             default: config.default_retention.clone(),
             periods: config.periods.clone(),
             limits: config.limits,
-            pacer: Pacer::new(quota(config.statements_per_minute), quota(config.rows_per_second)),
+            pacer: Pacer::new(
+                quota(config.statements_per_minute),
+                quota(config.rows_per_second),
+            ),
             targets: config.targets.clone(),
         })
     }
@@ -115,7 +124,8 @@ impl Engine {
     /// cannot be probed, is listed in [`Plan::unprobed`] instead.
     pub async fn plan(&self, as_of: Option<Timestamp>) -> Result<Plan, EngineError> {
         let rulebook = self.rulebook().await?;
-        self.plan_from(&rulebook, as_of.unwrap_or_else(|| self.clock.now())).await
+        self.plan_from(&rulebook, as_of.unwrap_or_else(|| self.clock.now()))
+            .await
     }
 
     async fn plan_from(&self, rulebook: &Rulebook, now: Timestamp) -> Result<Plan, EngineError> {
@@ -132,15 +142,16 @@ impl Engine {
             let reasons = unprobed.into_iter().map(|found| found.reason).collect();
             return Err(EngineError::NoShard { reasons });
         }
-        let mut tables = Vec::new();
-        for surveyed in &surveys {
-            tables.push((&surveyed.target, surveyed.inventory));
-        }
+        let (targets, inventories): (Vec<_>, Vec<_>) = surveys
+            .into_iter()
+            .flatten()
+            .map(|table| (table.target, table.inventory))
+            .unzip();
         let snapshot = Snapshot {
             as_of: now,
             policies: &policies,
             revision: rulebook.revision,
-            tables: tables.collect(),
+            tables: targets.iter().zip(inventories).collect(),
             unprobed,
         };
         Ok(decide(snapshot, &self.limits))
@@ -163,8 +174,13 @@ impl Engine {
         };
         self.ledger.begin_cycle(&start).await?;
         let applied = self.apply_steps(plan, &cycle).await;
-        let status = applied.as_ref().map_or(CycleStatus::Failed, |report| report.status);
-        let ended = self.ledger.end_cycle(&cycle, status.as_str(), self.clock.now()).await;
+        let status = applied
+            .as_ref()
+            .map_or(CycleStatus::Failed, |report| report.status);
+        let ended = self
+            .ledger
+            .end_cycle(&cycle, status.as_str(), self.clock.now())
+            .await;
         let report = applied?;
         ended?;
         Ok(report)
@@ -187,6 +203,33 @@ impl Engine {
             report = report.followed_by(self.apply(&plan).await?);
         }
         Ok((plan, report))
+    }
+
+    /// The steps of a plan with their checked targets, for showing statements.
+    ///
+    /// # Errors
+    /// [`EngineError`] if a shard of the plan cannot be asked for its schema any more.
+    pub async fn targets_of<'p>(
+        &self,
+        plan: &'p Plan,
+    ) -> Result<Vec<(&'p Step, CheckedTarget)>, EngineError> {
+        let mut found = Vec::new();
+        for shard in self.warehouse.shards() {
+            let mut steps = plan
+                .steps
+                .iter()
+                .filter(|step| &*step.shard == shard.name())
+                .peekable();
+            if steps.peek().is_none() {
+                continue;
+            }
+            let targets = self.checked_targets(shard, false).await?;
+            for step in steps {
+                let target = targets.iter().find(|target| *target.table == *step.table);
+                found.extend(target.map(|target| (step, target.clone())));
+            }
+        }
+        Ok(found)
     }
 
     /// The shards of the warehouse.

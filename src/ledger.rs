@@ -256,3 +256,19 @@ pub enum LedgerError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
+
+/// placeholder until the merge
+pub async fn read_directory(
+    _url: &str,
+    _password: Option<secrecy::SecretString>,
+    _query: &str,
+    _visit: &mut (dyn FnMut(String, String) + Send),
+) -> Result<(), LedgerError> {
+    Ok(())
+}
+impl LedgerError {
+    /// Whether the server cannot be reached.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}

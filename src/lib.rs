@@ -1,10 +1,12 @@
 //! Ebbtide: rules in, the cheapest correct deletes out.
 
+pub mod cli;
 mod clock;
 mod compile;
 mod config;
 mod cutoff;
 mod embedded;
+mod engine;
 mod ledger;
 mod pace;
 mod plan;
@@ -18,8 +20,11 @@ mod warehouse;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
-pub use config::{Config, ConfigError, DatabaseConfig, DirectoryConfig, ShardConfig};
-pub use cutoff::{Bounds, Cutoff, smallest_id, utc_day};
+pub use config::{Config, ConfigError, DatabaseConfig, DirectoryConfig};
+pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
+pub use engine::{
+    CycleReport, CycleStatus, Engine, EngineError, Event, Rulebook, StepOutcomeKind, StepReport,
+};
 pub use ledger::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportedRules, Ledger, LedgerError,
     NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
@@ -39,3 +44,7 @@ pub use target::{
     TableSchema, Target, TargetProblem, TextKind,
 };
 pub use verify::{Verdict, judge};
+pub use warehouse::{
+    Execution, GrantNeed, MARKER_PREFIX, MINIMUM_VERSION, MutationState, Privilege, Request,
+    ServerInfo, Shard, ShardOptions, Warehouse, WarehouseError, parse_version, supports,
+};

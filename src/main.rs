@@ -1,3 +1,7 @@
-//! The `ebbtide` binary.
+//! The `ebbtide` binary: parse, run, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ebbtide::cli::main()
+}

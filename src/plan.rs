@@ -131,7 +131,9 @@ pub enum Refusal {
         max_share: f64,
     },
     /// It would delete rows younger than the floor.
-    #[error("step {step} would delete rows of {table} that are younger than the floor of {floor}; make the plan again")]
+    #[error(
+        "step {step} would delete rows of {table} that are younger than the floor of {floor}; make the plan again"
+    )]
     Floor {
         /// The step.
         step: u32,
@@ -217,6 +219,21 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         steps,
         unprobed: snapshot.unprobed,
     }
+}
+
+/// The guards that a plan does not pass. The planner asks, and the executor asks again.
+pub(crate) fn refusals(tables: &[TablePlan], limits: &Limits) -> Vec<Refusal> {
+    tables
+        .iter()
+        .filter(|table| exceeds(table.n_due, table.totals.n_rows, limits.max_share_of_table))
+        .map(|table| Refusal::Share {
+            shard: Arc::clone(&table.shard),
+            table: Arc::clone(&table.table),
+            n_due: table.n_due,
+            n_rows: table.totals.n_rows,
+            max_share: limits.max_share_of_table,
+        })
+        .collect()
 }
 
 #[expect(

@@ -26,12 +26,21 @@ impl Engine {
         let mut found = refusals(&plan.tables, &self.limits);
         let youngest = Cutoff::at(self.clock.now(), self.periods.floor()).as_millisecond();
         let too_young = |step: &&Step| step.arms.iter().any(|arm| arm.bounds.below_ms > youngest);
-        found.extend(plan.steps.iter().filter(too_young).map(|step| Refusal::Floor {
-            step: step.number,
-            table: Arc::clone(&step.table),
-            floor: self.periods.floor(),
-        }));
-        if found.is_empty() { Ok(()) } else { Err(EngineError::Refused { refusals: found }) }
+        found.extend(
+            plan.steps
+                .iter()
+                .filter(too_young)
+                .map(|step| Refusal::Floor {
+                    step: step.number,
+                    table: Arc::clone(&step.table),
+                    floor: self.periods.floor(),
+                }),
+        );
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(EngineError::Refused { refusals: found })
+        }
     }
 
     pub(super) async fn apply_steps(
@@ -52,7 +61,12 @@ impl Engine {
             (false, true) => CycleStatus::Done,
             (false, false) => CycleStatus::Failed,
         };
-        Ok(CycleReport { cycle: cycle.into(), status, steps, unprobed: plan.unprobed.clone() })
+        Ok(CycleReport {
+            cycle: cycle.into(),
+            status,
+            steps,
+            unprobed: plan.unprobed.clone(),
+        })
     }
 
     /// Applies the steps of one shard; returns whether the rules changed and the rest was left.
@@ -63,8 +77,11 @@ impl Engine {
         shard: &Shard,
         reports: &mut Vec<StepReport>,
     ) -> Result<bool, EngineError> {
-        let steps: Vec<&Step> =
-            plan.steps.iter().filter(|step| &*step.shard == shard.name()).collect();
+        let steps: Vec<&Step> = plan
+            .steps
+            .iter()
+            .filter(|step| &*step.shard == shard.name())
+            .collect();
         if steps.is_empty() {
             return Ok(false);
         }
@@ -79,11 +96,19 @@ impl Engine {
                 let found = targets.iter().find(|target| *target.table == *step.table);
                 found.ok_or_else(|| format!("table {} is no target any more", step.table))
             });
-            let part = Part { plan, cycle, shard, step };
+            let part = Part {
+                plan,
+                cycle,
+                shard,
+                step,
+            };
             let Some(report) = self.apply_step(&part, target, &mut damaged).await? else {
                 return Ok(true);
             };
-            (self.observer)(&Event::StepFinished { report: &report, of: plan.steps.len() });
+            (self.observer)(&Event::StepFinished {
+                report: &report,
+                of: plan.steps.len(),
+            });
             reports.push(report);
         }
         Ok(false)
@@ -96,8 +121,16 @@ impl Engine {
         target: Result<&CheckedTarget, String>,
         damaged: &mut Damaged,
     ) -> Result<Option<StepReport>, EngineError> {
-        let Part { plan, cycle, shard, step } = *part;
-        (self.observer)(&Event::StepStarted { step, of: plan.steps.len() });
+        let Part {
+            plan,
+            cycle,
+            shard,
+            step,
+        } = *part;
+        (self.observer)(&Event::StepStarted {
+            step,
+            of: plan.steps.len(),
+        });
         let mut arms: Vec<Arm> = step.arms.clone();
         arms.retain(|arm| !damaged.contains(&arm.workspace));
         let target = match target {
@@ -128,10 +161,14 @@ impl Engine {
             query_id: Some(format!("ebbtide-{identity}")),
             n_arms: arms.len(),
             n_due,
-            outcome: StepOutcomeKind::Skipped { reason: String::new() },
+            outcome: StepOutcomeKind::Skipped {
+                reason: String::new(),
+            },
             duration: Duration::ZERO,
         };
-        self.ledger.intend_step(&self.intent(part, &report, &statement)).await?;
+        self.ledger
+            .intend_step(&self.intent(part, &report, &statement))
+            .await?;
         let started = Instant::now();
         let execution = shard
             .execute(&Request {
@@ -146,11 +183,16 @@ impl Engine {
         report.duration = started.elapsed();
         if !report.is_verified() {
             // After a count, the arms say which workspaces have rows left.
-            let counted = matches!(report.outcome, StepOutcomeKind::Applied(Verdict::Incomplete { .. }));
+            let counted = matches!(
+                report.outcome,
+                StepOutcomeKind::Applied(Verdict::Incomplete { .. })
+            );
             let left = arms.into_iter().filter(|arm| !counted || arm.n_due > 0);
             damaged.extend(left.map(|arm| arm.workspace));
         }
-        self.ledger.finish_step(&self.outcome(part, &report)).await?;
+        self.ledger
+            .finish_step(&self.outcome(part, &report))
+            .await?;
         Ok(Some(report))
     }
 
@@ -240,8 +282,14 @@ async fn obstacle(shard: &Shard, step: &Step, arms: &[Arm]) -> Option<String> {
     match shard.unfinished_mutations(&step.table).await {
         Ok(earlier) if earlier.is_empty() => None,
         Ok(earlier) => {
-            let ids: Vec<&str> = earlier.iter().map(|mutation| mutation.id.as_str()).collect();
-            Some(format!("an earlier delete is still running ({})", ids.join(", ")))
+            let ids: Vec<&str> = earlier
+                .iter()
+                .map(|mutation| mutation.id.as_str())
+                .collect();
+            Some(format!(
+                "an earlier delete is still running ({})",
+                ids.join(", ")
+            ))
         }
         Err(error) => Some(error_chain(&error)),
     }

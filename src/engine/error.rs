@@ -45,7 +45,9 @@ pub enum EngineError {
         refusals: Vec<Refusal>,
     },
     /// Rules kept changing while they were read.
-    #[error("rules changed during each of {n_reads} attempts to read them; try again when an import is over")]
+    #[error(
+        "rules changed during each of {n_reads} attempts to read them; try again when an import is over"
+    )]
     Unsettled {
         /// Attempts.
         n_reads: u32,
@@ -65,7 +67,11 @@ impl EngineError {
 }
 
 fn lines(items: &[impl ToString]) -> String {
-    items.iter().map(|item| format!("  {}", item.to_string())).collect::<Vec<_>>().join("\n")
+    items
+        .iter()
+        .map(|item| format!("  {}", item.to_string()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn count(number: usize, noun: &str) -> String {

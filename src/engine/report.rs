@@ -142,7 +142,11 @@ impl CycleReport {
         } else {
             next.status
         };
-        Self { steps, status, ..next }
+        Self {
+            steps,
+            status,
+            ..next
+        }
     }
 }
 
@@ -179,7 +183,10 @@ pub enum Event<'a> {
     Replanning,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 fn as_ms<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -36,7 +36,11 @@ pub(super) async fn read(
             Some(config) => operators_directory(config).await?,
         };
         if ledger.revision().await? == revision {
-            return Ok(Rulebook { rules, directory, revision });
+            return Ok(Rulebook {
+                rules,
+                directory,
+                revision,
+            });
         }
     }
     Err(EngineError::Unsettled { n_reads: MAX_READS })
@@ -46,18 +50,24 @@ async fn rules(ledger: &dyn Ledger, periods: &Periods) -> Result<RuleSet, Engine
     let mut rules = Vec::new();
     let mut problems = Vec::new();
     ledger
-        .each_rule(false, &mut |record: RuleRecord| match periods.retention(&record.rule.retention) {
-            Ok(retention) => rules.push(Rule {
-                id: record.id,
-                scope: record.rule.scope,
-                retention,
-                apply_to_past: record.rule.apply_to_past,
-                created_at: record.rule.created_at,
-            }),
-            Err(error) => {
-                problems.push(format!("rule {} for {}: {error}", record.id, record.rule.scope));
-            }
-        })
+        .each_rule(
+            false,
+            &mut |record: RuleRecord| match periods.retention(&record.rule.retention) {
+                Ok(retention) => rules.push(Rule {
+                    id: record.id,
+                    scope: record.rule.scope,
+                    retention,
+                    apply_to_past: record.rule.apply_to_past,
+                    created_at: record.rule.created_at,
+                }),
+                Err(error) => {
+                    problems.push(format!(
+                        "rule {} for {}: {error}",
+                        record.id, record.rule.scope
+                    ));
+                }
+            },
+        )
         .await?;
     if !problems.is_empty() {
         return Err(EngineError::Rules { problems });

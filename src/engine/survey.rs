@@ -10,7 +10,7 @@ use crate::compile;
 use crate::plan::{Arm, TableInventory, Totals, Unprobed, candidates, pack};
 use crate::resolve::Policies;
 use crate::target::{CheckedTarget, TableSchema, TargetProblem};
-use crate::warehouse::{GrantNeed, Shard, WarehouseError};
+use crate::warehouse::{GrantNeed, Privilege, Shard, WarehouseError};
 
 /// Rows dated more than a day ahead count as future; less is clock skew.
 const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
@@ -44,7 +44,10 @@ impl Engine {
             reason: error_chain(error),
             is_unreachable: error.is_unreachable(),
         };
-        let targets = match self.checked_targets(shard, policies.rules().any_project().is_some()).await {
+        let targets = match self
+            .checked_targets(shard, policies.rules().any_project().is_some())
+            .await
+        {
             Ok(targets) => targets,
             Err(EngineError::Warehouse(error)) if !error.is_configuration() => {
                 survey.unprobed.push(unprobed(None, &error));
@@ -59,12 +62,18 @@ impl Engine {
                 survey.unprobed.push(Unprobed {
                     shard: Arc::clone(&name),
                     table: Some(table.into()),
-                    reason: "a table listed before it could not be probed; children go first".into(),
+                    reason: "a table listed before it could not be probed; children go first"
+                        .into(),
                     is_unreachable: false,
                 });
                 continue;
             }
-            (self.observer)(&Event::Probing { shard: &name, table: &table, number: index + 1, of });
+            (self.observer)(&Event::Probing {
+                shard: &name,
+                table: &table,
+                number: index + 1,
+                of,
+            });
             match self.probe(shard, &target, policies, now).await {
                 Ok((inventory, oversized)) => {
                     survey.unprobed.extend(oversized.iter().map(|arm| Unprobed {
@@ -95,22 +104,51 @@ impl Engine {
         shard: &Shard,
         needs_project: bool,
     ) -> Result<Vec<CheckedTarget>, EngineError> {
+        let schemas = self.schemas(shard).await?;
+        check_targets(&self.targets, &schemas, needs_project)
+    }
+
+    /// The schemas of all targets on a shard, checked; for showing them.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn check_shard(
+        &self,
+        shard: &Shard,
+        needs_project: bool,
+    ) -> Result<Vec<(String, TableSchema)>, EngineError> {
+        let schemas = self.schemas(shard).await?;
+        let targets = check_targets(&self.targets, &schemas, needs_project)?;
+        let find = |table: &str| schemas.iter().find(|schema| schema.name == table).cloned();
+        Ok(targets
+            .into_iter()
+            .filter_map(|target| find(&target.table).map(|schema| (target.table, schema)))
+            .collect())
+    }
+
+    /// Checks server and grants, and reads the schemas of all tables that the targets name.
+    async fn schemas(&self, shard: &Shard) -> Result<Vec<TableSchema>, EngineError> {
         shard.check_server().await?;
         let keep_tables = || self.targets.iter().flat_map(|target| &target.keep);
-        let mut tables: Vec<&str> = self.targets.iter().map(|target| target.table.as_str()).collect();
+        let mut tables: Vec<&str> = self
+            .targets
+            .iter()
+            .map(|target| target.table.as_str())
+            .collect();
         tables.extend(keep_tables().map(|keep| keep.in_table.as_str()));
         tables.sort_unstable();
         tables.dedup();
-        let needs: Vec<GrantNeed<'_>> = tables
+        let select = tables.iter().map(|table| (Privilege::Select, *table));
+        let delete = self
+            .targets
             .iter()
-            .map(|table| GrantNeed {
-                table,
-                delete: self.targets.iter().any(|target| target.table == **table),
-            })
+            .map(|target| (Privilege::AlterDelete, &*target.table));
+        let needs: Vec<GrantNeed<'_>> = select
+            .chain(delete)
+            .map(|(privilege, table)| GrantNeed { privilege, table })
             .collect();
         shard.check_grants(&needs).await?;
-        let schemas = shard.schemas(&tables).await?;
-        check_targets(&self.targets, &schemas, needs_project)
+        Ok(shard.schemas(&tables).await?)
     }
 
     async fn probe(
@@ -122,7 +160,11 @@ impl Engine {
     ) -> Result<(TableInventory, Vec<Arm>), WarehouseError> {
         let future_ms = now.as_millisecond().saturating_add(FUTURE_TOLERANCE_MS);
         let census = shard.census(&compile::census(target, future_ms)).await?;
-        let packed = pack(candidates(target, &census, policies, now), target, &self.limits);
+        let packed = pack(
+            candidates(target, &census, policies, now),
+            target,
+            &self.limits,
+        );
         let mut arms = Vec::new();
         for mut statement in packed.statements {
             self.count(shard, target, &mut statement).await?;
@@ -187,7 +229,11 @@ pub(super) fn check_targets(
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(checked) } else { Err(EngineError::Targets { problems }) }
+    if problems.is_empty() {
+        Ok(checked)
+    } else {
+        Err(EngineError::Targets { problems })
+    }
 }
 
 /// An error and its causes on one line.

@@ -1,0 +1,15 @@
+-- tables: engine, keys, and what is fed from each table (deletes do not reach it)
+SELECT
+    database,
+    name,
+    engine,
+    engine_full,
+    sorting_key,
+    partition_key,
+    arrayMap(
+        (dependent_database, dependent_table) -> concat(dependent_database, '.', dependent_table),
+        dependencies_database, dependencies_table
+    ) AS dependents
+FROM system.tables
+WHERE database = currentDatabase() AND name IN {tables:Array(String)}
+ORDER BY name

@@ -1,0 +1,144 @@
+//! The command line: one file per verb. stdout is data, stderr is talk.
+
+mod clickhouse;
+mod completions;
+mod context;
+mod demo;
+mod doctor;
+mod exit;
+mod explain;
+mod migrate;
+mod output;
+mod plan;
+mod progress;
+mod rules;
+mod run;
+mod validate;
+mod workspaces;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use self::context::Context;
+use self::exit::Exit;
+use self::output::Output;
+
+/// Data retention for ClickHouse: rules in, the cheapest correct deletes out.
+#[derive(Debug, Parser)]
+#[command(name = "ebbtide", version, about, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done or nothing due · 1 finished with failed steps · \
+    2 usage or config · 3 refused by a guard · 69 a server cannot be reached · 75 busy, try later"
+)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "config.yml",
+        env = "EBBTIDE_CONFIG"
+    )]
+    pub config: PathBuf,
+    /// How results are printed on stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Say more on stderr; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show everything end to end, on an embedded ClickHouse with sample data.
+    Demo(demo::Demo),
+    /// Check the configuration alone.
+    Validate,
+    /// Check the configuration against the live servers: schema, types, versions, grants, traps.
+    Doctor,
+    /// Set, list, import and export rules.
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// The directory: which workspace belongs to which organization.
+    #[command(subcommand)]
+    Workspaces(workspaces::Workspaces),
+    /// Say what holds for a workspace or project, why, and what will happen when.
+    Explain(explain::Explain),
+    /// Show what a cycle would delete, and how; read-only.
+    Plan(plan::PlanArgs),
+    /// One full cycle now: plan, delete, verify, record.
+    Run(run::Run),
+    /// Keep an embedded ClickHouse running, to play with.
+    Clickhouse(clickhouse::Clickhouse),
+    /// Create the ledger's schema, or bring it up to date.
+    Migrate,
+    /// Print shell completions.
+    Completions(completions::Completions),
+}
+
+/// Parses the arguments of the process and does what they say.
+pub fn main() -> ExitCode {
+    if let Some(code) = crate::embedded::server_main() {
+        return code;
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout with 0, everything else to stderr with 2.
+            let code = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            let printed = error.print();
+            return if printed.is_err() { Exit::Done } else { code }.into();
+        }
+    };
+    progress::start_logging(cli.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&anyhow::Error::new(error), cli.format).into(),
+    };
+    let result = runtime.block_on(dispatch(&cli));
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => exit::report(&error, cli.format).into(),
+    }
+}
+
+async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
+    let mut output = Output::new(cli.format);
+    let context = Context::new(&cli.config, cli.format);
+    match &cli.verb {
+        Verb::Demo(args) => demo::run(args, &context, &mut output).await,
+        Verb::Validate => validate::run(&context, &mut output),
+        Verb::Doctor => doctor::run(&context, &mut output).await,
+        Verb::Rules(verb) => rules::run(verb, &context, &mut output).await,
+        Verb::Workspaces(verb) => workspaces::run(verb, &context, &mut output).await,
+        Verb::Explain(args) => explain::run(args, &context, &mut output).await,
+        Verb::Plan(args) => plan::run(args, &context, &mut output).await,
+        Verb::Run(args) => run::run(args, &context, &mut output).await,
+        Verb::Clickhouse(args) => clickhouse::run(args, &mut output).await,
+        Verb::Migrate => migrate::run(&context, &mut output).await,
+        Verb::Completions(args) => completions::run(args, &mut output),
+    }
+}

@@ -1,0 +1,1 @@
+//! `ebbtide clickhouse`: an embedded ClickHouse to play with.

@@ -1,0 +1,1 @@
+//! `ebbtide demo`: everything end to end, told as a story.

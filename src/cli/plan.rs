@@ -1,0 +1,262 @@
+//! `ebbtide plan`: what a cycle would delete, and how; read-only.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+
+use super::context::parse_instant;
+use super::output::{counted, grouped, table};
+use super::{Context, Exit, Output, progress};
+use crate::compile::{Statement, compile};
+use crate::engine::Engine;
+use crate::plan::{Plan, PlannedRule, Step};
+use crate::rule::RuleId;
+use crate::warehouse::MARKER_PREFIX;
+
+/// Show what a cycle would delete, and how; read-only.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Plan as if it were this instant or day.
+    #[arg(long, value_name = "T")]
+    pub as_of: Option<String>,
+    /// Write the plan as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the statements too.
+    #[arg(long)]
+    pub sql: bool,
+}
+
+/// A plan with its statements.
+#[derive(Serialize)]
+struct PlanView<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    statements: Vec<StatementView>,
+}
+
+#[derive(Serialize)]
+struct StatementView {
+    step: u32,
+    #[serde(flatten)]
+    statement: Statement,
+}
+
+pub(super) async fn run(
+    args: &PlanArgs,
+    context: &Context,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let as_of = args.as_of.as_deref().map(parse_instant).transpose()?;
+    let config = context.config()?;
+    let engine = context.engine(&config).await?;
+    let plan = engine.plan(as_of).await?;
+    let statements = if args.sql {
+        statements(&engine, &plan).await?
+    } else {
+        Vec::new()
+    };
+    let view = PlanView {
+        plan: &plan,
+        statements,
+    };
+    if let Some(file) = &args.out {
+        std::fs::write(file, serde_json::to_string_pretty(&view)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        progress::say(&format!("wrote {}", file.display()));
+    }
+    output.result(&view, |view| {
+        let mut text = describe(view.plan);
+        for statement in &view.statements {
+            let shape = statement.statement.shape.as_str();
+            text.push_str(&format!(
+                "\n\n-- step {}, shape {shape}\n{};",
+                statement.step, statement.statement.sql
+            ));
+        }
+        text
+    })?;
+    Ok(exit_of(&plan))
+}
+
+async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<Vec<StatementView>> {
+    let mut statements = Vec::new();
+    for (step, target) in engine.targets_of(plan).await? {
+        let marker = format!("{MARKER_PREFIX}{}:<cycle>-{}", step.table, step.number);
+        let statement = compile(&target, &step.arms, &marker);
+        statements.push(StatementView {
+            step: step.number,
+            statement,
+        });
+    }
+    Ok(statements)
+}
+
+/// How the process ends after a plan that was not executed.
+pub(super) fn exit_of(plan: &Plan) -> Exit {
+    if !plan.refusals.is_empty() {
+        Exit::Refused
+    } else if !plan.unprobed.is_empty() {
+        Exit::Incomplete
+    } else {
+        Exit::Done
+    }
+}
+
+/// A plan for people: per table what is there, per rule what goes, and what is left alone.
+pub(super) fn describe(plan: &Plan) -> String {
+    let mut text = format!(
+        "as of {} (cutoffs are whole UTC days before {})\n\n",
+        plan.as_of, plan.day
+    );
+    let several_shards = plan
+        .tables
+        .iter()
+        .any(|table| Some(&table.shard) != plan.tables.first().map(|first| &first.shard));
+    let name = |shard: &str, table: &str| {
+        if several_shards {
+            format!("{table} on {shard}")
+        } else {
+            table.to_owned()
+        }
+    };
+    let rows = plan.tables.iter().map(|table| {
+        [
+            name(&table.shard, &table.table),
+            grouped(table.totals.n_workspaces),
+            grouped(table.totals.n_rows),
+            grouped(table.n_due),
+            grouped(table.n_kept),
+            grouped(table.totals.n_undatable),
+            grouped(table.totals.n_future),
+            plan.steps
+                .iter()
+                .filter(|step| is_of(step, &table.shard, &table.table))
+                .count()
+                .to_string(),
+        ]
+    });
+    text.push_str(&table(
+        [
+            "table",
+            "workspaces",
+            "rows",
+            "due",
+            "kept",
+            "undatable",
+            "future",
+            "statements",
+        ],
+        &[1, 2, 3, 4, 5, 6, 7],
+        rows,
+    ));
+    text.push('\n');
+    if plan.steps.is_empty() {
+        text.push_str("\nnothing is due: no statement will be sent\n");
+    } else {
+        text.push_str(&by_rule(plan, &name));
+    }
+    let unreadable: u64 = plan
+        .tables
+        .iter()
+        .map(|table| table.totals.n_unreadable)
+        .sum();
+    if unreadable > 0 {
+        text.push_str(&format!(
+            "\n{} stay: the name of their workspace is not UTF-8, so no rule can mean it\n",
+            counted(unreadable, "row")
+        ));
+    }
+    for unprobed in &plan.unprobed {
+        let table = unprobed.table.as_deref().unwrap_or("every table");
+        text.push_str(&format!(
+            "\nleft alone: {table} on {}: {}\n",
+            unprobed.shard, unprobed.reason
+        ));
+    }
+    for refusal in &plan.refusals {
+        text.push_str(&format!("\nrefused: {refusal}\n"));
+    }
+    text.trim_end().to_owned()
+}
+
+fn is_of(step: &Step, shard: &str, table: &str) -> bool {
+    *step.shard == *shard && *step.table == *table
+}
+
+/// Per table and rule: who, why, how many rows, and by which statements.
+fn by_rule(plan: &Plan, name: &impl Fn(&str, &str) -> String) -> String {
+    #[derive(Default)]
+    struct Sum {
+        n_arms: u64,
+        n_due: u64,
+        n_kept: u64,
+        steps: Vec<u32>,
+    }
+    let mut sums: Vec<((String, Option<RuleId>), Sum)> = Vec::new();
+    let mut index: BTreeMap<(String, Option<RuleId>), usize> = BTreeMap::new();
+    for step in &plan.steps {
+        for arm in &step.arms {
+            let key = (name(&step.shard, &step.table), arm.rule);
+            let at = *index.entry(key.clone()).or_insert_with(|| {
+                sums.push((key, Sum::default()));
+                sums.len() - 1
+            });
+            let Some((_, sum)) = sums.get_mut(at) else {
+                continue;
+            };
+            sum.n_arms += 1;
+            sum.n_due += arm.n_due;
+            sum.n_kept += arm.n_kept;
+            if sum.steps.last() != Some(&step.number) {
+                sum.steps.push(step.number);
+            }
+        }
+    }
+    let rule = |id: Option<RuleId>| plan.rules.iter().find(|rule| rule.rule == id);
+    let rows = sums.into_iter().map(|((table, id), sum)| {
+        [
+            table,
+            id.map_or_else(|| "-".into(), |id| id.to_string()),
+            rule(id).map_or_else(String::new, why),
+            grouped(sum.n_arms),
+            grouped(sum.n_due),
+            grouped(sum.n_kept),
+            sum.steps
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+        ]
+    });
+    let mut text = String::from("\nwhat goes, and by which rule\n");
+    text.push_str(&table(
+        [
+            "table", "rule", "because", "policies", "due", "kept", "steps",
+        ],
+        &[1, 3, 4, 5],
+        rows,
+    ));
+    text.push('\n');
+    let total = plan.steps.iter().map(|step| step.n_due).sum();
+    let n_steps = u64::try_from(plan.steps.len()).unwrap_or(u64::MAX);
+    text.push_str(&format!(
+        "\n{} in {}, each a lightweight DELETE\n",
+        counted(total, "row"),
+        counted(n_steps, "statement")
+    ));
+    text
+}
+
+fn why(rule: &PlannedRule) -> String {
+    let past = if rule.apply_to_past {
+        ""
+    } else {
+        ", only rows from its creation on"
+    };
+    format!("{}: {}{past}", rule.scope, rule.retention)
+}

@@ -1,0 +1,130 @@
+//! Talk on stderr: bars on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+
+use super::Format;
+use super::output::{counted, grouped};
+use crate::engine::{Event, StepOutcomeKind, StepReport};
+use crate::verify::Verdict;
+
+/// Logs go to stderr: warnings, or more with `-v`.
+pub(super) fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "ebbtide=info,warn",
+        _ => "ebbtide=debug,info",
+    };
+    // A second call, in tests, finds a subscriber and leaves it.
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
+    if started.is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+/// Says something on stderr. If stderr is gone there is nobody to tell.
+pub(super) fn say(text: &str) {
+    writeln!(std::io::stderr().lock(), "{text}").unwrap_or_default();
+}
+
+/// Warns on stderr.
+pub(super) fn warn(text: &str) {
+    say(&format!("warning: {text}"));
+}
+
+/// A bar for something that runs for a while: on a terminal it moves, elsewhere it is silent.
+pub(super) fn bar(template: &str, length: Option<u64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let style = ProgressStyle::with_template(template);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Shows the events of a cycle: one bar on a terminal, lines elsewhere, nothing for programs.
+pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
+    let shown: Mutex<Option<ProgressBar>> = Mutex::new(None);
+    let is_terminal = std::io::stderr().is_terminal();
+    move |event| {
+        if format == Format::Json {
+            return;
+        }
+        let mut shown = shown
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let bar =
+            shown.get_or_insert_with(|| bar("{spinner} {pos}/{len} {wide_msg} {elapsed}", Some(0)));
+        match event {
+            Event::Probing {
+                shard,
+                table,
+                number,
+                of,
+            } => {
+                set(bar, number - 1, *of);
+                bar.set_message(format!("probing {table} on {shard}"));
+                if !is_terminal {
+                    say(&format!("probing {table} on {shard} ({number}/{of})"));
+                }
+            }
+            Event::StepStarted { step, of } => {
+                set(
+                    bar,
+                    usize::try_from(step.number).unwrap_or(0).saturating_sub(1),
+                    *of,
+                );
+                bar.set_message(format!("{}: {}", step.table, counted(step.n_due, "row")));
+            }
+            Event::StepFinished { report, of } => {
+                let line = format!("step {}/{of} {}", report.number, describe(report));
+                if is_terminal {
+                    bar.println(line)
+                } else {
+                    say(&line)
+                }
+            }
+            Event::Replanning => say("rules changed; planning the rest again"),
+        }
+    }
+}
+
+fn set(bar: &ProgressBar, position: usize, length: usize) {
+    bar.set_length(u64::try_from(length).unwrap_or(u64::MAX));
+    bar.set_position(u64::try_from(position).unwrap_or(0));
+}
+
+/// A step and its outcome on one line.
+fn describe(report: &StepReport) -> String {
+    let seconds = report.duration.as_secs_f64();
+    format!("{}: {} ({seconds:.1} s)", report.table, outcome(report))
+}
+
+/// What became of a step, in a few words.
+pub(super) fn outcome(report: &StepReport) -> String {
+    match &report.outcome {
+        StepOutcomeKind::Applied(Verdict::Verified) => {
+            format!("verified, {} gone", counted(report.n_due, "row"))
+        }
+        StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) => {
+            format!(
+                "incomplete, {} left of {}",
+                grouped(*n_left),
+                grouped(report.n_due)
+            )
+        }
+        StepOutcomeKind::Applied(Verdict::Unknown) => "sent, but what is left is unknown".into(),
+        StepOutcomeKind::Failed { error } => format!("failed: {error}"),
+        StepOutcomeKind::Skipped { reason } => format!("skipped: {reason}"),
+    }
+}

@@ -1,0 +1,116 @@
+//! `ebbtide rules import`: the whole file is checked before the ledger is touched, and then
+//! imported in one transaction. Both passes stream.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::super::output::counted;
+use super::super::{Context, Exit, Output, context, progress};
+use crate::ledger::NewRule;
+use crate::rule::RuleReader;
+
+/// So many bad lines are listed; the rest is counted.
+const MAX_LISTED: u64 = 100;
+
+pub(super) async fn run(
+    file: &Path,
+    dry_run: bool,
+    context: &Context,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let config = context.config()?;
+    let mut input = open(file)?;
+    let name = file.display();
+    let (mut n_rules, mut n_problems) = (0_u64, 0_u64);
+    let bar = progress::bar(
+        "{spinner} checking {bytes}/{total_bytes} {wide_bar} {eta}",
+        Some(len(&input)?),
+    );
+    for item in RuleReader::new(BufReader::new(bar.wrap_read(&input)), &config.periods) {
+        let problem = match item {
+            Ok(entry) => {
+                n_rules += 1;
+                let project = super::check_project(&entry.scope, &config);
+                project
+                    .err()
+                    .map(|error| format!("line {}: {error}", entry.line))
+            }
+            Err(problem) => Some(problem.to_string()),
+        };
+        if let Some(problem) = problem {
+            n_problems += 1;
+            if n_problems <= MAX_LISTED {
+                progress::say(&format!("{name}: {problem}"));
+            }
+        }
+    }
+    bar.finish_and_clear();
+    if n_problems > MAX_LISTED {
+        progress::say(&format!("{name}: and {} more", n_problems - MAX_LISTED));
+    }
+    if n_problems > 0 {
+        bail!(
+            "{name} has {}; nothing was imported",
+            counted(n_problems, "problem")
+        );
+    }
+    if dry_run {
+        output.result(&json!({"n_rules": n_rules, "dry_run": true}), |_| {
+            format!(
+                "{name}: {}, all good; nothing was imported",
+                counted(n_rules, "rule")
+            )
+        })?;
+        return Ok(Exit::Done);
+    }
+    input.rewind()?;
+    let now = context.now();
+    let bar = progress::bar(
+        "{spinner} importing {pos}/{len} {wide_bar} {eta}",
+        Some(n_rules),
+    );
+    let mut rules = RuleReader::new(BufReader::new(&input), &config.periods).map(|item| {
+        bar.inc(1);
+        // The file was checked; it can only have changed since.
+        let entry = item.map_err(|problem| problem.to_string())?;
+        Ok(NewRule {
+            scope: entry.scope,
+            retention: entry.retention.to_string(),
+            apply_to_past: entry.apply_to_past,
+            created_at: entry.created_at.unwrap_or(now),
+        })
+    });
+    let ledger = context.ledger(&config).await?;
+    let imported = ledger
+        .import_rules(&mut rules, &context::user_name())
+        .await?;
+    bar.finish_and_clear();
+    output.result(&imported, |imported| {
+        format!(
+            "{} imported, of which {} replaced an active one; {} unchanged",
+            counted(imported.n_created, "rule"),
+            imported.n_replaced,
+            imported.n_unchanged
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The file, or stdin copied to a temporary file, because it is read twice.
+fn open(file: &Path) -> anyhow::Result<File> {
+    if file != Path::new("-") {
+        return File::open(file).with_context(|| format!("cannot read {}", file.display()));
+    }
+    let mut copy = tempfile::tempfile().context("cannot make a temporary file for stdin")?;
+    io::copy(&mut io::stdin().lock().by_ref(), &mut copy).context("cannot read stdin")?;
+    copy.rewind()?;
+    Ok(copy)
+}
+
+fn len(file: &File) -> anyhow::Result<u64> {
+    Ok(file.metadata()?.len())
+}

@@ -1,0 +1,107 @@
+//! Mutations of ours as the server lists them. They are found by the marker in their predicate.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::answer::first_line;
+use super::{MARKER_PREFIX, Shard, WarehouseError};
+
+/// A mutation that a statement of ours became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MutationState {
+    /// Its id on the server, such as `mutation_7.txt`.
+    pub id: String,
+    /// The table.
+    pub table: String,
+    /// The marker of the statement.
+    pub marker: String,
+    /// When the server registered it.
+    pub created_at: Option<Timestamp>,
+    /// Parts that it still has to go through.
+    pub parts_to_do: u64,
+    /// Whether it went through all of them.
+    pub is_done: bool,
+    /// Whether somebody ended it; what it did to some parts stays done.
+    pub is_killed: bool,
+    /// Why the last attempt at a part failed; the server goes on trying.
+    pub fail_reason: Option<String>,
+}
+
+#[derive(clickhouse::Row, Deserialize)]
+struct MutationRow {
+    id: String,
+    table: String,
+    marker: String,
+    created_at_s: i64,
+    parts_to_do: u64,
+    is_done: bool,
+    is_killed: bool,
+    fail_reason: String,
+}
+
+#[derive(clickhouse::Row, Deserialize)]
+struct RunningRow {
+    n_running: u64,
+}
+
+impl Shard {
+    /// The mutations of ours on a table that are not finished, oldest first: also those of a
+    /// process that died. Asked before anything is sent to the table.
+    ///
+    /// # Errors
+    /// When the server cannot be asked: whether there are any is unknown then.
+    pub async fn unfinished_mutations(
+        &self,
+        table: &str,
+    ) -> Result<Vec<MutationState>, WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/unfinished_mutations.sql"))
+            .param("prefix", MARKER_PREFIX)
+            .param("table", table);
+        let rows: Vec<MutationRow> = self.fetch(query).await?;
+        Ok(rows.into_iter().map(MutationState::from).collect())
+    }
+
+    /// The mutation that holds this marker; the unfinished one if there should be several.
+    pub(super) async fn mutation_of(
+        &self,
+        marker: &str,
+    ) -> Result<Option<MutationState>, WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/mutations_of_statement.sql"))
+            .param("marker", marker);
+        let rows: Vec<MutationRow> = self.fetch(query).await?;
+        let states = rows.into_iter().map(MutationState::from);
+        Ok(states.min_by_key(|state| state.is_done))
+    }
+
+    /// Whether the server still works on the query.
+    pub(super) async fn is_running(&self, query_id: &str) -> Result<bool, WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/running_queries.sql"))
+            .param("query_id", query_id);
+        let row: RunningRow = self.fetch_one(query).await?;
+        Ok(row.n_running > 0)
+    }
+}
+
+impl From<MutationRow> for MutationState {
+    fn from(row: MutationRow) -> Self {
+        Self {
+            created_at: Timestamp::from_second(row.created_at_s).ok(),
+            fail_reason: match first_line(&row.fail_reason) {
+                "" => None,
+                reason => Some(reason.to_owned()),
+            },
+            id: row.id,
+            table: row.table,
+            marker: row.marker,
+            parts_to_do: row.parts_to_do,
+            is_done: row.is_done,
+            is_killed: row.is_killed,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What probes count. A probe that does not come to its end is an error: unknown, never nothing.
+
+use serde::Deserialize;
+
+use super::{Shard, WarehouseError};
+use crate::plan::{CensusRow, DueRow};
+
+/// A row of a census, with the column names that the compiler writes.
+#[derive(clickhouse::Row, Deserialize)]
+struct RawCensusRow {
+    ebbtide_workspace: String,
+    ebbtide_readable: u8,
+    ebbtide_rows: u64,
+    ebbtide_undatable: u64,
+    ebbtide_future: u64,
+    ebbtide_oldest_ms: Option<i64>,
+}
+
+impl From<RawCensusRow> for CensusRow {
+    fn from(raw: RawCensusRow) -> Self {
+        Self {
+            workspace: raw.ebbtide_workspace.into(),
+            is_readable: raw.ebbtide_readable == 1,
+            n_rows: raw.ebbtide_rows,
+            n_undatable: raw.ebbtide_undatable,
+            n_future: raw.ebbtide_future,
+            oldest_ms: raw.ebbtide_oldest_ms,
+        }
+    }
+}
+
+/// A row of a count of what is due, with the column names that the compiler writes.
+#[derive(clickhouse::Row, Deserialize)]
+struct RawDueRow {
+    ebbtide_workspace: String,
+    ebbtide_project: String,
+    ebbtide_due: u64,
+    ebbtide_kept: u64,
+}
+
+impl From<RawDueRow> for DueRow {
+    fn from(raw: RawDueRow) -> Self {
+        Self {
+            workspace: raw.ebbtide_workspace,
+            project: raw.ebbtide_project,
+            n_due: raw.ebbtide_due,
+            n_kept: raw.ebbtide_kept,
+        }
+    }
+}
+
+impl Shard {
+    /// Runs a compiled census. The columns are those that [`crate::census`] lists.
+    ///
+    /// # Errors
+    /// Also when the probe ran out of its limits: the census is unknown then.
+    pub async fn census(&self, sql: &str) -> Result<Vec<CensusRow>, WarehouseError> {
+        let rows = self
+            .fetch::<RawCensusRow>(self.probes.query_raw(sql))
+            .await?;
+        Ok(rows.into_iter().map(CensusRow::from).collect())
+    }
+
+    /// Runs a compiled count of what is due. The columns are those that [`crate::probe`] lists.
+    ///
+    /// # Errors
+    /// Also when the probe ran out of its limits: what is due is unknown then.
+    pub async fn count_due(&self, sql: &str) -> Result<Vec<DueRow>, WarehouseError> {
+        let rows = self.fetch::<RawDueRow>(self.probes.query_raw(sql)).await?;
+        Ok(rows.into_iter().map(DueRow::from).collect())
+    }
+
+    /// A probe answered for a group that it was not asked for.
+    pub(crate) fn unexpected_group(&self, workspace: &str) -> WarehouseError {
+        WarehouseError::Answer {
+            shard: self.name().to_owned(),
+            reason: format!("a probe counted workspace {workspace:?}, which it was not asked for"),
+        }
+    }
+}
