@@ -13,6 +13,10 @@ mod warehouse;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use cutoff::{Bounds, Cutoff, smallest_id, utc_day};
+pub use embedded::{
+    Embedded, EmbeddedError, EmbeddedOptions, EmbeddedUser, FetchPhase, FetchProgress,
+    LibchdbError, clickhouse_server_main, ensure_libchdb,
+};
 pub use ledger::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportedRules, Ledger, LedgerError,
     NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,

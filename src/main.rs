@@ -1,3 +1,10 @@
 //! The `ebbtide` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = ebbtide::clickhouse_server_main() {
+        return code;
+    }
+    ExitCode::SUCCESS
+}
