@@ -22,6 +22,10 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
 pub use config::{Config, ConfigError, DatabaseConfig, DirectoryConfig};
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
+pub use embedded::{
+    Embedded, EmbeddedError, EmbeddedOptions, EmbeddedUser, FetchPhase, FetchProgress,
+    LibchdbError, clickhouse_server_main, ensure_libchdb,
+};
 pub use engine::{
     CycleReport, CycleStatus, Engine, EngineError, Event, Rulebook, StepOutcomeKind, StepReport,
 };
