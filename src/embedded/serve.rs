@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use crate::sql::sql;
 
 /// The hidden verb: `VERB LIBRARY DIRECTORY keep|remove`.
 pub(super) const VERB: &str = "__clickhouse-server";
