@@ -14,8 +14,9 @@ mod warehouse;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use cutoff::{Bounds, Cutoff, smallest_id, utc_day};
 pub use ledger::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, ImportedRules, Ledger, LedgerError,
-    NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    CreatedRule, CycleRecord, CycleStart, Deactivation, DirectoryError, ImportRule, ImportedRules,
+    Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, connect,
+    read_directory,
 };
 pub use resolve::{Directory, Policies, Policy, Trail, resolve};
 pub use rule::{
