@@ -12,7 +12,6 @@ mod pace;
 mod plan;
 mod resolve;
 mod rule;
-#[macro_use]
 mod sql;
 mod target;
 mod verify;
@@ -30,8 +29,9 @@ pub use engine::{
     CycleReport, CycleStatus, Engine, EngineError, Event, Rulebook, StepOutcomeKind, StepReport,
 };
 pub use ledger::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, ImportedRules, Ledger, LedgerError,
-    NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    CreatedRule, CycleRecord, CycleStart, Deactivation, DirectoryError, ImportRule, ImportedRules,
+    Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, connect_ledger,
+    read_directory,
 };
 pub use pace::Pacer;
 pub use plan::{

@@ -7,6 +7,7 @@ macro_rules! sql {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $path))
     };
 }
+pub(crate) use sql;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 //!
 //! It has a process of its own because libchdb brings its own allocator and signal handlers.
 
+use crate::sql::sql;
 use std::ffi::{CString, OsString, c_char, c_int};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-
 
 /// The hidden verb: `VERB LIBRARY DIRECTORY keep|remove`.
 pub(super) const VERB: &str = "__clickhouse-server";
