@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ async fn a_lightweight_delete_deletes_and_a_merge_frees() {
 
 #[tokio::test]
 async fn statements_are_in_the_query_log_within_a_moment() {
-    let client = TestDatabase::create().await.client();
+    let database = TestDatabase::create().await;
+    let client = database.client();
     let id = uuid::Uuid::new_v4().to_string();
     client
         .query("SELECT 1")
@@ -153,6 +155,20 @@ async fn data_survive_kill_and_restart() {
 }
 
 #[test]
+fn a_directory_has_one_server() {
+    let home = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions {
+        directory: Some(home.path().into()),
+        ..embedded_options()
+    };
+    let first = Embedded::start(options.clone()).unwrap();
+    let error = Embedded::start(options.clone()).unwrap_err();
+    assert!(matches!(error, EmbeddedError::Busy { .. }), "{error}");
+    first.stop().unwrap();
+    Embedded::start(options).unwrap();
+}
+
+#[test]
 fn a_temporary_directory_goes_with_its_server() {
     let server = Embedded::start(embedded_options()).unwrap();
     let directory = server.directory().to_path_buf();
@@ -248,7 +264,6 @@ async fn two_servers_are_shards_of_a_cluster() {
 fn a_port_that_is_taken_is_an_error_that_shows_what_the_server_said() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let http_port = taken.local_addr().unwrap().port();
-    // The native port is chosen freely, so the start is tried again, and fails again.
     let error = Embedded::start(EmbeddedOptions {
         http_port,
         ..embedded_options()
@@ -298,27 +313,36 @@ async fn mariadb_answers_and_each_test_has_its_database() {
 
 #[test]
 fn servers_die_with_the_process_that_started_them_also_on_kill_9() {
-    let mut parent = Parent::start();
+    let home = tempfile::tempdir().unwrap();
+    let mut parent = Parent::start(home.path());
     let (clickhouse, mariadb) = (parent.read("clickhouse"), parent.read("mariadb"));
     let directory = parent.read("directory");
     assert!(listens(port(&clickhouse)) && listens(port(&mariadb)));
-    assert!(std::path::Path::new(&directory).exists());
+    assert!(Path::new(&directory).exists());
 
     parent.process.kill().unwrap();
     parent.process.wait().unwrap();
+    // At once, while the server of the dead process may still be ending.
+    let options = EmbeddedOptions {
+        directory: Some(home.path().into()),
+        ..embedded_options()
+    };
+    Embedded::start(options).unwrap();
     wait_until("ClickHouse is gone", || !listens(port(&clickhouse)));
     wait_until("mariadbd is gone", || !listens(port(&mariadb)));
-    wait_until("its directory is gone", || {
-        !std::path::Path::new(&directory).exists()
-    });
+    wait_until("its directory is gone", || !Path::new(&directory).exists());
 }
 
 #[test]
 #[ignore = "no test, but the process that the one above starts and kills"]
 fn parent_that_is_killed() {
-    let starter = std::env::var("EBBTIDE_TEST_PARENT");
-    assert_eq!(starter.as_deref(), Ok("1"), "only for the test above");
+    let home = std::env::var_os("EBBTIDE_TEST_PARENT").expect("only for the test above");
     let clickhouse = Embedded::start(embedded_options()).unwrap();
+    let options = EmbeddedOptions {
+        directory: Some(home.into()),
+        ..embedded_options()
+    };
+    let _with_a_given_directory = Embedded::start(options).unwrap();
     let mariadb = Mariadb::start();
     println!("\nclickhouse={}", clickhouse.http_port());
     println!("mariadb={}", mariadb.port());
@@ -334,7 +358,7 @@ struct Parent {
 }
 
 impl Parent {
-    fn start() -> Self {
+    fn start(home: &Path) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--ignored",
@@ -342,7 +366,7 @@ impl Parent {
                 "embedded::parent_that_is_killed",
                 "--nocapture",
             ])
-            .env("EBBTIDE_TEST_PARENT", "1")
+            .env("EBBTIDE_TEST_PARENT", home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
