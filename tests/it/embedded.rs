@@ -9,6 +9,7 @@ use std::time::Duration;
 use clickhouse::Client;
 use ebbtide::{Embedded, EmbeddedError, EmbeddedOptions, EmbeddedUser};
 use mysql_async::prelude::Queryable;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Mariadb, TestDatabase, TestMysql, embedded_options, wait_until};
 
@@ -316,18 +317,31 @@ fn servers_die_with_the_process_that_started_them_also_on_kill_9() {
     let home = tempfile::tempdir().unwrap();
     let mut parent = Parent::start(home.path());
     let (clickhouse, mariadb) = (parent.read("clickhouse"), parent.read("mariadb"));
+    let slow_to_end = Pid::from_raw(parent.read("pid").parse().unwrap()).unwrap();
     let directory = parent.read("directory");
     assert!(listens(port(&clickhouse)) && listens(port(&mariadb)));
     assert!(Path::new(&directory).exists());
 
+    kill_process(slow_to_end, Signal::STOP).unwrap();
     parent.process.kill().unwrap();
     parent.process.wait().unwrap();
-    // At once, while the server of the dead process may still be ending.
+    // A start that finds the dead process's server still ending waits for it.
+    let output = home.path().join("output.log");
+    let first_seen = std::thread::spawn(move || {
+        let another = || {
+            std::fs::read_to_string(&output)
+                .unwrap()
+                .contains("Another server")
+        };
+        wait_until("the new server finds the old one", another);
+        kill_process(slow_to_end, Signal::CONT).unwrap();
+    });
     let options = EmbeddedOptions {
         directory: Some(home.path().into()),
         ..embedded_options()
     };
     Embedded::start(options).unwrap();
+    first_seen.join().unwrap();
     wait_until("ClickHouse is gone", || !listens(port(&clickhouse)));
     wait_until("mariadbd is gone", || !listens(port(&mariadb)));
     wait_until("its directory is gone", || !Path::new(&directory).exists());
@@ -342,10 +356,11 @@ fn parent_that_is_killed() {
         directory: Some(home.into()),
         ..embedded_options()
     };
-    let _with_a_given_directory = Embedded::start(options).unwrap();
+    let with_a_given_directory = Embedded::start(options).unwrap();
     let mariadb = Mariadb::start();
     println!("\nclickhouse={}", clickhouse.http_port());
     println!("mariadb={}", mariadb.port());
+    println!("pid={}", with_a_given_directory.pid().unwrap());
     println!("directory={}", clickhouse.directory().display());
     // Ends with its own starter at the latest.
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
