@@ -14,6 +14,7 @@ mod libchdb;
 mod serve;
 mod unpack;
 
+use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -102,15 +103,19 @@ impl Embedded {
             server.http_port = free_port(server.options.http_port)?;
             server.tcp_port = free_port(server.options.tcp_port)?;
             match server.launch() {
-                Err(error)
-                    if error.lost_a_free_port(&server.options) && attempt < N_PORT_ATTEMPTS =>
-                {
+                Err(error) if server.may_choose_again(&error) && attempt < N_PORT_ATTEMPTS => {
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
                 Ok(()) => return Ok(server),
             }
         }
+    }
+
+    /// Whether it failed only because a port that was free is not any more.
+    fn may_choose_again(&self, error: &EmbeddedError) -> bool {
+        (self.options.http_port == 0 && error.lost_port(self.http_port))
+            || (self.options.tcp_port == 0 && error.lost_port(self.tcp_port))
     }
 
     /// Where it answers over HTTP.
@@ -187,18 +192,28 @@ impl Drop for Embedded {
 #[derive(Debug)]
 enum Directory {
     Temporary(Option<TempDir>, PathBuf),
-    Given(PathBuf),
+    /// With the lock that keeps other starters away.
+    Given {
+        path: PathBuf,
+        _lock: File,
+    },
 }
 
 impl Directory {
     fn create(given: Option<&Path>) -> Result<Self, EmbeddedError> {
         if let Some(path) = given {
-            let create = || {
+            let open = || {
                 std::fs::create_dir_all(path)?;
-                path.canonicalize()
+                let path = path.canonicalize()?;
+                let lock = File::create(path.join("lock"))?;
+                std::io::Result::Ok((path, lock))
             };
-            let path = create().map_err(|source| EmbeddedError::directory(path, source))?;
-            return Ok(Self::Given(path));
+            let (path, lock) = open().map_err(|source| EmbeddedError::directory(path, source))?;
+            return match lock.try_lock() {
+                Ok(()) => Ok(Self::Given { path, _lock: lock }),
+                Err(TryLockError::WouldBlock) => Err(EmbeddedError::Busy { path }),
+                Err(TryLockError::Error(source)) => Err(EmbeddedError::directory(&path, source)),
+            };
         }
         let directory = tempfile::Builder::new()
             .prefix("ebbtide-clickhouse-")
@@ -210,7 +225,7 @@ impl Directory {
 
     fn path(&self) -> &Path {
         match self {
-            Self::Temporary(_, path) | Self::Given(path) => path,
+            Self::Temporary(_, path) | Self::Given { path, .. } => path,
         }
     }
 
@@ -224,7 +239,7 @@ impl Directory {
                 .take()
                 .map_or(Ok(()), TempDir::close)
                 .map_err(|source| EmbeddedError::directory(path, source)),
-            Self::Given(_) => Ok(()),
+            Self::Given { .. } => Ok(()),
         }
     }
 }
