@@ -13,4 +13,5 @@
 )]
 
 mod embedded;
+mod oracle;
 mod support;
