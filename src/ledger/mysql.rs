@@ -91,7 +91,7 @@ impl MySql {
     }
 
     async fn connection(&self) -> Result<Conn, LedgerError> {
-        connection(&self.pool, &self.url).await
+        connected(self.pool.get_conn(), &self.url).await
     }
 
     fn error(&self, action: &'static str, fault: Fault) -> LedgerError {
@@ -126,9 +126,12 @@ impl MySql {
 }
 
 /// A connection, within a bounded time.
-pub(super) async fn connection(pool: &Pool, url: &str) -> Result<Conn, LedgerError> {
+pub(super) async fn connected(
+    attempt: impl Future<Output = mysql_async::Result<Conn>>,
+    url: &str,
+) -> Result<Conn, LedgerError> {
     let url = url.to_owned();
-    match tokio::time::timeout(CONNECT_TIMEOUT, pool.get_conn()).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error @ mysql_async::Error::Server(_))) => Err(LedgerError::Refused {
             url,
@@ -429,10 +432,13 @@ fn instant(row: &mut Row, index: usize) -> Result<Timestamp, Malformed> {
 
 fn optional_instant(row: &mut Row, index: usize) -> Result<Option<Timestamp>, Malformed> {
     let wrong = || Malformed(format!("column {index} of the result is no instant"));
-    let (year, month, day, hour, minute, second, microsecond) = match column::<Value>(row, index)? {
-        Value::NULL => return Ok(None),
-        Value::Date(y, m, d, h, min, s, us) => (y, m, d, h, min, s, us),
-        _ => return Err(wrong()),
+    let value = column::<Value>(row, index)?;
+    let Value::Date(year, month, day, hour, minute, second, microsecond) = value else {
+        return if value == Value::NULL {
+            Ok(None)
+        } else {
+            Err(wrong())
+        };
     };
     let year = i16::try_from(year).map_err(|_| wrong())?;
     let small = |number: u8| i8::try_from(number).map_err(|_| wrong());

@@ -170,8 +170,8 @@ impl Sqlite {
                 }
             }
         };
-        let (written, fed): (_, Result<(), LedgerError>) = tokio::join!(write, feed);
-        fed.and(written)
+        let (changed, input): (_, Result<(), LedgerError>) = tokio::join!(write, feed);
+        input.and(changed)
     }
 
     fn error(&self, action: &'static str, fault: Fault) -> LedgerError {

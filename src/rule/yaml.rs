@@ -185,7 +185,7 @@ impl<'p, R: Read> RuleReader<'p, R> {
                 Event::StreamEnd => self.state = State::Finished,
                 // A file with nothing but `---` and comments.
                 Event::Scalar(text, ScalarStyle::Plain, 0, None) if text.is_empty() => {
-                    self.end()?
+                    self.end()?;
                 }
                 Event::SequenceStart(..) => {
                     if let Some(message) = decoration(&event) {
