@@ -6,12 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::row::whole_microseconds;
+use super::row::{scope_columns, whole_microseconds};
 use super::{ImportRule, ImportedRules, LedgerError, NewRule};
 use crate::rule::RuleId;
 
 /// Rows a statement; bounds memory and stays far below every limit on parameters.
 const BATCH_ROWS: usize = 500;
+/// Bytes of text a statement, where names are long; servers accept at least a packet of 4 MiB.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// A value and the digest that it is unique by.
 pub(super) struct Keyed<T> {
@@ -19,17 +21,34 @@ pub(super) struct Keyed<T> {
     pub(super) value: T,
 }
 
-pub(super) fn keyed_rule(value: ImportRule) -> Keyed<ImportRule> {
-    Keyed {
-        key: value.scope.key(),
-        value,
+/// What comes in batches.
+pub(super) trait Item: Sized {
+    fn key(&self) -> [u8; 32];
+    /// About what it adds to a statement.
+    fn n_bytes(&self) -> usize;
+}
+
+impl Item for ImportRule {
+    fn key(&self) -> [u8; 32] {
+        self.scope.key()
+    }
+
+    fn n_bytes(&self) -> usize {
+        let names = scope_columns(&self.scope).into_iter().flatten();
+        names.map(str::len).sum::<usize>() + self.retention.len()
     }
 }
 
-pub(super) fn keyed_workspace(value: Pair) -> Keyed<Pair> {
-    Keyed {
-        key: Sha256::digest(value.0.as_bytes()).into(),
-        value,
+/// A workspace and its organization.
+pub(super) type Pair = (Arc<str>, Arc<str>);
+
+impl Item for Pair {
+    fn key(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    fn n_bytes(&self) -> usize {
+        self.0.len() + self.1.len()
     }
 }
 
@@ -38,30 +57,36 @@ pub(super) struct Batches<T> {
     next: Option<Keyed<T>>,
 }
 
-impl<T> Batches<T> {
+impl<T: Item> Batches<T> {
     pub(super) fn new() -> Self {
         Self { next: None }
     }
 
     /// The next batch; empty at the end.
-    pub(super) fn next<I>(
+    pub(super) fn next(
         &mut self,
-        items: &mut (dyn Iterator<Item = Result<I, String>> + Send),
-        keyed: impl Fn(I) -> Keyed<T>,
+        items: &mut (dyn Iterator<Item = Result<T, String>> + Send),
     ) -> Result<Vec<Keyed<T>>, LedgerError> {
         let mut batch = Vec::new();
         let mut keys = HashSet::new();
+        let mut n_bytes = 0;
         if let Some(first) = self.next.take() {
+            n_bytes += first.value.n_bytes();
             keys.insert(first.key);
             batch.push(first);
         }
-        while batch.len() < BATCH_ROWS {
+        while batch.len() < BATCH_ROWS && n_bytes < BATCH_BYTES {
             let Some(item) = items.next() else { break };
-            let item = keyed(item.map_err(LedgerError::Aborted)?);
+            let value = item.map_err(LedgerError::Aborted)?;
+            let item = Keyed {
+                key: value.key(),
+                value,
+            };
             if !keys.insert(item.key) {
                 self.next = Some(item);
                 break;
             }
+            n_bytes += item.value.n_bytes();
             batch.push(item);
         }
         Ok(batch)
@@ -141,9 +166,6 @@ pub(super) fn decide(
     }
     changes
 }
-
-/// A workspace and its organization.
-pub(super) type Pair = (Arc<str>, Arc<str>);
 
 /// The pairs of a batch that are new or say something else than the directory does.
 pub(super) fn changed_pairs<'b>(

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use tokio::sync::mpsc;
 
 use super::connect::redact;
-use super::import::{Batches, keyed_rule, keyed_workspace};
+use super::import::Batches;
 use super::row::{Malformed, storable};
 use super::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
@@ -361,7 +361,7 @@ impl Ledger for Sqlite {
         let mut batches = Batches::new();
         self.write_batches(
             "import the rules",
-            move || batches.next(rules, keyed_rule),
+            move || batches.next(rules),
             move |transaction, inlet| rules::import(transaction, inlet, &by, now),
         )
         .await
@@ -398,7 +398,7 @@ impl Ledger for Sqlite {
         let mut batches = Batches::new();
         self.write_batches(
             "import the workspaces",
-            move || batches.next(pairs, keyed_workspace),
+            move || batches.next(pairs),
             workspaces::put,
         )
         .await

@@ -254,6 +254,7 @@ impl<'p, R: Read> RuleReader<'p, R> {
                         "{scope} already has a rule on line {first}; keep one of the two"
                     )));
                 }
+                problems.sort_by_key(|problem| (problem.line, problem.column));
                 let entry = entry.filter(|_| problems.is_empty());
                 self.problems.extend(problems);
                 entry

@@ -297,10 +297,8 @@ async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
     ] {
         assert!(matches!(error, LedgerError::NotOpen { .. }), "{error}");
     }
-    assert!(
-        ledger.intend_step(&intent(1)).await.is_err(),
-        "a step is intended once"
-    );
+    let error = ledger.intend_step(&intent(1)).await.unwrap_err();
+    assert!(!error.is_retryable(), "a step is intended once: {error}");
     let orphan = StepIntent {
         cycle: "c9".into(),
         ..intent(1)

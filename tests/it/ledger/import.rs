@@ -9,6 +9,8 @@ on_both!(
     an_import_is_all_or_nothing,
     twenty_thousand_rules_are_imported,
     a_stated_creation_that_differs_replaces,
+    long_names_do_not_burst_a_statement,
+    an_import_that_is_dropped_leaves_nothing,
 );
 
 fn line(scope: Scope, retention: &str) -> ImportRule {
@@ -173,4 +175,37 @@ async fn twenty_thousand_rules_are_imported(fresh: Fresh) {
     assert_eq!(active.len(), 20_000);
     assert!(active.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert_eq!(fresh.rules(true).await.len(), 21_000);
+}
+
+/// More text than the 16 MiB that a server accepts in one packet by default.
+async fn long_names_do_not_burst_a_statement(fresh: Fresh) {
+    let name = |number: u32| format!("{number}-{}", "x".repeat(100_000));
+    let rules = (0..300).map(|number| line(workspace(&name(number)), "7d"));
+    assert_eq!(import(&fresh, rules.collect()).await, counts(300, 0, 0));
+    let mut pairs = (0..300).map(|number| Ok((name(number).into(), "acme".into())));
+    assert_eq!(fresh.ledger.put_workspaces(&mut pairs).await.unwrap(), 300);
+}
+
+async fn an_import_that_is_dropped_leaves_nothing(fresh: Fresh) {
+    let (sender, is_under_way) = tokio::sync::oneshot::channel();
+    let mut sender = Some(sender);
+    // It never ends by itself, and has written batches when it is dropped.
+    let mut rules = (0_u32..).map(|number| {
+        if number == 5_000 {
+            sender.take().unwrap().send(()).unwrap();
+        }
+        Ok(line(workspace(&format!("w{number}")), "7d"))
+    });
+    let now = at("2026-11-25T00:00:00Z");
+    tokio::select! {
+        result = fresh.ledger.import_rules(&mut rules, "import", now) => panic!("{result:?}"),
+        told = is_under_way => told.unwrap(),
+    }
+    let created = fresh
+        .ledger
+        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .await
+        .unwrap();
+    assert_eq!(created.replaced, None);
+    assert_eq!(fresh.rules(true).await.len(), 1);
 }
