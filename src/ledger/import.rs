@@ -12,7 +12,7 @@ use crate::rule::RuleId;
 
 /// Rows a statement; bounds memory and stays far below every limit on parameters.
 const BATCH_ROWS: usize = 500;
-/// Bytes of text a statement, where names are long; servers accept at least a packet of 4 MiB.
+/// Bytes of text a statement: where names are long, fewer rows bound memory.
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// A value and the digest that it is unique by.
@@ -193,4 +193,42 @@ pub(super) fn repeat(statement: &str, n_times: usize) -> String {
     }
     text.push_str(tail);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch_lengths(pairs: Vec<Pair>) -> Vec<usize> {
+        let mut pairs = pairs.into_iter().map(Ok);
+        let mut batches = Batches::new();
+        let lengths = std::iter::from_fn(|| Some(batches.next(&mut pairs).unwrap().len()));
+        lengths.take_while(|length| *length > 0).collect()
+    }
+
+    fn pair(name: &str) -> Pair {
+        (name.into(), "acme".into())
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_rows_and_bytes_and_has_each_key_once() {
+        let short = (0..1_001).map(|number| pair(&number.to_string()));
+        assert_eq!(batch_lengths(short.collect()), [500, 500, 1]);
+        let long = (0..5).map(|number| pair(&format!("{number}{}", "x".repeat(BATCH_BYTES / 2))));
+        assert_eq!(batch_lengths(long.collect()), [2, 2, 1]);
+        let twice = ["a", "b", "a", "a", "c"].map(pair);
+        assert_eq!(batch_lengths(twice.into()), [2, 1, 2]);
+        assert_eq!(batch_lengths(Vec::new()), [0; 0]);
+    }
+
+    #[test]
+    fn only_the_marked_part_is_repeated() {
+        let sql = "-- x: y\nVALUES /* each */ (?, ?) /* end */ RETURNING 1";
+        assert_eq!(repeat(sql, 1), "-- x: y\nVALUES (?, ?) RETURNING 1");
+        assert_eq!(
+            repeat(sql, 3),
+            "-- x: y\nVALUES (?, ?), (?, ?), (?, ?) RETURNING 1"
+        );
+        assert_eq!(repeat("SELECT 1", 3), "SELECT 1");
+    }
 }

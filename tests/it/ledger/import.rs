@@ -9,7 +9,7 @@ on_both!(
     an_import_is_all_or_nothing,
     twenty_thousand_rules_are_imported,
     a_stated_creation_that_differs_replaces,
-    long_names_do_not_burst_a_statement,
+    long_names_are_imported,
     an_import_that_is_dropped_leaves_nothing,
 );
 
@@ -177,8 +177,8 @@ async fn twenty_thousand_rules_are_imported(fresh: Fresh) {
     assert_eq!(fresh.rules(true).await.len(), 21_000);
 }
 
-/// More text than the 16 MiB that a server accepts in one packet by default.
-async fn long_names_do_not_burst_a_statement(fresh: Fresh) {
+/// Together more text than the 16 MiB that a server accepts in one packet by default.
+async fn long_names_are_imported(fresh: Fresh) {
     let name = |number: u32| format!("{number}-{}", "x".repeat(100_000));
     let rules = (0..300).map(|number| line(workspace(&name(number)), "7d"));
     assert_eq!(import(&fresh, rules.collect()).await, counts(300, 0, 0));
