@@ -13,7 +13,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ebbtide::{Config, CycleStatus, Engine, FixedClock, ImportRule, Periods, RuleReader, connect_ledger};
+use ebbtide::{
+    Config, CycleStatus, Engine, FixedClock, ImportRule, Periods, RuleReader, connect_ledger,
+};
 
 use self::case::Case;
 use crate::support::TestDatabase;
@@ -56,7 +58,10 @@ async fn the_engine_and_an_independent_model_agree_row_by_row() {
     println!("{n_cases} cases, {n_rows} rows, {n_deleted} deleted, {n_kept} kept by references");
     if n_cases >= 50 {
         // The cases must have something to say: neither nothing nor everything goes.
-        assert!(n_deleted * 10 > n_rows && n_deleted * 10 < n_rows * 9, "{n_deleted} of {n_rows}");
+        assert!(
+            n_deleted * 10 > n_rows && n_deleted * 10 < n_rows * 9,
+            "{n_deleted} of {n_rows}"
+        );
         assert!(n_kept > 0);
     }
 }
@@ -66,27 +71,43 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
     let case = Case::random(seed);
     let client = database.client();
     for statement in case.set_up() {
-        client.query_raw(&statement).execute().await.unwrap_or_else(|error| {
-            panic!("seed {seed}: {error}\n{}", statement.chars().take(2_000).collect::<String>())
-        });
+        client
+            .query_raw(&statement)
+            .execute()
+            .await
+            .unwrap_or_else(|error| {
+                panic!(
+                    "seed {seed}: {error}\n{}",
+                    statement.chars().take(2_000).collect::<String>()
+                )
+            });
     }
     let expected = model::survivors(&case);
 
     let directory = tempfile::tempdir().unwrap();
     let yaml = case.config(database, directory.path());
-    let config = Config::parse(&yaml).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
+    let config =
+        Config::parse(&yaml).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
     let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
     ledger.migrate().await.unwrap();
     import_rules(&case, &config.periods, &*ledger).await;
-    let mut pairs = case
-        .directory
-        .iter()
-        .map(|(workspace, organization)| Ok((workspace.as_str().into(), organization.as_str().into())));
+    let mut pairs = case.directory.iter().map(|(workspace, organization)| {
+        Ok((workspace.as_str().into(), organization.as_str().into()))
+    });
     ledger.put_workspaces(&mut pairs).await.unwrap();
 
     let engine = Engine::new(&config, ledger, Arc::new(FixedClock(case.now))).unwrap();
-    let (plan, report) = engine.run().await.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
-    let context = || format!("seed {seed}\n{yaml}\n{}\n{:#?}\n{report:#?}", case.rules_yaml(), plan.tables);
+    let (plan, report) = engine
+        .run()
+        .await
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
+    let context = || {
+        format!(
+            "seed {seed}\n{yaml}\n{}\n{:#?}\n{report:#?}",
+            case.rules_yaml(),
+            plan.tables
+        )
+    };
     assert_eq!(report.status, CycleStatus::Done, "{}", context());
 
     let survivors = client
@@ -106,20 +127,44 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
     );
     let table = plan.tables.first().expect("the target was probed");
     assert_eq!(table.totals.n_rows, expected.n_rows, "{}", context());
-    assert_eq!(table.totals.n_undatable, expected.n_undatable, "{}", context());
+    assert_eq!(
+        table.totals.n_undatable,
+        expected.n_undatable,
+        "{}",
+        context()
+    );
     assert_eq!(table.totals.n_future, expected.n_future, "{}", context());
-    assert_eq!((table.n_due, table.n_kept), (expected.n_due, expected.n_kept), "{}", context());
+    assert_eq!(
+        (table.n_due, table.n_kept),
+        (expected.n_due, expected.n_kept),
+        "{}",
+        context()
+    );
 
     // A second cycle finds nothing and sends nothing.
     let (again, report) = engine.run().await.unwrap();
-    assert!(again.steps.is_empty() && report.steps.is_empty(), "{}", context());
-    client.query_raw(&format!("DROP TABLE {} SYNC", case.table())).execute().await.unwrap();
+    assert!(
+        again.steps.is_empty() && report.steps.is_empty(),
+        "{}",
+        context()
+    );
+    client
+        .query_raw(&format!("DROP TABLE {} SYNC", case.table()))
+        .execute()
+        .await
+        .unwrap();
     [expected.n_rows, expected.n_due, expected.n_kept]
 }
 
 async fn import_rules(case: &Case, periods: &Periods, ledger: &dyn ebbtide::Ledger) {
     let yaml = case.rules_yaml();
-    let mut rules = RuleReader::new(yaml.as_bytes(), periods)
-        .map(|entry| entry.map(ImportRule::from).map_err(|problem| format!("{problem}\n{yaml}")));
-    ledger.import_rules(&mut rules, "oracle", case.now).await.unwrap();
+    let mut rules = RuleReader::new(yaml.as_bytes(), periods).map(|entry| {
+        entry
+            .map(ImportRule::from)
+            .map_err(|problem| format!("{problem}\n{yaml}"))
+    });
+    ledger
+        .import_rules(&mut rules, "oracle", case.now)
+        .await
+        .unwrap();
 }

@@ -15,8 +15,20 @@ const MS_NS: i128 = 1_000_000;
 
 /// Names that have broken other systems.
 const NAMES: [&str; 14] = [
-    "w1", "w10", "w", "W1", "", "it's", "back\\slash", "nul\0nul", "🦀 crab", "~", "a`b\"c", "w1 ",
-    "{x:String} ? --", "'; DROP TABLE t; --",
+    "w1",
+    "w10",
+    "w",
+    "W1",
+    "",
+    "it's",
+    "back\\slash",
+    "nul\0nul",
+    "🦀 crab",
+    "~",
+    "a`b\"c",
+    "w1 ",
+    "{x:String} ? --",
+    "'; DROP TABLE t; --",
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +69,17 @@ pub const AGE_TYPES: [AgeType; 14] = [
 impl AgeType {
     pub fn is_id(self) -> bool {
         use AgeType::{Fixed, LowCardinality, NullableString, NullableUuid, String, Uuid};
-        matches!(self, String | Fixed | Uuid | NullableString | LowCardinality | NullableUuid)
+        matches!(
+            self,
+            String | Fixed | Uuid | NullableString | LowCardinality | NullableUuid
+        )
     }
 
     fn is_nullable(self) -> bool {
-        matches!(self, Self::NullableString | Self::NullableUuid | Self::NullableDateTime64)
+        matches!(
+            self,
+            Self::NullableString | Self::NullableUuid | Self::NullableDateTime64
+        )
     }
 
     fn is_uuid_type(self) -> bool {
@@ -103,7 +121,10 @@ impl AgeType {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowAge {
     /// An id or time of this instant, in nanoseconds since 1970.
-    At { ns: i128, upper_case: bool },
+    At {
+        ns: i128,
+        upper_case: bool,
+    },
     /// Text that is no UUIDv7.
     Undatable(String),
     Null,
@@ -160,9 +181,21 @@ impl Case {
         let age_type = AGE_TYPES[usize::try_from(seed).unwrap() % AGE_TYPES.len()];
         let day = rng.i64(18_000..21_000);
         let now = Timestamp::from_millisecond(day * 86_400_000 + rng.i64(0..86_400_000)).unwrap();
-        let workspace_type =
-            *pick(rng, &["String", "LowCardinality(String)", "FixedString(24)", "Nullable(String)"]);
-        let projects = ["String", "FixedString(8)", "Nullable(String)", "LowCardinality(String)"];
+        let workspace_type = *pick(
+            rng,
+            &[
+                "String",
+                "LowCardinality(String)",
+                "FixedString(24)",
+                "Nullable(String)",
+            ],
+        );
+        let projects = [
+            "String",
+            "FixedString(8)",
+            "Nullable(String)",
+            "LowCardinality(String)",
+        ];
         let project_type = rng.bool().then(|| *pick(rng, &projects));
         let mut case = Self {
             seed,
@@ -172,7 +205,9 @@ impl Case {
             project_type,
             replacing: rng.bool(),
             partitioned: rng.bool(),
-            keep_type: rng.bool().then(|| *pick(rng, &["String", "FixedString(6)", "Nullable(String)"])),
+            keep_type: rng
+                .bool()
+                .then(|| *pick(rng, &["String", "FixedString(6)", "Nullable(String)"])),
             rows: Vec::new(),
             references: Vec::new(),
             rules: Vec::new(),
@@ -182,7 +217,11 @@ impl Case {
         let mut names: Vec<String> = NAMES.map(String::from).into();
         // Enough workspaces, sometimes, for the lookup shape.
         names.extend((0..rng.usize(0..40)).map(|number| format!("many-{number:03}")));
-        names.push("x".repeat(if workspace_type.starts_with("Fixed") { 24 } else { 500 }));
+        names.push("x".repeat(if workspace_type.starts_with("Fixed") {
+            24
+        } else {
+            500
+        }));
         let project_names: Vec<String> = ["p1", "p10", "", "p'", "P1"].map(String::from).into();
         case.random_rules(rng, &names, &project_names);
         case.random_rows(rng, &names, &project_names);
@@ -192,16 +231,21 @@ impl Case {
     fn random_rules(&mut self, rng: &mut Rng, names: &[String], projects: &[String]) {
         for name in names {
             if rng.u8(..10) < 7 {
-                self.directory.push((name.clone(), (*pick(rng, &["acme", "", "o'neill"])).into()));
+                self.directory
+                    .push((name.clone(), (*pick(rng, &["acme", "", "o'neill"])).into()));
             }
         }
-        let mut rule = |rng: &mut Rng, organization: Option<&str>, workspace: Option<&str>, project: Option<&str>| {
+        let mut rule = |rng: &mut Rng,
+                        organization: Option<&str>,
+                        workspace: Option<&str>,
+                        project: Option<&str>| {
             let now_ms = self.now.as_millisecond();
             self.rules.push(CaseRule {
                 organization: organization.map(Into::into),
                 workspace: workspace.map(Into::into),
                 project: project.map(Into::into),
-                days: (rng.u8(..5) > 0).then(|| *pick(rng, &[1, 2, 7, 14, 30, 60, rng.clone().u32(1..90)])),
+                days: (rng.u8(..5) > 0)
+                    .then(|| *pick(rng, &[1, 2, 7, 14, 30, 60, rng.clone().u32(1..90)])),
                 apply_to_past: rng.u8(..3) > 0,
                 created_at: Timestamp::from_microsecond(
                     (now_ms - rng.i64(-86_400_000..90 * 86_400_000)) * 1_000 + rng.i64(0..1_000),
@@ -232,7 +276,9 @@ impl Case {
         let bounds = self.interesting_instants();
         for rid in 0..rng.u64(20..300) {
             let workspace = pick(rng, names).clone();
-            let nullable = self.project_type.is_some_and(|name| name.starts_with("Nullable"));
+            let nullable = self
+                .project_type
+                .is_some_and(|name| name.starts_with("Nullable"));
             let project = match self.project_type {
                 None => None,
                 Some(_) if nullable && rng.u8(..5) == 0 => None,
@@ -242,7 +288,11 @@ impl Case {
             let key = format!("k{}", rng.u32(0..40));
             if self.keep_type.is_some() && rng.u8(..4) == 0 {
                 // Sometimes of another workspace, which protects nothing here.
-                let of = if rng.bool() { workspace.clone() } else { pick(rng, names).clone() };
+                let of = if rng.bool() {
+                    workspace.clone()
+                } else {
+                    pick(rng, names).clone()
+                };
                 self.references.push((of, key.clone()));
             }
             let n_versions = if self.replacing { rng.u64(1..4) } else { 1 };
@@ -269,7 +319,13 @@ impl Case {
             .filter_map(|rule| rule.days)
             .chain(self.default_days)
             .map(|days| midnight - i128::from(days) * DAY_NS);
-        cutoffs.chain(self.rules.iter().map(|rule| rule.created_at.as_nanosecond())).collect()
+        cutoffs
+            .chain(
+                self.rules
+                    .iter()
+                    .map(|rule| rule.created_at.as_nanosecond()),
+            )
+            .collect()
     }
 
     fn random_age(&self, rng: &mut Rng, bounds: &[i128]) -> (RowAge, String) {
@@ -282,11 +338,24 @@ impl Case {
             let text = self.undatable(rng);
             return (RowAge::Undatable(text.clone()), text);
         }
-        let near = [-DAY_NS, -1_000_000_000, -MS_NS, -1, 0, 1, MS_NS, 1_000_000_000, DAY_NS];
+        let near = [
+            -DAY_NS,
+            -1_000_000_000,
+            -MS_NS,
+            -1,
+            0,
+            1,
+            MS_NS,
+            1_000_000_000,
+            DAY_NS,
+        ];
         let ns = match kind {
             4..=9 if !bounds.is_empty() => pick(rng, bounds) + pick(rng, &near),
             10 => now + i128::from(rng.u64(..800)) * DAY_NS,
-            _ => now - i128::from(rng.u64(..120 * 86_400)) * 1_000_000_000 - i128::from(rng.u32(..1_000_000_000)),
+            _ => {
+                now - i128::from(rng.u64(..120 * 86_400)) * 1_000_000_000
+                    - i128::from(rng.u32(..1_000_000_000))
+            }
         };
         let ns = ns.max(0);
         let upper_case = self.age_type.is_id() && !self.age_type.is_uuid_type() && rng.u8(..8) == 0;
@@ -314,10 +383,20 @@ impl Case {
             "ffffffff-ffff-ffff-ffff-ffffffffffff".into(),
         ];
         if !self.age_type.is_uuid_type() {
-            texts.extend([String::new(), v7[..35].into(), v7.replace('-', "_"), format!("g{}", &v7[1..])]);
+            texts.extend([
+                String::new(),
+                v7[..35].into(),
+                v7.replace('-', "_"),
+                format!("g{}", &v7[1..]),
+            ]);
             texts.push("\0".repeat(3));
             if self.age_type != AgeType::Fixed {
-                texts.extend([v7.replace('-', ""), format!("{v7} "), format!("{v7}\n"), format!("{{{v7}}}")]);
+                texts.extend([
+                    v7.replace('-', ""),
+                    format!("{v7} "),
+                    format!("{v7}\n"),
+                    format!("{{{v7}}}"),
+                ]);
             }
         }
         pick(rng, &texts).clone()
@@ -330,13 +409,25 @@ impl Case {
     /// The statements that make the tables and fill them.
     pub fn set_up(&self) -> Vec<String> {
         let table = self.table();
-        let project_column = self.project_type.map_or(String::new(), |name| format!("p {name}, "));
-        let project_key = if self.project_type.is_some() { "p, " } else { "" };
-        let engine = if self.replacing { "ReplacingMergeTree(version)" } else { "MergeTree" };
+        let project_column = self
+            .project_type
+            .map_or(String::new(), |name| format!("p {name}, "));
+        let project_key = if self.project_type.is_some() {
+            "p, "
+        } else {
+            ""
+        };
+        let engine = if self.replacing {
+            "ReplacingMergeTree(version)"
+        } else {
+            "MergeTree"
+        };
         let partition = match (self.partitioned, self.age_type.is_id()) {
             (false, _) => String::new(),
             (true, true) => "PARTITION BY cityHash64(w, key) % 3".into(),
-            (true, false) if self.age_type.is_nullable() => "PARTITION BY cityHash64(key) % 3".into(),
+            (true, false) if self.age_type.is_nullable() => {
+                "PARTITION BY cityHash64(key) % 3".into()
+            }
             (true, false) => "PARTITION BY toYYYYMM(age)".into(),
         };
         let age = self.age_type;
@@ -363,7 +454,11 @@ impl Case {
             writeln!(insert, "{json}").unwrap();
         }
         statements.push(insert);
-        let project = if self.project_type.is_some() { "p, " } else { "" };
+        let project = if self.project_type.is_some() {
+            "p, "
+        } else {
+            ""
+        };
         let value = if age.is_id() {
             "age".to_owned()
         } else {
@@ -399,11 +494,18 @@ impl Case {
 
     pub fn survivors_sql(&self) -> String {
         let last = if self.replacing { "FINAL" } else { "" };
-        format!("SELECT rid, version FROM {} {last} ORDER BY rid, version", self.table())
+        format!(
+            "SELECT rid, version FROM {} {last} ORDER BY rid, version",
+            self.table()
+        )
     }
 
     pub fn config(&self, database: &TestDatabase, directory: &Path) -> String {
-        let age = if self.age_type.is_id() { "uuid_v7" } else { "time" };
+        let age = if self.age_type.is_id() {
+            "uuid_v7"
+        } else {
+            "time"
+        };
         let table = self.table();
         let mut target = json!({"table": table, "workspace": "w", "age": {age: "age"}});
         if self.project_type.is_some() {
@@ -412,7 +514,9 @@ impl Case {
         if self.keep_type.is_some() {
             target["keep"] = json!([{"column": "key", "in_table": format!("refs_{table}"), "in_column": "ref", "in_workspace": "ws"}]);
         }
-        let default = self.default_days.map_or("unlimited".into(), |days| format!("{days}d"));
+        let default = self
+            .default_days
+            .map_or("unlimited".into(), |days| format!("{days}d"));
         // JSON is YAML.
         json!({
             "version": 1,
@@ -432,14 +536,18 @@ impl Case {
                 continue;
             }
             let mut item = serde_json::Map::new();
-            for (key, value) in
-                [("organization", &rule.organization), ("workspace", &rule.workspace), ("project", &rule.project)]
-            {
+            for (key, value) in [
+                ("organization", &rule.organization),
+                ("workspace", &rule.workspace),
+                ("project", &rule.project),
+            ] {
                 if let Some(value) = value {
                     item.insert(key.into(), value.clone().into());
                 }
             }
-            let retention = rule.days.map_or("unlimited".into(), |days| format!("{days}d"));
+            let retention = rule
+                .days
+                .map_or("unlimited".into(), |days| format!("{days}d"));
             item.insert("retention".into(), retention.into());
             item.insert("apply_to_past".into(), rule.apply_to_past.into());
             item.insert("created_at".into(), rule.created_at.to_string().into());
@@ -449,7 +557,11 @@ impl Case {
     }
 
     pub fn rows_of(&self, ids: &[&(u64, u64)]) -> Vec<&Row> {
-        self.rows.iter().filter(|row| ids.contains(&&(row.rid, row.version))).take(5).collect()
+        self.rows
+            .iter()
+            .filter(|row| ids.contains(&&(row.rid, row.version)))
+            .take(5)
+            .collect()
     }
 }
 

@@ -15,8 +15,14 @@ pub struct Expected {
 }
 
 pub fn survivors(case: &Case) -> Expected {
-    let mut expected =
-        Expected { rows: BTreeSet::new(), n_rows: 0, n_undatable: 0, n_future: 0, n_due: 0, n_kept: 0 };
+    let mut expected = Expected {
+        rows: BTreeSet::new(),
+        n_rows: 0,
+        n_undatable: 0,
+        n_future: 0,
+        n_due: 0,
+        n_kept: 0,
+    };
     for row in &case.rows {
         expected.n_rows += 1;
         let at = instant(case, row);
@@ -27,7 +33,9 @@ pub fn survivors(case: &Case) -> Expected {
             expected.n_future += 1;
         }
         let expired = is_expired(case, row);
-        let referred = case.references.contains(&(row.workspace.clone(), row.key.clone()));
+        let referred = case
+            .references
+            .contains(&(row.workspace.clone(), row.key.clone()));
         match (expired, referred) {
             (true, false) => expected.n_due += 1,
             (true, true) => expected.n_kept += 1,
@@ -41,7 +49,8 @@ pub fn survivors(case: &Case) -> Expected {
         // Of several versions only the newest is visible.
         let all = expected.rows.clone();
         expected.rows.retain(|(rid, version)| {
-            !all.iter().any(|(other, newer)| other == rid && newer > version)
+            !all.iter()
+                .any(|(other, newer)| other == rid && newer > version)
         });
     }
     expected
@@ -50,7 +59,9 @@ pub fn survivors(case: &Case) -> Expected {
 /// The instant of a row as its column holds it.
 fn instant(case: &Case, row: &Row) -> Option<i128> {
     match row.age {
-        RowAge::At { ns, .. } => Some(ns.div_euclid(case.age_type.unit_ns()) * case.age_type.unit_ns()),
+        RowAge::At { ns, .. } => {
+            Some(ns.div_euclid(case.age_type.unit_ns()) * case.age_type.unit_ns())
+        }
         RowAge::Undatable(_) | RowAge::Null => None,
     }
 }
@@ -63,7 +74,9 @@ fn future(case: &Case) -> i128 {
 }
 
 fn is_expired(case: &Case, row: &Row) -> bool {
-    let Some(at) = instant(case, row) else { return false };
+    let Some(at) = instant(case, row) else {
+        return false;
+    };
     let (days, from) = match policy(case, row) {
         Some(rule) => {
             let created_ms = i128::from(rule.created_at.as_millisecond()) * 1_000_000;
@@ -86,9 +99,16 @@ fn policy<'a>(case: &'a Case, row: &Row) -> Option<&'a CaseRule> {
     };
     let of_workspace =
         |rule: &CaseRule| rule.workspace.as_ref() == Some(&row.workspace) && rule.project.is_none();
-    let organization = case.directory.iter().rev().find(|(name, _)| *name == row.workspace);
+    let organization = case
+        .directory
+        .iter()
+        .rev()
+        .find(|(name, _)| *name == row.workspace);
     let of_organization = |rule: &CaseRule| {
-        rule.organization.is_some() && rule.organization.as_ref() == organization.map(|(_, name)| name)
+        rule.organization.is_some()
+            && rule.organization.as_ref() == organization.map(|(_, name)| name)
     };
-    find(&of_project).or_else(|| find(&of_workspace)).or_else(|| find(&of_organization))
+    find(&of_project)
+        .or_else(|| find(&of_workspace))
+        .or_else(|| find(&of_organization))
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use ebbtide::{AgeColumn, AgeKind};
 use ebbtide::{
     Arm, Bounds, CheckedTarget, Cutoff, Days, NameColumn, Projects, Shape, TextKind, compile_as,
     literal, smallest_id,
 };
-use ebbtide::{AgeColumn, AgeKind};
 use fastrand::Rng;
 use jiff::Timestamp;
 
@@ -43,14 +43,26 @@ async fn all_shapes_delete_the_same_rows() {
             "CREATE TABLE {source} (n UInt64, w String, p String, age {type_name}) ENGINE = MergeTree ORDER BY (w, p) AS \
              SELECT number AS n, concat('w', toString(number % 23)) AS w, concat('p', toString(number % 5)) AS p, {} AS age \
              FROM (SELECT number, toUInt64(1700000000000 + (cityHash64(number) % 100) * {DAY_MS} / 3) AS ms FROM numbers(3000))",
-            if is_id { format!("lower({value})") } else { value.to_owned() }
+            if is_id {
+                format!("lower({value})")
+            } else {
+                value.to_owned()
+            }
         );
-        client.query_raw(&create).execute().await.unwrap_or_else(|error| panic!("{error}\n{create}"));
+        client
+            .query_raw(&create)
+            .execute()
+            .await
+            .unwrap_or_else(|error| panic!("{error}\n{create}"));
         let arms = random_arms(rng);
         let mut results: Vec<(Shape, BTreeSet<u64>)> = Vec::new();
         for shape in [Shape::Or, Shape::Lookup] {
             let copy = format!("{source}_{}", shape.as_str());
-            client.query_raw(&format!("CREATE TABLE {copy} CLONE AS {source}")).execute().await.unwrap();
+            client
+                .query_raw(&format!("CREATE TABLE {copy} CLONE AS {source}"))
+                .execute()
+                .await
+                .unwrap();
             let target = target(database.name(), &copy, kind);
             let statement = compile_as(shape, &target, &arms, "ebbtide:retention:shapes:1");
             assert_eq!(statement.shape, shape);
@@ -63,36 +75,61 @@ async fn all_shapes_delete_the_same_rows() {
         }
         // The plain shape takes one pair of bounds: one statement for each.
         let copy = format!("{source}_in");
-        client.query_raw(&format!("CREATE TABLE {copy} CLONE AS {source}")).execute().await.unwrap();
+        client
+            .query_raw(&format!("CREATE TABLE {copy} CLONE AS {source}"))
+            .execute()
+            .await
+            .unwrap();
         let target = target(database.name(), &copy, kind);
         for arm in &arms {
-            let statement =
-                compile_as(Shape::In, &target, std::slice::from_ref(arm), "ebbtide:retention:shapes:1");
+            let statement = compile_as(
+                Shape::In,
+                &target,
+                std::slice::from_ref(arm),
+                "ebbtide:retention:shapes:1",
+            );
             assert_eq!(statement.shape, Shape::In);
             client.query_raw(&statement.sql).execute().await.unwrap();
         }
         let plain = left(&client, &copy).await;
         for (shape, rows) in results {
-            assert_eq!(rows, plain, "{shape:?} and plain IN differ on {type_name}, arms {arms:#?}");
+            assert_eq!(
+                rows, plain,
+                "{shape:?} and plain IN differ on {type_name}, arms {arms:#?}"
+            );
         }
         n_deleted += 3_000 - plain.len();
     }
-    assert!(n_deleted > 1_000, "only {n_deleted} rows were deleted: the test says little");
+    assert!(
+        n_deleted > 1_000,
+        "only {n_deleted} rows were deleted: the test says little"
+    );
 }
 
 async fn left(client: &clickhouse::Client, table: &str) -> BTreeSet<u64> {
-    let rows = client.query(&format!("SELECT n FROM {table}")).fetch_all::<u64>().await.unwrap();
+    let rows = client
+        .query(&format!("SELECT n FROM {table}"))
+        .fetch_all::<u64>()
+        .await
+        .unwrap();
     rows.into_iter().collect()
 }
 
 fn target(database: &str, table: &str, kind: AgeKind) -> CheckedTarget {
-    let name = |name: &str| NameColumn { name: name.into(), kind: TextKind::String, nullable: false };
+    let name = |name: &str| NameColumn {
+        name: name.into(),
+        kind: TextKind::String,
+        nullable: false,
+    };
     CheckedTarget {
         database: database.into(),
         table: table.into(),
         workspace: name("w"),
         project: Some(name("p")),
-        age: AgeColumn { name: "age".into(), kind },
+        age: AgeColumn {
+            name: "age".into(),
+            kind,
+        },
         keep: vec![],
     }
 }
@@ -102,12 +139,17 @@ fn random_arms(rng: &mut Rng) -> Vec<Arm> {
     for workspace in 0..23 {
         let below_ms = 1_699_920_000_000 + rng.i64(0..34) * DAY_MS;
         let from_ms = rng.bool().then(|| below_ms - rng.i64(1..20 * DAY_MS));
-        let own: Vec<std::sync::Arc<str>> =
-            (0..5).filter(|_| rng.u8(..4) == 0).map(|number| format!("p{number}").into()).collect();
+        let own: Vec<std::sync::Arc<str>> = (0..5)
+            .filter(|_| rng.u8(..4) == 0)
+            .map(|number| format!("p{number}").into())
+            .collect();
         let arm = |projects: Projects, shift: i64| Arm {
             workspace: format!("w{workspace}").into(),
             projects,
-            bounds: Bounds { below_ms: below_ms + shift * DAY_MS, from_ms },
+            bounds: Bounds {
+                below_ms: below_ms + shift * DAY_MS,
+                from_ms,
+            },
             rule: None,
             n_due: 0,
             n_kept: 0,
@@ -134,14 +176,34 @@ async fn cutoffs_agree_with_the_server() {
             literal(&cutoff.id().to_string()),
             now.as_millisecond()
         );
-        let (of_id, today) = database.client().query_raw(&sql).fetch_one::<(i64, i64)>().await.unwrap();
+        let (of_id, today) = database
+            .client()
+            .query_raw(&sql)
+            .fetch_one::<(i64, i64)>()
+            .await
+            .unwrap();
         assert_eq!(of_id, expected, "{now}");
         let days = (today - cutoff.as_millisecond()) / DAY_MS;
-        assert_eq!(cutoff.as_millisecond(), today - days * DAY_MS, "whole days before today: {now}");
+        assert_eq!(
+            cutoff.as_millisecond(),
+            today - days * DAY_MS,
+            "whole days before today: {now}"
+        );
     }
     let first = smallest_id(0).to_string();
-    let sql = format!("SELECT toUnixTimestamp64Milli(UUIDv7ToDateTime(toUUID({})))", literal(&first));
-    assert_eq!(database.client().query_raw(&sql).fetch_one::<i64>().await.unwrap(), 0);
+    let sql = format!(
+        "SELECT toUnixTimestamp64Milli(UUIDv7ToDateTime(toUUID({})))",
+        literal(&first)
+    );
+    assert_eq!(
+        database
+            .client()
+            .query_raw(&sql)
+            .fetch_one::<i64>()
+            .await
+            .unwrap(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -149,22 +211,51 @@ async fn the_server_reads_every_literal_as_it_was_meant() {
     let database = TestDatabase::create().await;
     let rng = &mut Rng::with_seed(99);
     let mut texts: Vec<String> = (0..300).map(|_| random_text(rng)).collect();
-    texts.extend(["\\'", "'", "\\", "\0", "{x:String}", "?", "--", "*/", "\u{feff}", "\u{1}\u{7f}\u{85}"].map(String::from));
-    let list = texts.iter().map(|text| format!("hex({})", literal(text))).collect::<Vec<_>>().join(", ");
+    texts.extend(
+        [
+            "\\'",
+            "'",
+            "\\",
+            "\0",
+            "{x:String}",
+            "?",
+            "--",
+            "*/",
+            "\u{feff}",
+            "\u{1}\u{7f}\u{85}",
+        ]
+        .map(String::from),
+    );
+    let list = texts
+        .iter()
+        .map(|text| format!("hex({})", literal(text)))
+        .collect::<Vec<_>>()
+        .join(", ");
     let found = database
         .client()
         .query_raw(&format!("SELECT [{list}]"))
         .fetch_one::<Vec<String>>()
         .await
         .unwrap();
-    let expected: Vec<String> =
-        texts.iter().map(|text| text.bytes().map(|byte| format!("{byte:02X}")).collect()).collect();
+    let expected: Vec<String> = texts
+        .iter()
+        .map(|text| text.bytes().map(|byte| format!("{byte:02X}")).collect())
+        .collect();
     assert_eq!(found, expected);
 }
 
 fn random_text(rng: &mut Rng) -> String {
-    let nasty = ['\'', '\\', '\0', '`', '"', '{', '}', '?', '-', '/', '*', '\n', '\r', '\t', ';', '%', '\u{8}'];
+    let nasty = [
+        '\'', '\\', '\0', '`', '"', '{', '}', '?', '-', '/', '*', '\n', '\r', '\t', ';', '%',
+        '\u{8}',
+    ];
     (0..rng.usize(0..30))
-        .map(|_| if rng.bool() { nasty[rng.usize(..nasty.len())] } else { rng.char(..) })
+        .map(|_| {
+            if rng.bool() {
+                nasty[rng.usize(..nasty.len())]
+            } else {
+                rng.char(..)
+            }
+        })
         .collect()
 }
