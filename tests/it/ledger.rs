@@ -12,7 +12,7 @@ mod schema;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ebbtide::{Ledger, NewRule, RuleRecord, Scope, connect};
+use ebbtide::{Ledger, NewRule, RuleRecord, Scope, connect_ledger};
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use tempfile::TempDir;

@@ -1,6 +1,6 @@
 //! Migrations: a ledger that is not exactly what this version knows is refused.
 
-use ebbtide::{LedgerError, connect};
+use ebbtide::{LedgerError, connect_ledger};
 
 use super::{Fresh, chain, on_both};
 
@@ -107,7 +107,7 @@ async fn migrations_at_once_do_not_disturb_each_other() {
 #[tokio::test]
 async fn a_ledger_out_of_reach_says_so() {
     let nobody = "mysql://eva:s3cret@127.0.0.1:1/ebbtide";
-    let error = connect(nobody, None).await.err().unwrap();
+    let error = connect_ledger(nobody, None).await.err().unwrap();
     assert!(matches!(error, LedgerError::Unreachable { .. }), "{error}");
     assert!(error.is_retryable());
     let text = chain(error);
@@ -126,7 +126,7 @@ async fn a_ledger_out_of_reach_says_so() {
         .unwrap();
     assert!(matches!(error, LedgerError::Refused { .. }), "{error}");
 
-    let ledger = connect("sqlite:///nowhere/at/all/ledger.db", None)
+    let ledger = connect_ledger("sqlite:///nowhere/at/all/ledger.db", None)
         .await
         .unwrap();
     for error in [
