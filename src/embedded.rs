@@ -7,6 +7,7 @@
 //! server reads a pipe that only its starter holds, and ends at the end of it.
 
 mod config;
+mod directory;
 mod error;
 mod fetch;
 mod launch;
@@ -14,13 +15,12 @@ mod libchdb;
 mod serve;
 mod unpack;
 
-use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use tempfile::TempDir;
+use directory::Directory;
 
 pub use config::EmbeddedUser;
 pub use error::{EmbeddedError, LibchdbError};
@@ -184,62 +184,6 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         if let Err(error) = self.kill() {
             tracing::warn!(%error, "the embedded ClickHouse was left running");
-        }
-    }
-}
-
-/// Where a server lives.
-#[derive(Debug)]
-enum Directory {
-    Temporary(Option<TempDir>, PathBuf),
-    /// With the lock that keeps other starters away.
-    Given {
-        path: PathBuf,
-        _lock: File,
-    },
-}
-
-impl Directory {
-    fn create(given: Option<&Path>) -> Result<Self, EmbeddedError> {
-        if let Some(path) = given {
-            let open = || {
-                std::fs::create_dir_all(path)?;
-                let path = path.canonicalize()?;
-                let lock = File::create(path.join("lock"))?;
-                std::io::Result::Ok((path, lock))
-            };
-            let (path, lock) = open().map_err(|source| EmbeddedError::directory(path, source))?;
-            return match lock.try_lock() {
-                Ok(()) => Ok(Self::Given { path, _lock: lock }),
-                Err(TryLockError::WouldBlock) => Err(EmbeddedError::Busy { path }),
-                Err(TryLockError::Error(source)) => Err(EmbeddedError::directory(&path, source)),
-            };
-        }
-        let directory = tempfile::Builder::new()
-            .prefix("ebbtide-clickhouse-")
-            .tempdir()
-            .map_err(|source| EmbeddedError::directory(&std::env::temp_dir(), source))?;
-        let path = directory.path().to_path_buf();
-        Ok(Self::Temporary(Some(directory), path))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(_, path) | Self::Given { path, .. } => path,
-        }
-    }
-
-    fn is_temporary(&self) -> bool {
-        matches!(self, Self::Temporary(..))
-    }
-
-    fn remove(&mut self) -> Result<(), EmbeddedError> {
-        match self {
-            Self::Temporary(directory, path) => directory
-                .take()
-                .map_or(Ok(()), TempDir::close)
-                .map_err(|source| EmbeddedError::directory(path, source)),
-            Self::Given { .. } => Ok(()),
         }
     }
 }
