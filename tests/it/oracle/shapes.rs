@@ -33,9 +33,9 @@ async fn all_shapes_delete_the_same_rows() {
         let is_id = matches!(kind, AgeKind::UuidText | AgeKind::Uuid);
         let value = if is_id {
             // Deterministic UUIDv7 text from the row's milliseconds, some of version 4.
-            "concat(substring(hex(ms), 5, 8), '-', substring(hex(ms), 13, 4), if(number % 17 = 0, '-4', '-7'), \
-             substring(hex(cityHash64(number)), 1, 3), '-8', substring(hex(cityHash64(number)), 4, 3), '-', \
-             substring(hex(cityHash64(number + 1)), 1, 12))"
+            "concat(substring(lpad(hex(ms), 12, '0'), 1, 8), '-', substring(lpad(hex(ms), 12, '0'), 9, 4), if(number % 17 = 0, '-4', '-7'), \
+             substring(lpad(hex(cityHash64(number)), 16, '0'), 1, 3), '-8', substring(lpad(hex(cityHash64(number)), 16, '0'), 4, 3), '-', \
+             substring(lpad(hex(cityHash64(number + 1)), 16, '0'), 1, 12))"
         } else {
             "fromUnixTimestamp64Milli(toInt64(ms), 'UTC')"
         };
