@@ -13,6 +13,7 @@
 )]
 
 mod embedded;
+mod engine;
 mod ledger;
 mod oracle;
 mod support;
