@@ -14,6 +14,7 @@
 
 mod embedded;
 mod engine;
+mod house;
 mod ledger;
 mod oracle;
 mod support;
