@@ -14,7 +14,7 @@ WITH
     -- Some ids come from a client with random ids (they have no age), a few from a wrong clock.
     number % 1000 = 7 AS is_random,
     number % 5000 = 11 AS is_future,
-    {now_ms:Int64} - toInt64(pow(share('age'), 1.5) * 500 * 86400000) AS made_ms,
+    {now_ms:Int64} - toInt64(pow(share('age'), 3) * 500 * 86400000) AS made_ms,
     multiIf(is_random, toInt64(sipHash64(number, 'id') % two_to_48),
         is_future, {now_ms:Int64} + 40 * 86400000, made_ms) AS id_ms,
     -- The smaller the rank the larger the workspace; 77 spreads the ranks over all names.

@@ -1,16 +1,19 @@
 -- promises: which rows should go and which should stay, reckoned row by row and apart from the compiler
 WITH
+    CAST({organizations:Array(Tuple(String, String))}, 'Map(String, String)') AS organization_of,
+    CAST({organization_rules:Array(Tuple(String, UInt32))}, 'Map(String, UInt32)') AS by_organization,
+    CAST({workspace_rules:Array(Tuple(String, UInt32))}, 'Map(String, UInt32)') AS by_workspace,
+    CAST({project_rules:Array(Tuple(String, UInt32))}, 'Map(String, UInt32)') AS by_project,
+    CAST({not_before_ms:Array(Tuple(String, Int64))}, 'Map(String, Int64)') AS not_before_ms,
     toStartOfDay(fromUnixTimestamp64Milli({now_ms:Int64}, 'UTC')) AS today,
     if(substring(aged_by, 15, 1) = '7', UUIDv7ToDateTime(toUUID(aged_by), 'UTC'), NULL) AS made_at,
     -- The narrowest rule; 0 days for unlimited, which is also the default of the config.
-    {organization_of:Map(String, String)}[workspace_id] AS organization,
+    organization_of[workspace_id] AS organization,
     concat(workspace_id, '/', project_id) AS project,
     multiIf(
-        mapContains({project_days:Map(String, UInt32)}, project),
-            {project_days:Map(String, UInt32)}[project],
-        mapContains({workspace_days:Map(String, UInt32)}, workspace_id),
-            {workspace_days:Map(String, UInt32)}[workspace_id],
-        {organization_days:Map(String, UInt32)}[organization]) AS days
+        mapContains(by_project, project), by_project[project],
+        mapContains(by_workspace, workspace_id), by_workspace[workspace_id],
+        by_organization[organization]) AS days
 SELECT
     table,
     multiIf(
@@ -18,9 +21,8 @@ SELECT
         made_at > today + INTERVAL 2 DAY, 'future',
         days = 0, 'unlimited',
         made_at >= today - toIntervalDay(days), 'young',
-        not mapContains({project_days:Map(String, UInt32)}, project)
-            AND made_at < fromUnixTimestamp64Milli({since_ms:Map(String, Int64)}[workspace_id], 'UTC'),
-            'before_rule',
+        NOT mapContains(by_project, project)
+            AND made_at < fromUnixTimestamp64Milli(not_before_ms[workspace_id], 'UTC'), 'before_rule',
         in_experiment, 'in_experiment',
         'overdue') AS verdict,
     count() AS n_rows,
