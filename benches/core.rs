@@ -1,1 +1,3 @@
+//! Benchmarks of the pure stages.
+
 fn main() {}

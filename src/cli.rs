@@ -94,7 +94,7 @@ pub enum Verb {
 
 /// Parses the arguments of the process and does what they say.
 pub fn main() -> ExitCode {
-    if let Some(code) = crate::embedded::server_main() {
+    if let Some(code) = crate::embedded::clickhouse_server_main() {
         return code;
     }
     let cli = match Cli::try_parse() {

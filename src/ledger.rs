@@ -4,13 +4,24 @@
 //! Invariant: every change is one transaction; a change of rules or directory raises the revision
 //! in the same transaction. The database itself guarantees that a scope has one active rule.
 
+mod connect;
+mod directory;
+mod import;
+mod migrations;
+mod mysql;
+mod row;
+mod sqlite;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::rule::{RuleId, Scope};
+use crate::rule::{RuleEntry, RuleId, Scope};
+
+pub use connect::connect_ledger;
+pub use directory::{DirectoryError, read_directory};
 
 /// A rule to be created; checked by the caller against the config's periods.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +32,34 @@ pub struct NewRule {
     pub retention: String,
     /// Whether rows from before its creation follow it too.
     pub apply_to_past: bool,
-    /// When it was created; bounds what it deletes if it does not apply to the past.
+    /// When it was created; bounds what it deletes if it does not apply to the past. Kept to the
+    /// microsecond. The rule it replaces is deactivated at this instant.
     pub created_at: Timestamp,
+}
+
+/// A rule to be imported; checked by the caller against the config's periods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportRule {
+    /// What it applies to.
+    pub scope: Scope,
+    /// `unlimited`, the name of a period, or a custom `7d`, as a person wrote it.
+    pub retention: String,
+    /// Whether rows from before its creation follow it too.
+    pub apply_to_past: bool,
+    /// When it was created, if the file says so; otherwise a new rule is created now, and an
+    /// active one that is alike keeps its own instant.
+    pub created_at: Option<Timestamp>,
+}
+
+impl From<RuleEntry> for ImportRule {
+    fn from(entry: RuleEntry) -> Self {
+        Self {
+            scope: entry.scope,
+            retention: entry.retention.to_string(),
+            apply_to_past: entry.apply_to_past,
+            created_at: entry.created_at,
+        }
+    }
 }
 
 /// A rule as the ledger holds it.
@@ -161,11 +198,15 @@ pub trait Ledger: Send + Sync {
     /// Creates a rule and replaces the active one of its scope, if any, in one transaction.
     async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError>;
     /// Creates many rules in one transaction: all of them, or none if the iterator yields an
-    /// error (its text is returned in [`LedgerError::Aborted`]).
+    /// error (its text is returned in [`LedgerError::Aborted`]). A rule replaces the active one of
+    /// its scope, which is deactivated at `now`; but an active one with the same retention, the same
+    /// `apply_to_past` and no other stated creation is left alone, so that importing a file twice
+    /// changes nothing and moves no `min_id`.
     async fn import_rules(
         &self,
-        rules: &mut (dyn Iterator<Item = Result<NewRule, String>> + Send),
+        rules: &mut (dyn Iterator<Item = Result<ImportRule, String>> + Send),
         by: &str,
+        now: Timestamp,
     ) -> Result<ImportedRules, LedgerError>;
     /// Deactivates a rule; the row stays.
     async fn deactivate_rule(
@@ -181,7 +222,8 @@ pub trait Ledger: Send + Sync {
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError>;
 
-    /// Adds or moves workspaces, all in one transaction; returns how many rows changed.
+    /// Adds or moves workspaces, pairs of workspace and organization, all in one transaction or,
+    /// if the iterator yields an error, none; returns how many were added or moved.
     async fn put_workspaces(
         &self,
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
@@ -196,7 +238,7 @@ pub trait Ledger: Send + Sync {
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
     /// Records that a step is about to be sent.
     async fn intend_step(&self, intent: &StepIntent) -> Result<(), LedgerError>;
-    /// Records how a step ended.
+    /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
     /// Records how a cycle ended: `done`, `failed`, `refused` or `stale`.
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
@@ -243,9 +285,49 @@ pub enum LedgerError {
         /// The latest migration this version knows.
         known: String,
     },
+    /// The URL is none of a ledger.
+    #[error("the ledger url {url} is not usable: {problem}")]
+    BadUrl {
+        /// The URL without credentials.
+        url: String,
+        /// What is wrong and what to write instead.
+        problem: String,
+    },
+    /// The server answers, but not to this user or for this database.
+    #[error("the ledger {url} refuses the login; check its user, password, database and grants")]
+    Refused {
+        /// Where, without credentials.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Others were changing it for too long; nothing was changed.
+    #[error("the ledger {url} is busy with other changes; try again")]
+    Busy {
+        /// Where, without credentials.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The caller's input ended an import; nothing was changed.
     #[error("nothing was imported: {0}")]
     Aborted(String),
+    /// An instant that the ledger cannot hold.
+    #[error(
+        "{at} is outside of 1970 to 9999 and cannot be kept in the ledger; correct the clock or the rule"
+    )]
+    Instant {
+        /// The instant.
+        at: Timestamp,
+    },
+    /// There is no such cycle or step that is still open.
+    #[error("the ledger has no open {what}; it was never begun, or has ended already")]
+    NotOpen {
+        /// The cycle or step.
+        what: String,
+    },
     /// Anything else the database said.
     #[error("the ledger could not {action}")]
     Database {
@@ -257,16 +339,12 @@ pub enum LedgerError {
     },
 }
 
-/// placeholder until the merge
-pub async fn read_directory(
-    _url: &str,
-    _password: Option<secrecy::SecretString>,
-    _query: &str,
-    _visit: &mut (dyn FnMut(String, String) + Send),
-) -> Result<(), LedgerError> {
-    Ok(())
-}
 impl LedgerError {
+    /// Whether the same call may succeed later without anybody's help.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
+    }
+
     /// Whether the server cannot be reached.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. })

@@ -12,7 +12,6 @@ mod pace;
 mod plan;
 mod resolve;
 mod rule;
-#[macro_use]
 mod sql;
 mod target;
 mod verify;
@@ -22,12 +21,17 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
 pub use config::{Config, ConfigError, DatabaseConfig, DirectoryConfig};
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
+pub use embedded::{
+    Embedded, EmbeddedError, EmbeddedOptions, EmbeddedUser, FetchPhase, FetchProgress,
+    LibchdbError, clickhouse_server_main, ensure_libchdb,
+};
 pub use engine::{
     CycleReport, CycleStatus, Engine, EngineError, Event, Rulebook, StepOutcomeKind, StepReport,
 };
 pub use ledger::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, ImportedRules, Ledger, LedgerError,
-    NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    CreatedRule, CycleRecord, CycleStart, Deactivation, DirectoryError, ImportRule, ImportedRules,
+    Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, connect_ledger,
+    read_directory,
 };
 pub use pace::Pacer;
 pub use plan::{

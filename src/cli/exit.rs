@@ -59,6 +59,7 @@ impl Exit {
     fn of_ledger(error: &LedgerError) -> Self {
         match error {
             LedgerError::Unreachable { .. } => Self::Unreachable,
+            LedgerError::Busy { .. } => Self::Busy,
             LedgerError::Database { .. } => Self::Incomplete,
             _ => Self::Usage,
         }

@@ -1,6 +1,6 @@
 //! Why a cycle cannot be planned or applied at all.
 
-use crate::ledger::LedgerError;
+use crate::ledger::{DirectoryError, LedgerError};
 use crate::plan::Refusal;
 use crate::rule::RuleSetError;
 use crate::target::TargetProblem;
@@ -14,6 +14,9 @@ pub enum EngineError {
     /// The ledger failed; without it nothing is deleted.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The operator's own directory failed; without it nobody knows which rules hold.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// ClickHouse refuses in a way that concerns the configuration.
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),
@@ -58,7 +61,9 @@ impl EngineError {
     /// Whether a server cannot be reached; trying later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Ledger(error) => error.is_unreachable(),
+            Self::Ledger(error) | Self::Directory(DirectoryError::Server(error)) => {
+                error.is_unreachable()
+            }
             Self::Warehouse(error) => error.is_unreachable(),
             Self::NoShard { .. } => true,
             _ => false,

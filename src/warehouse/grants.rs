@@ -51,8 +51,9 @@ impl Shard {
 
         let mut missing = Vec::new();
         for grant in grants {
-            // The parser takes no parameters here; the text holds identifiers only, quoted.
-            let query = self.probes.query_raw(&format!("CHECK GRANT {grant}"));
+            // The parser takes no parameters here; the text holds identifiers only, quoted. A
+            // session that is read-only has no grant to write, so this is not asked as a probe.
+            let query = self.plain.query_raw(&format!("CHECK GRANT {grant}"));
             if self.fetch_one::<u8>(query).await? == 0 {
                 missing.push(grant);
             }

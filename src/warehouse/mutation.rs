@@ -1,5 +1,6 @@
 //! Mutations of ours as the server lists them. They are found by the marker in their predicate.
 
+use crate::sql::sql;
 use jiff::Timestamp;
 use serde::Deserialize;
 

@@ -1,5 +1,6 @@
 //! What the server says about tables: one question per system table, for all tables at once.
 
+use crate::sql::sql;
 use std::collections::HashMap;
 
 use clickhouse::Row;

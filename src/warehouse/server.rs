@@ -1,5 +1,6 @@
 //! Whether a server can do what is needed: version, settings, clock.
 
+use crate::sql::sql;
 use jiff::Timestamp;
 
 use super::{Shard, WarehouseError};

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::super::output::counted;
 use super::super::{Context, Exit, Output, context, progress};
-use crate::ledger::NewRule;
+use crate::ledger::ImportRule;
 use crate::rule::RuleReader;
 
 /// So many bad lines are listed; the rest is counted.
@@ -68,7 +68,6 @@ pub(super) async fn run(
         return Ok(Exit::Done);
     }
     input.rewind()?;
-    let now = context.now();
     let bar = progress::bar(
         "{spinner} importing {pos}/{len} {wide_bar} {eta}",
         Some(n_rules),
@@ -76,17 +75,12 @@ pub(super) async fn run(
     let mut rules = RuleReader::new(BufReader::new(&input), &config.periods).map(|item| {
         bar.inc(1);
         // The file was checked; it can only have changed since.
-        let entry = item.map_err(|problem| problem.to_string())?;
-        Ok(NewRule {
-            scope: entry.scope,
-            retention: entry.retention.to_string(),
-            apply_to_past: entry.apply_to_past,
-            created_at: entry.created_at.unwrap_or(now),
-        })
+        item.map(ImportRule::from)
+            .map_err(|problem| problem.to_string())
     });
     let ledger = context.ledger(&config).await?;
     let imported = ledger
-        .import_rules(&mut rules, &context::user_name())
+        .import_rules(&mut rules, &context::user_name(), context.now())
         .await?;
     bar.finish_and_clear();
     output.result(&imported, |imported| {

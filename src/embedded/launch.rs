@@ -1,0 +1,129 @@
+//! Starts the server's process and waits until it answers.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use uuid::Uuid;
+
+use super::config::{self, LAUNCHER};
+use super::serve::{KEEP, REMOVE, VERB};
+use super::{Embedded, EmbeddedError};
+
+const OUTPUT: &str = "output.log";
+const POLL: Duration = Duration::from_millis(25);
+
+impl Embedded {
+    /// Starts the process on the directory and the ports that are set already.
+    pub(super) fn launch(&mut self) -> Result<(), EmbeddedError> {
+        let password = Uuid::new_v4().to_string();
+        let ports = (self.http_port, self.tcp_port);
+        config::write(self.directory(), &self.options, ports, &password)?;
+        self.child = Some(self.spawn()?);
+        let result = self.wait_until_it_answers(&password);
+        if result.is_err() {
+            self.kill()?;
+        }
+        result
+    }
+
+    fn spawn(&self) -> Result<Child, EmbeddedError> {
+        let output = self.directory().join(OUTPUT);
+        let (stdout, stderr) = File::create(&output)
+            .and_then(|file| Ok((file.try_clone()?, file)))
+            .map_err(|source| EmbeddedError::directory(&output, source))?;
+        let program = match &self.options.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().map_err(|source| EmbeddedError::Spawn {
+                program: "the running binary".into(),
+                source,
+            })?,
+        };
+        Command::new(&program)
+            .args([
+                VERB.as_ref(),
+                self.options.library.as_os_str(),
+                self.directory().as_os_str(),
+            ])
+            .arg(if self.directory.is_temporary() {
+                REMOVE
+            } else {
+                KEEP
+            })
+            // The end of this pipe tells the server that its starter is gone.
+            .stdin(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
+            // Ctrl-C is for the starter; it may still need its server.
+            .process_group(0)
+            .spawn()
+            .map_err(|source| EmbeddedError::Spawn { program, source })
+    }
+
+    fn wait_until_it_answers(&mut self, password: &str) -> Result<(), EmbeddedError> {
+        let deadline = self.options.start_deadline;
+        let log = self.directory().join(OUTPUT);
+        let started_at = Instant::now();
+        loop {
+            if is_ours(self.http_port, password) {
+                return Ok(());
+            }
+            if let Some(status) = self.ended() {
+                return Err(EmbeddedError::Died {
+                    status,
+                    tail: tail(&log),
+                    log,
+                });
+            }
+            if started_at.elapsed() > deadline {
+                let seconds = deadline.as_secs();
+                return Err(EmbeddedError::Silent {
+                    seconds,
+                    tail: tail(&log),
+                    log,
+                });
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.as_mut()?.try_wait().ok().flatten()
+    }
+}
+
+/// Whether the server on this port knows the password. `/ping` would answer on a foreign server
+/// that took the port first.
+fn is_ours(port: u16, password: &str) -> bool {
+    let credentials = BASE64_STANDARD.encode(format!("{LAUNCHER}:{password}"));
+    let request = format!(
+        "GET /?query=SELECT+1 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
+         Authorization: Basic {credentials}\r\n\r\n"
+    );
+    let ask = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        stream.take(64).read_to_end(&mut answer)?;
+        std::io::Result::Ok(answer.starts_with(b"HTTP/1.1 200 "))
+    };
+    ask().unwrap_or(false)
+}
+
+/// The last lines of a file, as far as they can be read.
+fn tail(path: &Path) -> String {
+    const N_LINES: usize = 20;
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(N_LINES)..)
+        .unwrap_or_default()
+        .join("\n")
+}

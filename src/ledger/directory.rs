@@ -1,0 +1,121 @@
+//! The directory out of the operator's own MySQL, by a query of theirs.
+//!
+//! Invariant: the session is read-only, whatever the query says.
+
+use futures_util::TryStreamExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Pool, Row, TxOpts, Value};
+use secrecy::SecretString;
+
+use super::LedgerError;
+use super::connect::redact;
+use super::mysql::{connection, is_lost, options};
+
+/// Streams the two columns of the query, workspace and organization; returns the number of rows.
+/// The columns are taken by their order, and numbers are taken as text.
+///
+/// # Errors
+/// [`DirectoryError`]; the rows visited before it must then not be used.
+pub async fn read_directory(
+    url: &str,
+    password: Option<SecretString>,
+    query: &str,
+    visit: &mut (dyn FnMut(String, String) + Send),
+) -> Result<u64, DirectoryError> {
+    let pool = Pool::new(options(url, password)?);
+    let url = redact(url);
+    let mut connection = connection(&pool, &url).await?;
+    let failed = |source: mysql_async::Error| match source {
+        source if is_lost(&source) => LedgerError::Unreachable {
+            url: url.clone(),
+            source: source.into(),
+        }
+        .into(),
+        source => DirectoryError::Query {
+            source: source.into(),
+        },
+    };
+    let mut transaction = connection
+        .start_transaction(TxOpts::new().with_readonly(true).clone())
+        .await
+        .map_err(failed)?;
+    let mut result = transaction.query_iter(query).await.map_err(failed)?;
+    let names: Vec<String> = result
+        .columns_ref()
+        .iter()
+        .map(|column| column.name_str().into_owned())
+        .collect();
+    if names.len() != 2 {
+        return Err(DirectoryError::Columns {
+            n_columns: names.len(),
+            names: names.join(", "),
+        });
+    }
+    let mut n_rows = 0;
+    let rows = result.stream::<Row>().await.map_err(failed)?;
+    if let Some(mut rows) = rows {
+        while let Some(mut row) = rows.try_next().await.map_err(failed)? {
+            n_rows += 1;
+            let mut text = |index| match row.take::<Value, _>(index) {
+                Some(Value::Bytes(bytes)) => {
+                    String::from_utf8(bytes).map_err(|_| DirectoryError::NotText {
+                        row: n_rows,
+                        column: index + 1,
+                    })
+                }
+                _ => Err(DirectoryError::Null {
+                    row: n_rows,
+                    column: index + 1,
+                }),
+            };
+            visit(text(0)?, text(1)?);
+        }
+    }
+    Ok(n_rows)
+}
+
+/// Why the operator's query gives no directory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] LedgerError),
+    /// The query itself.
+    #[error("the directory query failed; correct it, or grant this user what it reads")]
+    Query {
+        /// What the server said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Not two columns.
+    #[error(
+        "the directory query returns {n_columns} columns ({names}); it must return two: workspace and organization, in this order"
+    )]
+    Columns {
+        /// How many it returns.
+        n_columns: usize,
+        /// Their names, joined by commas.
+        names: String,
+    },
+    /// A workspace or organization is NULL.
+    #[error(
+        "row {row} of the directory query has NULL in column {column}; leave such rows out with IS NOT NULL"
+    )]
+    Null {
+        /// The row, from 1.
+        row: u64,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// Bytes that are no text.
+    #[error(
+        "row {row} of the directory query has no UTF-8 text in column {column}; select text, such as with HEX() or BIN_TO_UUID()"
+    )]
+    NotText {
+        /// The row, from 1.
+        row: u64,
+        /// The column, from 1.
+        column: usize,
+    },
+}

@@ -1,0 +1,140 @@
+//! The migrations of both ledgers, compiled in, and the check of what a ledger has against them.
+
+use refinery::{Migration, Runner};
+
+use super::LedgerError;
+
+/// The name of a migration and its text. MySQL commits each DDL by itself: there is one a file, and
+/// each can be repeated after a crash in between.
+type Source = (&'static str, &'static str);
+
+macro_rules! sources {
+    ($database:literal) => {
+        sources!($database: "V1__rules", "V2__workspaces", "V3__cycles", "V4__steps", "V5__meta",
+            "V6__first_revision")
+    };
+    ($database:literal: $($name:literal),*) => {
+        [$(($name, include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"), "/sql/ledger/", $database, "/migrations/", $name, ".sql"
+        )))),*]
+    };
+}
+
+pub(super) const SQLITE: [Source; 6] = sources!("sqlite");
+pub(super) const MYSQL: [Source; 6] = sources!("mysql");
+
+/// What applies migrations that are missing.
+pub(super) fn runner(sources: &[Source]) -> Result<Runner, LedgerError> {
+    let migrations: Result<Vec<_>, _> = sources
+        .iter()
+        .map(|(name, text)| Migration::unapplied(name, text))
+        .collect();
+    migrations
+        .map(|migrations| Runner::new(&migrations))
+        .map_err(migration_failed)
+}
+
+/// The names of the migrations that a run has applied.
+pub(super) fn applied_by(report: &refinery::Report) -> Vec<String> {
+    let applied = report.applied_migrations().iter();
+    applied
+        .map(|migration| label(migration.version(), migration.name()))
+        .collect()
+}
+
+pub(super) fn migration_failed(error: refinery::Error) -> LedgerError {
+    LedgerError::Database {
+        action: "be migrated",
+        source: error.into(),
+    }
+}
+
+/// Compares what a ledger has, in order, with what this version knows.
+pub(super) fn check(applied: &[(i32, String)], url: &str) -> Result<(), LedgerError> {
+    let found = applied
+        .last()
+        .map_or_else(|| "nothing".into(), |(v, name)| label(*v, name));
+    let needed = SQLITE.last().map_or("", |(name, _)| *name).to_owned();
+    let url = url.to_owned();
+    let n_known = SQLITE.len();
+    let has_version = |number| {
+        applied
+            .iter()
+            .any(|(version, _)| usize::try_from(*version) == Ok(number))
+    };
+    if applied
+        .iter()
+        .any(|(version, _)| usize::try_from(*version).is_ok_and(|v| v > n_known))
+    {
+        return Err(LedgerError::TooNew {
+            url,
+            found,
+            known: needed,
+        });
+    }
+    if (1..=n_known).all(has_version) {
+        return Ok(());
+    }
+    Err(LedgerError::NotMigrated { url, found, needed })
+}
+
+/// [`check`] before a migration: what is old may go on.
+pub(super) fn check_not_too_new(applied: &[(i32, String)], url: &str) -> Result<(), LedgerError> {
+    match check(applied, url) {
+        Err(LedgerError::NotMigrated { .. }) => Ok(()),
+        result => result,
+    }
+}
+
+fn label(version: i32, name: &str) -> String {
+    format!("V{version}__{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_known_migration_numbered_from_one() {
+        for (database, sources) in [("sqlite", SQLITE), ("mysql", MYSQL)] {
+            let folder = format!("sql/ledger/{database}/migrations");
+            let files: BTreeSet<_> =
+                std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+                    .unwrap()
+                    .map(|file| file.unwrap().path().file_stem().unwrap().to_owned())
+                    .collect();
+            assert_eq!(
+                files,
+                sources.iter().map(|(name, _)| (*name).into()).collect()
+            );
+            for (number, (name, _)) in (1..).zip(sources) {
+                assert!(name.starts_with(&format!("V{number}__")), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_exact_schema_passes() {
+        let all: Vec<_> = (1..=6)
+            .map(|version| (version, format!("m{version}")))
+            .collect();
+        assert!(check(&all, "u").is_ok());
+        let mut newer = all.clone();
+        newer.push((7, "later".into()));
+        for (applied, message) in [
+            (Vec::new(), "has nothing, needs V6__first_revision"),
+            (all.get(..5).unwrap().to_vec(), "has V5__m5, needs"),
+            (all.get(1..).unwrap().to_vec(), "has V6__m6, needs"),
+            (
+                newer,
+                "has V7__later, this version knows V6__first_revision",
+            ),
+        ] {
+            let error = check(&applied, "u").unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The directory in MySQL.
+
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Params, Row, Transaction, Value};
+
+use super::{Fault, begin_change, column, raise_revision};
+use crate::ledger::LedgerError;
+use crate::ledger::import::{Keyed, Pair, changed_pairs, repeat};
+use crate::ledger::row::Malformed;
+use crate::sql::sql;
+
+pub(super) async fn put(
+    connection: &mut Conn,
+    next: &mut (dyn FnMut() -> Result<Vec<Keyed<Pair>>, LedgerError> + Send),
+) -> Result<u64, Fault> {
+    let mut transaction = begin_change(connection).await?;
+    let mut n_changed = 0;
+    loop {
+        let batch = next()?;
+        if batch.is_empty() {
+            break;
+        }
+        let changed = changed_pairs(&batch, &known(&mut transaction, &batch).await?);
+        if changed.is_empty() {
+            continue;
+        }
+        let sql = repeat(sql!("ledger/mysql/put_workspaces.sql"), changed.len());
+        let values = changed.iter().flat_map(
+            |Keyed {
+                 key,
+                 value: (workspace, organization),
+             }| {
+                [
+                    Value::from(key),
+                    Value::from(&**workspace),
+                    Value::from(&**organization),
+                ]
+            },
+        );
+        let values = Params::Positional(values.collect());
+        transaction.exec_drop(sql, values).await?;
+        n_changed += u64::try_from(changed.len()).unwrap_or(u64::MAX);
+    }
+    if n_changed > 0 {
+        raise_revision(&mut transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(n_changed)
+}
+
+async fn known(
+    transaction: &mut Transaction<'_>,
+    batch: &[Keyed<Pair>],
+) -> Result<HashMap<[u8; 32], String>, Fault> {
+    let sql = repeat(sql!("ledger/mysql/known_workspaces.sql"), batch.len());
+    let keys = batch.iter().map(|pair| Value::from(pair.key)).collect();
+    let rows: Vec<Row> = transaction.exec(sql, Params::Positional(keys)).await?;
+    let mut known = HashMap::with_capacity(rows.len());
+    for mut row in rows {
+        let key: Vec<u8> = column(&mut row, 0)?;
+        let key = key
+            .try_into()
+            .map_err(|_| Malformed("a key is not 32 bytes".into()))?;
+        known.insert(key, column(&mut row, 1)?);
+    }
+    Ok(known)
+}
+
+pub(super) async fn each(
+    connection: &mut Conn,
+    visit: &mut (dyn FnMut(String, String) + Send),
+) -> Result<(), Fault> {
+    let sql = sql!("ledger/mysql/each_workspace.sql");
+    let mut rows = connection.exec_stream::<Row, _, _>(sql, ()).await?;
+    while let Some(mut row) = rows.try_next().await? {
+        visit(column(&mut row, 0)?, column(&mut row, 1)?);
+    }
+    Ok(())
+}

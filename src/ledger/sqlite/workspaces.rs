@@ -1,0 +1,68 @@
+//! The directory in SQLite.
+
+use std::collections::HashMap;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Transaction, params_from_iter};
+
+use super::{Fault, Inlet, Outlet, raise_revision};
+use crate::ledger::import::{Keyed, Pair, changed_pairs, repeat};
+use crate::sql::sql;
+
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    inlet: &mut Inlet<Keyed<Pair>>,
+) -> Result<u64, Fault> {
+    let mut n_changed = 0;
+    while let Some(batch) = inlet.next()? {
+        let changed = changed_pairs(&batch, &known(transaction, &batch)?);
+        if changed.is_empty() {
+            continue;
+        }
+        let sql = repeat(sql!("ledger/sqlite/put_workspaces.sql"), changed.len());
+        let values = changed.iter().flat_map(
+            |Keyed {
+                 key,
+                 value: (workspace, organization),
+             }| {
+                let key = Value::from(key.to_vec());
+                [
+                    key,
+                    workspace.to_string().into(),
+                    organization.to_string().into(),
+                ]
+            },
+        );
+        transaction
+            .prepare_cached(&sql)?
+            .execute(params_from_iter(values))?;
+        n_changed += u64::try_from(changed.len()).unwrap_or(u64::MAX);
+    }
+    if n_changed > 0 {
+        raise_revision(transaction)?;
+    }
+    Ok(n_changed)
+}
+
+fn known(
+    transaction: &Transaction<'_>,
+    batch: &[Keyed<Pair>],
+) -> Result<HashMap<[u8; 32], String>, Fault> {
+    let sql = repeat(sql!("ledger/sqlite/known_workspaces.sql"), batch.len());
+    let mut statement = transaction.prepare_cached(&sql)?;
+    let keys = params_from_iter(batch.iter().map(|pair| pair.key));
+    let known = statement.query_map(keys, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(known.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn each(
+    connection: &Connection,
+    outlet: &mut Outlet<(String, String)>,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/each_workspace.sql"))?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        outlet.push((row.get(0)?, row.get(1)?))?;
+    }
+    Ok(())
+}

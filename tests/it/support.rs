@@ -1,0 +1,48 @@
+//! The real servers that the tests use. One of each per test process, a database per test.
+//!
+//! Where a server comes from, in this order: `EBBTIDE_TEST_CLICKHOUSE_URL` and
+//! `EBBTIDE_TEST_MYSQL_URL`; the feature `testcontainers`; the embedded ClickHouse and a private
+//! `mariadbd`. A server that cannot be had fails the test.
+
+mod clickhouse;
+#[cfg(feature = "testcontainers")]
+mod containers;
+mod mariadb;
+mod mysql;
+
+use std::time::{Duration, Instant};
+
+pub use clickhouse::{TestDatabase, embedded_options};
+pub use mariadb::Mariadb;
+pub use mysql::TestMysql;
+
+/// Waits until `condition` holds; fails the test if that takes longer than 30 s.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let began_at = Instant::now();
+    while !condition() {
+        assert!(
+            began_at.elapsed() < Duration::from_secs(30),
+            "waited 30 s for: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs a future to its end, also inside the runtime of a test.
+pub fn block_on<F>(future: F) -> F::Output
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let run = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(future)
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+/// A name that no other test uses.
+fn unique_name() -> String {
+    format!("ebbtide_test_{}", uuid::Uuid::new_v4().simple())
+}
