@@ -7,6 +7,7 @@
 //! server reads a pipe that only its starter holds, and ends at the end of it.
 
 mod config;
+mod directory;
 mod error;
 mod fetch;
 mod launch;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use tempfile::TempDir;
+use directory::Directory;
 
 pub use config::EmbeddedUser;
 pub use error::{EmbeddedError, LibchdbError};
@@ -102,15 +103,19 @@ impl Embedded {
             server.http_port = free_port(server.options.http_port)?;
             server.tcp_port = free_port(server.options.tcp_port)?;
             match server.launch() {
-                Err(error)
-                    if error.lost_a_free_port(&server.options) && attempt < N_PORT_ATTEMPTS =>
-                {
+                Err(error) if server.may_choose_again(&error) && attempt < N_PORT_ATTEMPTS => {
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
                 Ok(()) => return Ok(server),
             }
         }
+    }
+
+    /// Whether it failed only because a port that was free is not any more.
+    fn may_choose_again(&self, error: &EmbeddedError) -> bool {
+        (self.options.http_port == 0 && error.lost_port(self.http_port))
+            || (self.options.tcp_port == 0 && error.lost_port(self.tcp_port))
     }
 
     /// Where it answers over HTTP.
@@ -179,52 +184,6 @@ impl Drop for Embedded {
     fn drop(&mut self) {
         if let Err(error) = self.kill() {
             tracing::warn!(%error, "the embedded ClickHouse was left running");
-        }
-    }
-}
-
-/// Where a server lives.
-#[derive(Debug)]
-enum Directory {
-    Temporary(Option<TempDir>, PathBuf),
-    Given(PathBuf),
-}
-
-impl Directory {
-    fn create(given: Option<&Path>) -> Result<Self, EmbeddedError> {
-        if let Some(path) = given {
-            let create = || {
-                std::fs::create_dir_all(path)?;
-                path.canonicalize()
-            };
-            let path = create().map_err(|source| EmbeddedError::directory(path, source))?;
-            return Ok(Self::Given(path));
-        }
-        let directory = tempfile::Builder::new()
-            .prefix("ebbtide-clickhouse-")
-            .tempdir()
-            .map_err(|source| EmbeddedError::directory(&std::env::temp_dir(), source))?;
-        let path = directory.path().to_path_buf();
-        Ok(Self::Temporary(Some(directory), path))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Temporary(_, path) | Self::Given(path) => path,
-        }
-    }
-
-    fn is_temporary(&self) -> bool {
-        matches!(self, Self::Temporary(..))
-    }
-
-    fn remove(&mut self) -> Result<(), EmbeddedError> {
-        match self {
-            Self::Temporary(directory, path) => directory
-                .take()
-                .map_or(Ok(()), TempDir::close)
-                .map_err(|source| EmbeddedError::directory(path, source)),
-            Self::Given(_) => Ok(()),
         }
     }
 }

@@ -44,8 +44,8 @@ pub use rule::{
     RuleReader, RuleSet, RuleSetError, Scope,
 };
 pub use target::{
-    Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Keep, NameColumn, ProjectionMode,
-    TableSchema, Target, TargetProblem, TextKind,
+    Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
+    ProjectionMode, TableSchema, Target, TargetProblem, TextKind,
 };
 pub use verify::{Verdict, judge};
 pub use warehouse::{

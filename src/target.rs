@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{AgeColumn, CheckedKeep, CheckedTarget, NameColumn, TargetProblem};
+pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, TargetProblem};
 pub use kind::{AgeKind, TextKind};
 
 /// One table as the config describes it.

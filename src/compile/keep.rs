@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::writer::Sql;
 use crate::plan::Arm;
-use crate::target::{CheckedKeep, CheckedTarget};
+use crate::target::{CheckedKeep, CheckedTarget, Comparison};
 
 /// The keep clauses of a target, for some arms.
 pub(super) struct Keeps<'a> {
@@ -49,9 +49,9 @@ impl<'a> Keeps<'a> {
     fn write_one(&self, checked: &CheckedKeep, operator: &'static str, out: &mut Sql) {
         let keep = &checked.keep;
         let pair = |workspace: &str, key: &str, out: &mut Sql| {
-            column(workspace, checked.as_text, out);
+            column(workspace, checked.workspaces, out);
             out.raw(", ");
-            column(key, checked.as_text, out);
+            column(key, checked.keys, out);
         };
         out.raw("(");
         pair(&self.target.workspace.name, &keep.column, out);
@@ -61,7 +61,7 @@ impl<'a> Keeps<'a> {
             .identifier(&self.target.database)
             .raw(".")
             .identifier(&keep.in_table);
-        if !checked.as_text {
+        if checked.workspaces == Comparison::AsIs {
             // Only a bound on what is read: the pairs are compared with their workspace anyway.
             out.raw(" WHERE ")
                 .identifier(&keep.in_workspace)
@@ -75,14 +75,14 @@ impl<'a> Keeps<'a> {
     }
 }
 
-/// Columns of different types are compared as lower-case text without padding. That can only make
-/// more rows equal, and so keep more.
-fn column(name: &str, as_text: bool, out: &mut Sql) {
-    if as_text {
-        out.raw("lower(trimRight(toString(")
+/// A column of a pair, as both sides compare it.
+fn column(name: &str, comparison: Comparison, out: &mut Sql) {
+    match comparison {
+        Comparison::AsIs => out.identifier(name),
+        Comparison::AsText => out
+            .raw("trimRight(toString(")
             .identifier(name)
-            .raw("), '\\0'))");
-    } else {
-        out.identifier(name);
-    }
+            .raw("), '\\0')"),
+        Comparison::AsLowerText => out.raw("lower(toString(").identifier(name).raw("))"),
+    };
 }

@@ -99,15 +99,14 @@ fn users_xml(users: &[EmbeddedUser], launcher_password: &str) -> Result<String, 
 
 fn user_xml(user: &EmbeddedUser) -> String {
     let name = &user.name;
-    let grants: String = user
+    let queries = user
         .grants
         .iter()
-        .map(|grant| format!("<query>{}</query>", escape(grant)))
-        .collect();
-    let grants = if grants.is_empty() {
-        grants
-    } else {
-        format!("<grants>{grants}</grants>")
+        .map(|grant| format!("<query>{}</query>", escape(grant)));
+    let queries = queries.collect::<Vec<_>>().concat();
+    let grants = match queries.as_str() {
+        "" => String::new(),
+        queries => format!("<grants>{queries}</grants>"),
     };
     format!(
         "<{name}><password>{}</password><networks><ip>::/0</ip></networks>\

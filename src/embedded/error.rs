@@ -4,8 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use super::EmbeddedOptions;
-
 /// Why there is no embedded ClickHouse.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -18,6 +16,12 @@ pub enum EmbeddedError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// Another process runs a server in the directory.
+    #[error("another process runs a ClickHouse in {}; end that one, or use another directory", path.display())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
     },
     /// The system gives no port on 127.0.0.1.
     #[error("no free port on 127.0.0.1 for ClickHouse; name one that is free")]
@@ -83,10 +87,16 @@ impl EmbeddedError {
         }
     }
 
-    /// Whether another process took a port that was free when it was chosen.
-    pub(super) fn lost_a_free_port(&self, options: &EmbeddedOptions) -> bool {
-        let chosen = options.http_port == 0 || options.tcp_port == 0;
-        chosen && matches!(self, Self::Died { tail, .. } if tail.contains("Address already in use"))
+    /// Whether another server still holds the directory.
+    pub(super) fn found_another_server(&self) -> bool {
+        let reason = "Another server instance in same directory is already running";
+        matches!(self, Self::Died { tail, .. } if tail.contains(reason))
+    }
+
+    /// Whether another process took this port first.
+    pub(super) fn lost_port(&self, port: u16) -> bool {
+        let reason = format!("Address already in use: 127.0.0.1:{port} ");
+        matches!(self, Self::Died { tail, .. } if tail.contains(&reason))
     }
 }
 

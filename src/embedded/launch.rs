@@ -16,6 +16,8 @@ use super::serve::{KEEP, REMOVE, VERB};
 use super::{Embedded, EmbeddedError};
 
 const OUTPUT: &str = "output.log";
+/// How long a server may take to notice that its starter is gone.
+const ENDING: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(25);
 
 impl Embedded {
@@ -24,12 +26,19 @@ impl Embedded {
         let password = Uuid::new_v4().to_string();
         let ports = (self.http_port, self.tcp_port);
         config::write(self.directory(), &self.options, ports, &password)?;
-        self.child = Some(self.spawn()?);
-        let result = self.wait_until_it_answers(&password);
-        if result.is_err() {
+        let began_at = Instant::now();
+        loop {
+            self.child = Some(self.spawn()?);
+            let Err(error) = self.wait_until_it_answers(&password) else {
+                return Ok(());
+            };
             self.kill()?;
+            // The lock of the directory is ours, so that one has lost its starter and is ending.
+            if !error.found_another_server() || began_at.elapsed() > ENDING {
+                return Err(error);
+            }
+            std::thread::sleep(POLL);
         }
-        result
     }
 
     fn spawn(&self) -> Result<Child, EmbeddedError> {
@@ -70,15 +79,15 @@ impl Embedded {
         let log = self.directory().join(OUTPUT);
         let started_at = Instant::now();
         loop {
-            if is_ours(self.http_port, password) {
-                return Ok(());
-            }
             if let Some(status) = self.ended() {
                 return Err(EmbeddedError::Died {
                     status,
                     tail: tail(&log),
                     log,
                 });
+            }
+            if is_ours(self.http_port, password) {
+                return Ok(());
             }
             if started_at.elapsed() > deadline {
                 let seconds = deadline.as_secs();
@@ -107,7 +116,7 @@ fn is_ours(port: u16, password: &str) -> bool {
     );
     let ask = || {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
         stream.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         stream.take(64).read_to_end(&mut answer)?;

@@ -25,7 +25,7 @@ pub(super) fn check(
     let total = file.metadata().map_err(disk())?.len();
     let mut hash = Sha512::new();
     copy(&mut file, &mut hash, |done| {
-        report.at(FetchPhase::Checking, done, total)
+        report.at(FetchPhase::Checking, done, total);
     })
     .map_err(disk())?;
     let found = format!("sha512-{}", BASE64_STANDARD.encode(hash.finalize()));
@@ -58,7 +58,7 @@ pub(super) fn unpack(
         let mut library = File::create(&path).map_err(LibchdbError::disk(&path))?;
         let total = package.library_bytes;
         copy(&mut entry, &mut library, |done| {
-            report.at(FetchPhase::Unpacking, done, total)
+            report.at(FetchPhase::Unpacking, done, total);
         })
         .and_then(|()| library.sync_all())
         .map_err(LibchdbError::disk(&path))?;

@@ -4,15 +4,15 @@
 
 use futures_util::TryStreamExt;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Pool, Row, TxOpts, Value};
+use mysql_async::{Conn, Row, TxOpts, Value};
 use secrecy::SecretString;
 
 use super::LedgerError;
 use super::connect::redact;
-use super::mysql::{connection, is_lost, options};
+use super::mysql::{connected, is_lost, options};
 
 /// Streams the two columns of the query, workspace and organization; returns the number of rows.
-/// The columns are taken by their order, and numbers are taken as text.
+/// The columns are taken by their order, and whole numbers are taken as text.
 ///
 /// # Errors
 /// [`DirectoryError`]; the rows visited before it must then not be used.
@@ -22,9 +22,9 @@ pub async fn read_directory(
     query: &str,
     visit: &mut (dyn FnMut(String, String) + Send),
 ) -> Result<u64, DirectoryError> {
-    let pool = Pool::new(options(url, password)?);
+    let options = options(url, password)?;
     let url = redact(url);
-    let mut connection = connection(&pool, &url).await?;
+    let mut connection = connected(Conn::new(options), &url).await?;
     let failed = |source: mysql_async::Error| match source {
         source if is_lost(&source) => LedgerError::Unreachable {
             url: url.clone(),
@@ -39,7 +39,8 @@ pub async fn read_directory(
         .start_transaction(TxOpts::new().with_readonly(true).clone())
         .await
         .map_err(failed)?;
-    let mut result = transaction.query_iter(query).await.map_err(failed)?;
+    // Prepared, so that it is one statement and cannot end the transaction.
+    let mut result = transaction.exec_iter(query, ()).await.map_err(failed)?;
     let names: Vec<String> = result
         .columns_ref()
         .iter()
@@ -57,13 +58,19 @@ pub async fn read_directory(
         while let Some(mut row) = rows.try_next().await.map_err(failed)? {
             n_rows += 1;
             let mut text = |index| match row.take::<Value, _>(index) {
+                Some(Value::Int(number)) => Ok(number.to_string()),
+                Some(Value::UInt(number)) => Ok(number.to_string()),
+                Some(Value::NULL) => Err(DirectoryError::Null {
+                    row: n_rows,
+                    column: index + 1,
+                }),
                 Some(Value::Bytes(bytes)) => {
                     String::from_utf8(bytes).map_err(|_| DirectoryError::NotText {
                         row: n_rows,
                         column: index + 1,
                     })
                 }
-                _ => Err(DirectoryError::Null {
+                _ => Err(DirectoryError::NotText {
                     row: n_rows,
                     column: index + 1,
                 }),
@@ -110,7 +117,7 @@ pub enum DirectoryError {
     },
     /// Bytes that are no text.
     #[error(
-        "row {row} of the directory query has no UTF-8 text in column {column}; select text, such as with HEX() or BIN_TO_UUID()"
+        "row {row} of the directory query has no UTF-8 text in column {column}; select text, such as with CAST(... AS CHAR) or HEX()"
     )]
     NotText {
         /// The row, from 1.

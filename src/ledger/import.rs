@@ -6,12 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::row::whole_microseconds;
+use super::row::{scope_columns, whole_microseconds};
 use super::{ImportRule, ImportedRules, LedgerError, NewRule};
 use crate::rule::RuleId;
 
 /// Rows a statement; bounds memory and stays far below every limit on parameters.
 const BATCH_ROWS: usize = 500;
+/// Bytes of text a statement: where names are long, fewer rows bound memory.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// A value and the digest that it is unique by.
 pub(super) struct Keyed<T> {
@@ -19,17 +21,34 @@ pub(super) struct Keyed<T> {
     pub(super) value: T,
 }
 
-pub(super) fn keyed_rule(value: ImportRule) -> Keyed<ImportRule> {
-    Keyed {
-        key: value.scope.key(),
-        value,
+/// What comes in batches.
+pub(super) trait Item: Sized {
+    fn key(&self) -> [u8; 32];
+    /// About what it adds to a statement.
+    fn n_bytes(&self) -> usize;
+}
+
+impl Item for ImportRule {
+    fn key(&self) -> [u8; 32] {
+        self.scope.key()
+    }
+
+    fn n_bytes(&self) -> usize {
+        let names = scope_columns(&self.scope).into_iter().flatten();
+        names.map(str::len).sum::<usize>() + self.retention.len()
     }
 }
 
-pub(super) fn keyed_workspace(value: Pair) -> Keyed<Pair> {
-    Keyed {
-        key: Sha256::digest(value.0.as_bytes()).into(),
-        value,
+/// A workspace and its organization.
+pub(super) type Pair = (Arc<str>, Arc<str>);
+
+impl Item for Pair {
+    fn key(&self) -> [u8; 32] {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+
+    fn n_bytes(&self) -> usize {
+        self.0.len() + self.1.len()
     }
 }
 
@@ -38,30 +57,36 @@ pub(super) struct Batches<T> {
     next: Option<Keyed<T>>,
 }
 
-impl<T> Batches<T> {
+impl<T: Item> Batches<T> {
     pub(super) fn new() -> Self {
         Self { next: None }
     }
 
     /// The next batch; empty at the end.
-    pub(super) fn next<I>(
+    pub(super) fn next(
         &mut self,
-        items: &mut (dyn Iterator<Item = Result<I, String>> + Send),
-        keyed: impl Fn(I) -> Keyed<T>,
+        items: &mut (dyn Iterator<Item = Result<T, String>> + Send),
     ) -> Result<Vec<Keyed<T>>, LedgerError> {
         let mut batch = Vec::new();
         let mut keys = HashSet::new();
+        let mut n_bytes = 0;
         if let Some(first) = self.next.take() {
+            n_bytes += first.value.n_bytes();
             keys.insert(first.key);
             batch.push(first);
         }
-        while batch.len() < BATCH_ROWS {
+        while batch.len() < BATCH_ROWS && n_bytes < BATCH_BYTES {
             let Some(item) = items.next() else { break };
-            let item = keyed(item.map_err(LedgerError::Aborted)?);
+            let value = item.map_err(LedgerError::Aborted)?;
+            let item = Keyed {
+                key: value.key(),
+                value,
+            };
             if !keys.insert(item.key) {
                 self.next = Some(item);
                 break;
             }
+            n_bytes += item.value.n_bytes();
             batch.push(item);
         }
         Ok(batch)
@@ -142,9 +167,6 @@ pub(super) fn decide(
     changes
 }
 
-/// A workspace and its organization.
-pub(super) type Pair = (Arc<str>, Arc<str>);
-
 /// The pairs of a batch that are new or say something else than the directory does.
 pub(super) fn changed_pairs<'b>(
     batch: &'b [Keyed<Pair>],
@@ -171,4 +193,42 @@ pub(super) fn repeat(statement: &str, n_times: usize) -> String {
     }
     text.push_str(tail);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch_lengths(pairs: Vec<Pair>) -> Vec<usize> {
+        let mut pairs = pairs.into_iter().map(Ok);
+        let mut batches = Batches::new();
+        let lengths = std::iter::from_fn(|| Some(batches.next(&mut pairs).unwrap().len()));
+        lengths.take_while(|length| *length > 0).collect()
+    }
+
+    fn pair(name: &str) -> Pair {
+        (name.into(), "acme".into())
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_rows_and_bytes_and_has_each_key_once() {
+        let short = (0..1_001).map(|number| pair(&number.to_string()));
+        assert_eq!(batch_lengths(short.collect()), [500, 500, 1]);
+        let long = (0..5).map(|number| pair(&format!("{number}{}", "x".repeat(BATCH_BYTES / 2))));
+        assert_eq!(batch_lengths(long.collect()), [2, 2, 1]);
+        let twice = ["a", "b", "a", "a", "c"].map(pair);
+        assert_eq!(batch_lengths(twice.into()), [2, 1, 2]);
+        assert_eq!(batch_lengths(Vec::new()), [0; 0]);
+    }
+
+    #[test]
+    fn only_the_marked_part_is_repeated() {
+        let sql = "-- x: y\nVALUES /* each */ (?, ?) /* end */ RETURNING 1";
+        assert_eq!(repeat(sql, 1), "-- x: y\nVALUES (?, ?) RETURNING 1");
+        assert_eq!(
+            repeat(sql, 3),
+            "-- x: y\nVALUES (?, ?), (?, ?), (?, ?) RETURNING 1"
+        );
+        assert_eq!(repeat("SELECT 1", 3), "SELECT 1");
+    }
 }

@@ -21,7 +21,7 @@ use mysql_async::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::connect::redact;
-use super::import::{Batches, keyed_rule, keyed_workspace};
+use super::import::Batches;
 use super::row::{Malformed, storable};
 use super::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
@@ -91,7 +91,7 @@ impl MySql {
     }
 
     async fn connection(&self) -> Result<Conn, LedgerError> {
-        connection(&self.pool, &self.url).await
+        connected(self.pool.get_conn(), &self.url).await
     }
 
     fn error(&self, action: &'static str, fault: Fault) -> LedgerError {
@@ -126,9 +126,12 @@ impl MySql {
 }
 
 /// A connection, within a bounded time.
-pub(super) async fn connection(pool: &Pool, url: &str) -> Result<Conn, LedgerError> {
+pub(super) async fn connected(
+    attempt: impl Future<Output = mysql_async::Result<Conn>>,
+    url: &str,
+) -> Result<Conn, LedgerError> {
     let url = url.to_owned();
-    match tokio::time::timeout(CONNECT_TIMEOUT, pool.get_conn()).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error @ mysql_async::Error::Server(_))) => Err(LedgerError::Refused {
             url,
@@ -181,10 +184,18 @@ pub(super) fn options(url: &str, password: Option<SecretString>) -> Result<Opts,
     Ok(builder.into())
 }
 
-/// Deadlock, lock wait, a row that changed meanwhile, or a key that somebody else took: the same
-/// transaction may succeed when it is run again.
+/// A lock that was not given: a deadlock, a wait that took too long, a row that changed meanwhile.
 fn is_conflict(error: &mysql_async::Error) -> bool {
-    matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1020 | 1062 | 1205 | 1213))
+    has_code(error, &[1020, 1205, 1213])
+}
+
+/// A key that somebody else took first.
+fn is_taken(error: &mysql_async::Error) -> bool {
+    has_code(error, &[1062])
+}
+
+fn has_code(error: &mysql_async::Error, codes: &[u16]) -> bool {
+    matches!(error, mysql_async::Error::Server(error) if codes.contains(&error.code))
 }
 
 /// The connection is gone, or the server is going.
@@ -204,9 +215,9 @@ struct Attempts(u32);
 impl Attempts {
     /// After a conflict waits a little and says true, a bounded number of times.
     async fn again(&mut self, fault: &Fault) -> bool {
-        let is_conflict = matches!(fault, Fault::Sql(error) if is_conflict(error));
+        let may_pass = matches!(fault, Fault::Sql(error) if is_conflict(error) || is_taken(error));
         self.0 += 1;
-        if !is_conflict || self.0 >= N_ATTEMPTS {
+        if !may_pass || self.0 >= N_ATTEMPTS {
             return false;
         }
         tokio::time::sleep(Duration::from_millis(jitter_ms(20 << self.0))).await;
@@ -327,7 +338,7 @@ impl Ledger for MySql {
     ) -> Result<ImportedRules, LedgerError> {
         let now = storable(now)?;
         let mut batches = Batches::new();
-        let mut next = move || batches.next(&mut *rules, keyed_rule);
+        let mut next = move || batches.next(&mut *rules);
         on_connection!(self, "import the rules",
             connection => rules::import(connection, &mut next, by, now))
     }
@@ -357,7 +368,7 @@ impl Ledger for MySql {
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
     ) -> Result<u64, LedgerError> {
         let mut batches = Batches::new();
-        let mut next = move || batches.next(&mut *pairs, keyed_workspace);
+        let mut next = move || batches.next(&mut *pairs);
         on_connection!(self, "import the workspaces",
             connection => workspaces::put(connection, &mut next))
     }
@@ -429,10 +440,13 @@ fn instant(row: &mut Row, index: usize) -> Result<Timestamp, Malformed> {
 
 fn optional_instant(row: &mut Row, index: usize) -> Result<Option<Timestamp>, Malformed> {
     let wrong = || Malformed(format!("column {index} of the result is no instant"));
-    let (year, month, day, hour, minute, second, microsecond) = match column::<Value>(row, index)? {
-        Value::NULL => return Ok(None),
-        Value::Date(y, m, d, h, min, s, us) => (y, m, d, h, min, s, us),
-        _ => return Err(wrong()),
+    let value = column::<Value>(row, index)?;
+    let Value::Date(year, month, day, hour, minute, second, microsecond) = value else {
+        return if value == Value::NULL {
+            Ok(None)
+        } else {
+            Err(wrong())
+        };
     };
     let year = i16::try_from(year).map_err(|_| wrong())?;
     let small = |number: u8| i8::try_from(number).map_err(|_| wrong());

@@ -17,7 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use tokio::sync::mpsc;
 
 use super::connect::redact;
-use super::import::{Batches, keyed_rule, keyed_workspace};
+use super::import::Batches;
 use super::row::{Malformed, storable};
 use super::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
@@ -27,6 +27,8 @@ use crate::rule::RuleId;
 use crate::sql::sql;
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+const N_MIGRATION_ATTEMPTS: u32 = 100;
+const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 const STREAM_ROWS: usize = 500;
 
 /// An SQLite file.
@@ -44,6 +46,8 @@ enum Fault {
     Other(LedgerError),
     /// The other side is gone and has its own reason.
     Abandoned,
+    /// Another process applied migrations meanwhile.
+    Overtaken,
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -170,14 +174,21 @@ impl Sqlite {
                 }
             }
         };
-        let (written, fed): (_, Result<(), LedgerError>) = tokio::join!(write, feed);
-        fed.and(written)
+        let (changed, input): (_, Result<(), LedgerError>) = tokio::join!(write, feed);
+        input.and(changed)
     }
 
     fn error(&self, action: &'static str, fault: Fault) -> LedgerError {
         let error = match fault {
             Fault::Other(error) => return error,
             Fault::Abandoned => return LedgerError::Aborted("the input ended early".into()),
+            Fault::Overtaken => {
+                let source = "another migration is running; try again".into();
+                return LedgerError::Busy {
+                    url: self.url.clone(),
+                    source,
+                };
+            }
             Fault::Malformed(error) => {
                 return LedgerError::Database {
                     action,
@@ -202,7 +213,7 @@ impl Sqlite {
                     source: error.into(),
                 }
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LedgerError::Busy {
+            _ if is_busy(&error) => LedgerError::Busy {
                 url,
                 source: error.into(),
             },
@@ -220,6 +231,14 @@ impl Sqlite {
             .filter(|folder| !folder.as_os_str().is_empty());
         folder.is_none_or(Path::is_dir)
     }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 fn open(path: &Path, may_create: bool) -> Result<Connection, rusqlite::Error> {
@@ -291,24 +310,46 @@ fn applied_migrations(connection: &Connection) -> Result<Vec<(i32, String)>, rus
         .collect()
 }
 
+/// Others may migrate at the same time: whoever meets them looks again, a bounded number of times.
 fn migrate(connection: &mut Connection, url: &str) -> Result<Vec<String>, Fault> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    let runner = migrations::runner(&migrations::SQLITE)?;
-    // Somebody else may migrate at the same time: whoever loses looks again.
-    for is_last in [false, false, true] {
-        let before = applied_migrations(connection)?;
-        migrations::check_not_too_new(&before, url)?;
-        match runner.run(connection) {
-            Ok(report) => return Ok(migrations::applied_by(&report)),
-            Err(error) => {
-                let moved_on = applied_migrations(connection)?.len() > before.len();
-                if is_last || !moved_on {
-                    return Err(migrations::migration_failed(error).into());
-                }
-            }
+    let mut names = Vec::new();
+    for _ in 0..N_MIGRATION_ATTEMPTS {
+        match migrate_once(connection, url, &mut names) {
+            // Changing the journal mode does not wait for the busy timeout.
+            Err(Fault::Sql(error)) if is_busy(&error) => std::thread::sleep(MIGRATION_PAUSE),
+            Err(Fault::Overtaken) => {}
+            result => return result.map(|()| names),
         }
     }
-    Ok(Vec::new())
+    migrate_once(connection, url, &mut names).map(|()| names)
+}
+
+fn migrate_once(
+    connection: &mut Connection,
+    url: &str,
+    names: &mut Vec<String>,
+) -> Result<(), Fault> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let before = applied_migrations(connection)?;
+    migrations::check_not_too_new(&before, url)?;
+    match migrations::runner(&migrations::SQLITE)?.run(connection) {
+        Ok(report) => {
+            names.extend(migrations::applied_by(&report));
+            Ok(())
+        }
+        Err(error) => {
+            names.extend(
+                error
+                    .report()
+                    .map(migrations::applied_by)
+                    .unwrap_or_default(),
+            );
+            if applied_migrations(connection)?.len() > before.len() {
+                return Err(Fault::Overtaken);
+            }
+            Err(migrations::migration_failed(error).into())
+        }
+    }
 }
 
 fn raise_revision(transaction: &Transaction<'_>) -> Result<(), Fault> {
@@ -361,7 +402,7 @@ impl Ledger for Sqlite {
         let mut batches = Batches::new();
         self.write_batches(
             "import the rules",
-            move || batches.next(rules, keyed_rule),
+            move || batches.next(rules),
             move |transaction, inlet| rules::import(transaction, inlet, &by, now),
         )
         .await
@@ -398,7 +439,7 @@ impl Ledger for Sqlite {
         let mut batches = Batches::new();
         self.write_batches(
             "import the workspaces",
-            move || batches.next(pairs, keyed_workspace),
+            move || batches.next(pairs),
             workspaces::put,
         )
         .await

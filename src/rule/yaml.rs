@@ -185,7 +185,7 @@ impl<'p, R: Read> RuleReader<'p, R> {
                 Event::StreamEnd => self.state = State::Finished,
                 // A file with nothing but `---` and comments.
                 Event::Scalar(text, ScalarStyle::Plain, 0, None) if text.is_empty() => {
-                    self.end()?
+                    self.end()?;
                 }
                 Event::SequenceStart(..) => {
                     if let Some(message) = decoration(&event) {
@@ -254,6 +254,7 @@ impl<'p, R: Read> RuleReader<'p, R> {
                         "{scope} already has a rule on line {first}; keep one of the two"
                     )));
                 }
+                problems.sort_by_key(|problem| (problem.line, problem.column));
                 let entry = entry.filter(|_| problems.is_empty());
                 self.problems.extend(problems);
                 entry

@@ -28,8 +28,33 @@ pub struct AgeColumn {
 pub struct CheckedKeep {
     /// The clause of the config.
     pub keep: Keep,
-    /// Whether the two workspace columns, or the two keys, differ in type and are compared as text.
-    pub as_text: bool,
+    /// How the two workspace columns are compared.
+    pub workspaces: Comparison,
+    /// How the two keys are compared.
+    pub keys: Comparison,
+}
+
+/// How two columns are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// They have one type.
+    AsIs,
+    /// As text without padding.
+    AsText,
+    /// As lower-case text: one of them is a `UUID`, and the other may spell it in upper case.
+    AsLowerText,
+}
+
+impl Comparison {
+    fn of(one: &str, other: &str) -> Self {
+        if one == other {
+            Self::AsIs
+        } else if [one, other].contains(&"UUID") {
+            Self::AsLowerText
+        } else {
+            Self::AsText
+        }
+    }
 }
 
 /// A target whose every identifier the server confirmed.
@@ -235,11 +260,12 @@ fn check_keep(
             .map(|name| strip_wrappers(name).to_owned())
             .ok_or_else(|| format!("keep: table {} {}", schema.name, missing(schema, column)))
     };
-    let own = (type_in(schema, workspace)?, type_in(schema, column)?);
-    let others = (type_in(other, in_workspace)?, type_in(other, in_column)?);
+    let workspaces = (type_in(schema, workspace)?, type_in(other, in_workspace)?);
+    let keys = (type_in(schema, column)?, type_in(other, in_column)?);
     Ok(CheckedKeep {
         keep: keep.clone(),
-        as_text: own != others,
+        workspaces: Comparison::of(&workspaces.0, &workspaces.1),
+        keys: Comparison::of(&keys.0, &keys.1),
     })
 }
 

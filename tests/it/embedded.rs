@@ -1,7 +1,9 @@
 //! The embedded ClickHouse and the private mariadbd, as the other tests rely on them.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -43,7 +45,8 @@ async fn a_lightweight_delete_deletes_and_a_merge_frees() {
 
 #[tokio::test]
 async fn statements_are_in_the_query_log_within_a_moment() {
-    let client = TestDatabase::create().await.client();
+    let database = TestDatabase::create().await;
+    let client = database.client();
     let id = uuid::Uuid::new_v4().to_string();
     client
         .query("SELECT 1")
@@ -153,6 +156,45 @@ async fn data_survive_kill_and_restart() {
 }
 
 #[test]
+fn a_directory_has_one_server() {
+    let home = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions {
+        directory: Some(home.path().into()),
+        ..embedded_options()
+    };
+    let first = Embedded::start(options.clone()).unwrap();
+    let error = Embedded::start(options.clone()).unwrap_err();
+    assert!(matches!(error, EmbeddedError::Busy { .. }), "{error}");
+    first.stop().unwrap();
+    Embedded::start(options).unwrap();
+}
+
+#[test]
+fn a_start_waits_for_a_server_that_is_ending() {
+    let home = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions {
+        directory: Some(home.path().into()),
+        ..embedded_options()
+    };
+    Embedded::start(options.clone()).unwrap().stop().unwrap();
+    // What a server holds until its process is gone; its starter may be gone before.
+    let held = File::open(home.path().join("data/status")).unwrap();
+    held.lock().unwrap();
+    let output = home.path().join("output.log");
+    let ending = std::thread::spawn(move || {
+        let refused = || {
+            std::fs::read_to_string(&output)
+                .unwrap()
+                .contains("Another server")
+        };
+        wait_until("the new server finds the old one", refused);
+        drop(held);
+    });
+    Embedded::start(options).unwrap();
+    ending.join().unwrap();
+}
+
+#[test]
 fn a_temporary_directory_goes_with_its_server() {
     let server = Embedded::start(embedded_options()).unwrap();
     let directory = server.directory().to_path_buf();
@@ -248,7 +290,6 @@ async fn two_servers_are_shards_of_a_cluster() {
 fn a_port_that_is_taken_is_an_error_that_shows_what_the_server_said() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let http_port = taken.local_addr().unwrap().port();
-    // The native port is chosen freely, so the start is tried again, and fails again.
     let error = Embedded::start(EmbeddedOptions {
         http_port,
         ..embedded_options()
@@ -302,15 +343,13 @@ fn servers_die_with_the_process_that_started_them_also_on_kill_9() {
     let (clickhouse, mariadb) = (parent.read("clickhouse"), parent.read("mariadb"));
     let directory = parent.read("directory");
     assert!(listens(port(&clickhouse)) && listens(port(&mariadb)));
-    assert!(std::path::Path::new(&directory).exists());
+    assert!(Path::new(&directory).exists());
 
     parent.process.kill().unwrap();
     parent.process.wait().unwrap();
     wait_until("ClickHouse is gone", || !listens(port(&clickhouse)));
     wait_until("mariadbd is gone", || !listens(port(&mariadb)));
-    wait_until("its directory is gone", || {
-        !std::path::Path::new(&directory).exists()
-    });
+    wait_until("its directory is gone", || !Path::new(&directory).exists());
 }
 
 #[test]

@@ -13,4 +13,6 @@
 )]
 
 mod embedded;
+mod ledger;
+mod oracle;
 mod support;

@@ -106,8 +106,6 @@ impl Draft {
         };
         let apply_to_past = self.apply_to_past();
         let created_at = self.created_at();
-        self.problems
-            .sort_by_key(|problem| (problem.line, problem.column));
         let entry = match (&scope, retention, apply_to_past, created_at) {
             (Some((scope, _)), Some(retention), Some(apply_to_past), Some(created_at))
                 if self.problems.is_empty() =>

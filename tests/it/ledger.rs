@@ -1,0 +1,152 @@
+//! The contract of the ledger, checked on SQLite and on MySQL alike.
+
+mod contract;
+mod directory;
+mod ids;
+mod import;
+mod mariadb;
+mod memory;
+mod race;
+mod schema;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ebbtide::{Ledger, NewRule, RuleRecord, Scope, connect_ledger};
+use jiff::Timestamp;
+use mysql_async::prelude::Queryable;
+use tempfile::TempDir;
+
+/// Runs each check against a fresh ledger of each kind.
+macro_rules! on_both {
+    ($($check:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $check() { super::$check($crate::ledger::Fresh::sqlite().await).await; })*
+        }
+        mod mysql {
+            $(#[tokio::test] async fn $check() { super::$check($crate::ledger::Fresh::mysql().await).await; })*
+        }
+    };
+}
+use on_both;
+
+/// A ledger of its own, migrated, with a way round it to the database.
+struct Fresh {
+    url: String,
+    ledger: Arc<dyn Ledger>,
+    folder: TempDir,
+}
+
+impl Fresh {
+    async fn sqlite() -> Self {
+        Self::migrated(Self::bare_sqlite().await).await
+    }
+
+    async fn mysql() -> Self {
+        Self::migrated(Self::bare_mysql().await).await
+    }
+
+    /// Without a schema; of SQLite not even a file.
+    async fn bare_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/ledger.db", folder.path().display());
+        Self::open(url, folder).await
+    }
+
+    async fn bare_mysql() -> Self {
+        static N_DATABASES: AtomicU32 = AtomicU32::new(0);
+        let server = mariadb::mysql_url();
+        let number = N_DATABASES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ebbtide_{}_{number}", std::process::id());
+        run_on_mysql(&server, &format!("CREATE DATABASE {name}"))
+            .await
+            .unwrap();
+        Self::open(format!("{server}{name}"), tempfile::tempdir().unwrap()).await
+    }
+
+    async fn open(url: String, folder: TempDir) -> Self {
+        let ledger = connect_ledger(&url, None).await.unwrap();
+        Self {
+            url,
+            ledger,
+            folder,
+        }
+    }
+
+    async fn migrated(self) -> Self {
+        self.ledger.migrate().await.unwrap();
+        self
+    }
+
+    fn is_mysql(&self) -> bool {
+        self.url.starts_with("mysql:")
+    }
+
+    /// Runs a statement beside the ledger.
+    async fn run(&self, sql: &str) -> Result<(), String> {
+        if self.is_mysql() {
+            return run_on_mysql(&self.url, sql).await;
+        }
+        let path = self.url.strip_prefix("sqlite://").unwrap();
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection
+            .execute_batch(sql)
+            .map_err(|error| error.to_string())
+    }
+
+    async fn rules(&self, with_history: bool) -> Vec<RuleRecord> {
+        let mut rules = Vec::new();
+        self.ledger
+            .each_rule(with_history, &mut |rule| rules.push(rule))
+            .await
+            .unwrap();
+        rules
+    }
+
+    async fn workspaces(&self) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        let mut visit = |workspace, organization| pairs.push((workspace, organization));
+        self.ledger.each_workspace(&mut visit).await.unwrap();
+        pairs.sort();
+        pairs
+    }
+
+    async fn revision(&self) -> u64 {
+        self.ledger.revision().await.unwrap()
+    }
+}
+
+async fn run_on_mysql(url: &str, sql: &str) -> Result<(), String> {
+    let pool = mysql_async::Pool::from_url(url).unwrap();
+    let mut connection = pool.get_conn().await.unwrap();
+    let result = connection
+        .query_drop(sql)
+        .await
+        .map_err(|error| error.to_string());
+    drop(connection);
+    pool.disconnect().await.unwrap();
+    result
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn rule(scope: Scope, retention: &str) -> NewRule {
+    let created_at = at("2026-11-21T10:00:00.123456Z");
+    NewRule {
+        scope,
+        retention: retention.into(),
+        apply_to_past: true,
+        created_at,
+    }
+}
+
+fn workspace(name: &str) -> Scope {
+    Scope::Workspace(name.into())
+}
+
+/// An error with its causes, as the command line prints it.
+fn chain(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}

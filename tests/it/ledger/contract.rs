@@ -1,0 +1,349 @@
+//! Rules, directory, cycles and steps: what goes in comes out, and the revision tells of it.
+
+use ebbtide::{
+    CreatedRule, CycleRecord, CycleStart, Deactivation, LedgerError, StepIntent, StepOutcome,
+    StepRecord,
+};
+
+use super::{Fresh, at, on_both, rule, workspace};
+
+on_both!(
+    creating_replaces_the_active_rule,
+    deactivating_keeps_the_row,
+    the_database_refuses_a_second_active_rule,
+    the_revision_rises_exactly_on_changes,
+    workspaces_are_added_and_moved,
+    a_cycle_and_its_steps_round_trip,
+    a_crash_leaves_an_intent_without_outcome,
+    instants_that_no_column_holds_are_refused,
+);
+
+async fn creating_replaces_the_active_rule(fresh: Fresh) {
+    let first = rule(workspace("w1"), "7d");
+    let mut second = rule(workspace("w1"), "unlimited");
+    second.apply_to_past = false;
+    second.created_at = at("2026-11-22T00:00:00.000001Z");
+    let a = fresh.ledger.create_rule(&first, "eva").await.unwrap();
+    let other = fresh
+        .ledger
+        .create_rule(&rule(workspace("w2"), "7d"), "eva")
+        .await
+        .unwrap();
+    let b = fresh.ledger.create_rule(&second, "tom").await.unwrap();
+    assert_eq!((a.replaced, other.replaced), (None, None));
+    assert_eq!(
+        b,
+        CreatedRule {
+            id: b.id,
+            replaced: Some(a.id)
+        }
+    );
+    assert!(b.id > other.id && other.id > a.id);
+
+    let active = fresh.rules(false).await;
+    assert_eq!(
+        active.iter().map(|rule| rule.id).collect::<Vec<_>>(),
+        [other.id, b.id]
+    );
+    assert_eq!(
+        (&active[1].rule, active[1].created_by.as_str()),
+        (&second, "tom")
+    );
+    let history = fresh.rules(true).await;
+    assert_eq!(history.len(), 3);
+    assert_eq!(history[0].rule, first);
+    assert_eq!(
+        history[0].deactivated,
+        Some((second.created_at, "tom".into()))
+    );
+    assert_eq!(history[2].deactivated, None);
+}
+
+async fn deactivating_keeps_the_row(fresh: Fresh) {
+    let when = at("2026-11-23T01:02:03.999999Z");
+    let id = fresh
+        .ledger
+        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .await
+        .unwrap()
+        .id;
+    let again = at("2026-11-24T00:00:00Z");
+    let deactivate = |id, by, at| fresh.ledger.deactivate_rule(id, by, at);
+    assert_eq!(
+        deactivate(id + 1, "tom", when).await.unwrap(),
+        Deactivation::NotFound
+    );
+    assert_eq!(
+        deactivate(id, "tom", when).await.unwrap(),
+        Deactivation::Done
+    );
+    assert_eq!(
+        deactivate(id, "ann", again).await.unwrap(),
+        Deactivation::AlreadyInactive
+    );
+    assert_eq!(fresh.rules(false).await, []);
+    assert_eq!(
+        fresh.rules(true).await[0].deactivated,
+        Some((when, "tom".into()))
+    );
+
+    let next = fresh
+        .ledger
+        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .await
+        .unwrap();
+    assert!(next.id > id, "a number is never used again");
+    assert_eq!(next.replaced, None);
+}
+
+async fn the_database_refuses_a_second_active_rule(fresh: Fresh) {
+    fresh
+        .ledger
+        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .await
+        .unwrap();
+    let copy = "INSERT INTO rules (scope_kind, workspace, scope_key, retention, apply_to_past, \
+                created_at, created_by) SELECT scope_kind, workspace, scope_key, retention, \
+                apply_to_past, created_at, created_by FROM rules";
+    let refusal = fresh.run(copy).await.unwrap_err();
+    assert!(
+        refusal.contains("UNIQUE") || refusal.contains("Duplicate"),
+        "{refusal}"
+    );
+    let revive = "UPDATE rules SET deactivated_at = NULL, deactivated_by = NULL";
+    fresh
+        .ledger
+        .create_rule(&rule(workspace("w1"), "8d"), "eva")
+        .await
+        .unwrap();
+    let refusal = fresh.run(revive).await.unwrap_err();
+    assert!(
+        refusal.contains("UNIQUE") || refusal.contains("Duplicate"),
+        "{refusal}"
+    );
+    assert_eq!(fresh.rules(false).await.len(), 1);
+}
+
+async fn the_revision_rises_exactly_on_changes(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let mut last = fresh.revision().await;
+    let mut rose = async |what: &str, expected: bool| {
+        let now = fresh.revision().await;
+        assert_eq!(now > last, expected, "{what}: {last} to {now}");
+        last = now;
+    };
+    let created = ledger
+        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .await
+        .unwrap();
+    rose("a creation", true).await;
+    ledger
+        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .await
+        .unwrap();
+    rose("a replacement", true).await;
+    let when = at("2026-11-23T00:00:00Z");
+    ledger
+        .deactivate_rule(created.id, "eva", when)
+        .await
+        .unwrap();
+    rose("deactivating what is inactive", false).await;
+    ledger
+        .deactivate_rule(created.id + 1, "eva", when)
+        .await
+        .unwrap();
+    rose("a deactivation", true).await;
+    fresh.rules(true).await;
+    rose("reading", false).await;
+    let pair = |organization: &str| [Ok(("w1".into(), organization.into()))].into_iter();
+    ledger.put_workspaces(&mut pair("acme")).await.unwrap();
+    rose("a new workspace", true).await;
+    ledger.put_workspaces(&mut pair("acme")).await.unwrap();
+    rose("the same workspace", false).await;
+    ledger.put_workspaces(&mut pair("beta")).await.unwrap();
+    rose("a moved workspace", true).await;
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    ledger.end_cycle("c1", "done", when).await.unwrap();
+    rose("a cycle", false).await;
+}
+
+async fn workspaces_are_added_and_moved(fresh: Fresh) {
+    let put = async |pairs: &[(&str, &str)]| {
+        let mut pairs = pairs.iter().map(|(w, o)| Ok(((*w).into(), (*o).into())));
+        fresh.ledger.put_workspaces(&mut pairs).await.unwrap()
+    };
+    assert_eq!(
+        put(&[("w1", "acme"), ("W1", "acme"), ("w1 ", "beta"), ("", "")]).await,
+        4
+    );
+    assert_eq!(
+        put(&[
+            ("w1", "acme"),
+            ("W1", "beta"),
+            ("w2", "acme"),
+            ("w2", "beta")
+        ])
+        .await,
+        3
+    );
+    let expected = [
+        ("", ""),
+        ("W1", "beta"),
+        ("w1", "acme"),
+        ("w1 ", "beta"),
+        ("w2", "beta"),
+    ];
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(w, o)| (w.to_string(), o.to_string()))
+        .collect();
+    assert_eq!(fresh.workspaces().await, expected);
+
+    let broken = [
+        Ok(("w9".into(), "acme".into())),
+        Err("line 2 has no comma".to_owned()),
+    ];
+    let error = fresh
+        .ledger
+        .put_workspaces(&mut broken.into_iter())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "nothing was imported: line 2 has no comma"
+    );
+    assert_eq!(fresh.workspaces().await, expected);
+}
+
+fn start(id: &str) -> CycleStart {
+    CycleStart {
+        id: id.into(),
+        started_at: at("2026-11-21T10:00:00.5Z"),
+        as_of: at("2026-11-21T09:59:59.000001Z"),
+        rules_digest: "ab".repeat(32),
+        revision: 7,
+    }
+}
+
+fn intent(step: u32) -> StepIntent {
+    StepIntent {
+        cycle: "c1".into(),
+        step,
+        shard: "http://127.0.0.1:8123".into(),
+        table: "traces".into(),
+        method: "lightweight".into(),
+        shape: "in".into(),
+        query_id: format!("c1-{step}"),
+        statement_digest: "cd".repeat(32),
+        n_workspaces: 1_000,
+        rows_due: 5_000_000_000,
+        intended_at: at("2026-11-21T10:00:01Z"),
+    }
+}
+
+fn outcome(step: u32, verdict: &str) -> StepOutcome {
+    StepOutcome {
+        cycle: "c1".into(),
+        step,
+        verdict: verdict.into(),
+        rows_left: (verdict == "incomplete").then_some(12),
+        error: (verdict == "unknown").then(|| "timed out after 30 s — “maybe”".into()),
+        finished_at: at("2026-11-21T10:00:02.000003Z"),
+    }
+}
+
+async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let later = CycleStart {
+        started_at: at("2026-11-22T00:00:00Z"),
+        ..start("c2")
+    };
+    ledger.begin_cycle(&later).await.unwrap();
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    for step in [2, 1, 3] {
+        ledger.intend_step(&intent(step)).await.unwrap();
+    }
+    ledger.finish_step(&outcome(1, "incomplete")).await.unwrap();
+    ledger.finish_step(&outcome(2, "unknown")).await.unwrap();
+    ledger.finish_step(&outcome(2, "verified")).await.unwrap();
+    ledger.finish_step(&outcome(3, "unknown")).await.unwrap();
+    let end = at("2026-11-21T11:00:00Z");
+    ledger.end_cycle("c1", "failed", end).await.unwrap();
+
+    let steps = ledger.steps("c1").await.unwrap();
+    let expected =
+        [(1, "incomplete"), (2, "verified"), (3, "unknown")].map(|(step, verdict)| StepRecord {
+            intent: intent(step),
+            outcome: Some(outcome(step, verdict)),
+        });
+    assert_eq!(steps, expected);
+    assert_eq!(ledger.steps("c2").await.unwrap(), []);
+    let first = CycleRecord {
+        start: start("c1"),
+        end: Some((end, "failed".into())),
+    };
+    let second = CycleRecord {
+        start: later,
+        end: None,
+    };
+    assert_eq!(ledger.cycles(10).await.unwrap(), [second.clone(), first]);
+    assert_eq!(ledger.cycles(1).await.unwrap(), [second]);
+
+    for error in [
+        ledger.end_cycle("c1", "done", end).await.unwrap_err(),
+        ledger.end_cycle("c9", "done", end).await.unwrap_err(),
+        ledger.finish_step(&outcome(2, "failed")).await.unwrap_err(),
+        ledger.finish_step(&outcome(9, "failed")).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, LedgerError::NotOpen { .. }), "{error}");
+    }
+    let error = ledger.intend_step(&intent(1)).await.unwrap_err();
+    assert!(!error.is_retryable(), "a step is intended once: {error}");
+    let orphan = StepIntent {
+        cycle: "c9".into(),
+        ..intent(1)
+    };
+    assert!(
+        ledger.intend_step(&orphan).await.is_err(),
+        "a step belongs to a cycle"
+    );
+}
+
+async fn a_crash_leaves_an_intent_without_outcome(fresh: Fresh) {
+    fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
+    fresh.ledger.intend_step(&intent(1)).await.unwrap();
+    let Fresh {
+        url,
+        folder,
+        ledger,
+    } = fresh;
+    drop(ledger);
+    let reopened = Fresh::open(url, folder).await;
+    let steps = reopened.ledger.steps("c1").await.unwrap();
+    assert_eq!(
+        steps,
+        [StepRecord {
+            intent: intent(1),
+            outcome: None
+        }]
+    );
+    assert_eq!(reopened.ledger.cycles(9).await.unwrap()[0].end, None);
+}
+
+async fn instants_that_no_column_holds_are_refused(fresh: Fresh) {
+    for instant in [
+        "-000001-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "9999-12-30T22:00:00Z",
+    ] {
+        let mut odd = rule(workspace("w1"), "7d");
+        odd.created_at = at(instant);
+        let error = fresh.ledger.create_rule(&odd, "eva").await.unwrap_err();
+        assert!(matches!(error, LedgerError::Instant { .. }), "{error}");
+    }
+    let mut exact = rule(workspace("w1"), "7d");
+    exact.created_at = at("1970-01-01T00:00:00.123456789Z");
+    fresh.ledger.create_rule(&exact, "eva").await.unwrap();
+    let kept = fresh.rules(false).await[0].rule.created_at;
+    assert_eq!(kept, at("1970-01-01T00:00:00.123456Z"));
+}

@@ -1,0 +1,571 @@
+//! One random case: a table, its rows, the rules.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::support::TestDatabase;
+
+pub const DAY_NS: i128 = 86_400_000_000_000;
+const MS_NS: i128 = 1_000_000;
+
+/// Names that have broken other systems.
+const NAMES: [&str; 14] = [
+    "w1",
+    "w10",
+    "w",
+    "W1",
+    "",
+    "it's",
+    "back\\slash",
+    "nul\0nul",
+    "🦀 crab",
+    "~",
+    "a`b\"c",
+    "w1 ",
+    "{x:String} ? --",
+    "'; DROP TABLE t; --",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgeType {
+    String,
+    Fixed,
+    Uuid,
+    NullableString,
+    LowCardinality,
+    NullableUuid,
+    Date,
+    Date32,
+    DateTime,
+    DateTimeTokyo,
+    DateTime64Ms,
+    DateTime64UsNewYork,
+    DateTime64Ns,
+    NullableDateTime64,
+}
+
+pub const AGE_TYPES: [AgeType; 14] = [
+    AgeType::String,
+    AgeType::Fixed,
+    AgeType::Uuid,
+    AgeType::NullableString,
+    AgeType::LowCardinality,
+    AgeType::NullableUuid,
+    AgeType::Date,
+    AgeType::Date32,
+    AgeType::DateTime,
+    AgeType::DateTimeTokyo,
+    AgeType::DateTime64Ms,
+    AgeType::DateTime64UsNewYork,
+    AgeType::DateTime64Ns,
+    AgeType::NullableDateTime64,
+];
+
+impl AgeType {
+    pub fn is_id(self) -> bool {
+        use AgeType::{Fixed, LowCardinality, NullableString, NullableUuid, String, Uuid};
+        matches!(
+            self,
+            String | Fixed | Uuid | NullableString | LowCardinality | NullableUuid
+        )
+    }
+
+    fn is_nullable(self) -> bool {
+        matches!(
+            self,
+            Self::NullableString | Self::NullableUuid | Self::NullableDateTime64
+        )
+    }
+
+    fn is_uuid_type(self) -> bool {
+        matches!(self, Self::Uuid | Self::NullableUuid)
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::String => "String",
+            Self::Fixed => "FixedString(36)",
+            Self::Uuid => "UUID",
+            Self::NullableString => "Nullable(String)",
+            Self::LowCardinality => "LowCardinality(String)",
+            Self::NullableUuid => "Nullable(UUID)",
+            Self::Date => "Date",
+            Self::Date32 => "Date32",
+            Self::DateTime => "DateTime",
+            Self::DateTimeTokyo => "DateTime('Asia/Tokyo')",
+            Self::DateTime64Ms => "DateTime64(3)",
+            Self::DateTime64UsNewYork => "DateTime64(6, 'America/New_York')",
+            Self::DateTime64Ns => "DateTime64(9, 'UTC')",
+            Self::NullableDateTime64 => "Nullable(DateTime64(3, 'UTC'))",
+        }
+    }
+
+    /// The unit that the type cuts times to, in nanoseconds.
+    pub fn unit_ns(self) -> i128 {
+        match self {
+            Self::Date | Self::Date32 => DAY_NS,
+            Self::DateTime | Self::DateTimeTokyo => 1_000_000_000,
+            Self::DateTime64UsNewYork => 1_000,
+            Self::DateTime64Ns => 1,
+            _ => MS_NS,
+        }
+    }
+}
+
+/// Where the age of a row comes from, in the words of the test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowAge {
+    /// An id or time of this instant, in nanoseconds since 1970.
+    At {
+        ns: i128,
+        upper_case: bool,
+    },
+    /// Text that is no UUIDv7.
+    Undatable(String),
+    Null,
+}
+
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub rid: u64,
+    pub version: u64,
+    pub workspace: String,
+    pub project: Option<String>,
+    pub age: RowAge,
+    pub age_text: String,
+    pub key: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct CaseRule {
+    pub organization: Option<String>,
+    pub workspace: Option<String>,
+    pub project: Option<String>,
+    /// Nothing for `unlimited`.
+    pub days: Option<u32>,
+    pub apply_to_past: bool,
+    pub created_at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub seed: u64,
+    pub now: Timestamp,
+    pub age_type: AgeType,
+    pub workspace_type: &'static str,
+    pub project_type: Option<&'static str>,
+    pub replacing: bool,
+    pub partitioned: bool,
+    /// The referring table's key type, if rows are kept.
+    pub keep_type: Option<&'static str>,
+    pub rows: Vec<Row>,
+    pub references: Vec<(String, String)>,
+    pub rules: Vec<CaseRule>,
+    pub directory: Vec<(String, String)>,
+    /// Nothing for `unlimited`.
+    pub default_days: Option<u32>,
+}
+
+fn pick<'a, T>(rng: &mut Rng, items: &'a [T]) -> &'a T {
+    &items[rng.usize(..items.len())]
+}
+
+impl Case {
+    pub fn random(seed: u64) -> Self {
+        let rng = &mut Rng::with_seed(seed);
+        let age_type = AGE_TYPES[usize::try_from(seed).unwrap() % AGE_TYPES.len()];
+        let day = rng.i64(18_000..21_000);
+        let now = Timestamp::from_millisecond(day * 86_400_000 + rng.i64(0..86_400_000)).unwrap();
+        let workspace_type = *pick(
+            rng,
+            &[
+                "String",
+                "LowCardinality(String)",
+                "FixedString(24)",
+                "Nullable(String)",
+            ],
+        );
+        let projects = [
+            "String",
+            "FixedString(8)",
+            "Nullable(String)",
+            "LowCardinality(String)",
+        ];
+        let project_type = rng.bool().then(|| *pick(rng, &projects));
+        let mut case = Self {
+            seed,
+            now,
+            age_type,
+            workspace_type,
+            project_type,
+            replacing: rng.bool(),
+            partitioned: rng.bool(),
+            keep_type: rng
+                .bool()
+                .then(|| *pick(rng, &["String", "FixedString(6)", "Nullable(String)"])),
+            rows: Vec::new(),
+            references: Vec::new(),
+            rules: Vec::new(),
+            directory: Vec::new(),
+            default_days: rng.bool().then(|| rng.u32(1..60)),
+        };
+        let mut names: Vec<String> = NAMES.map(String::from).into();
+        // Enough workspaces, sometimes, for the lookup shape.
+        names.extend((0..rng.usize(0..40)).map(|number| format!("many-{number:03}")));
+        names.push("x".repeat(if workspace_type.starts_with("Fixed") {
+            24
+        } else {
+            500
+        }));
+        let project_names: Vec<String> = ["p1", "p10", "", "p'", "P1"].map(String::from).into();
+        case.random_rules(rng, &names, &project_names);
+        case.random_rows(rng, &names, &project_names);
+        case
+    }
+
+    fn random_rules(&mut self, rng: &mut Rng, names: &[String], projects: &[String]) {
+        for name in names {
+            if rng.u8(..10) < 7 {
+                self.directory
+                    .push((name.clone(), (*pick(rng, &["acme", "", "o'neill"])).into()));
+            }
+        }
+        let mut rule = |rng: &mut Rng,
+                        organization: Option<&str>,
+                        workspace: Option<&str>,
+                        project: Option<&str>| {
+            let now_ms = self.now.as_millisecond();
+            self.rules.push(CaseRule {
+                organization: organization.map(Into::into),
+                workspace: workspace.map(Into::into),
+                project: project.map(Into::into),
+                days: (rng.u8(..5) > 0)
+                    .then(|| *pick(rng, &[1, 2, 7, 14, 30, 60, rng.clone().u32(1..90)])),
+                apply_to_past: rng.u8(..3) > 0,
+                created_at: Timestamp::from_microsecond(
+                    (now_ms - rng.i64(-86_400_000..90 * 86_400_000)) * 1_000 + rng.i64(0..1_000),
+                )
+                .unwrap(),
+            });
+        };
+        for organization in ["acme", "", "o'neill"] {
+            if rng.bool() {
+                rule(rng, Some(organization), None, None);
+            }
+        }
+        for name in names {
+            if rng.u8(..10) < 4 {
+                rule(rng, None, Some(name), None);
+            }
+            if self.project_type.is_some() {
+                for project in projects {
+                    if rng.u8(..10) < 2 {
+                        rule(rng, None, Some(name), Some(project));
+                    }
+                }
+            }
+        }
+    }
+
+    fn random_rows(&mut self, rng: &mut Rng, names: &[String], projects: &[String]) {
+        let bounds = self.interesting_instants();
+        for rid in 0..rng.u64(20..300) {
+            let workspace = pick(rng, names).clone();
+            let nullable = self
+                .project_type
+                .is_some_and(|name| name.starts_with("Nullable"));
+            let project = match self.project_type {
+                None => None,
+                Some(_) if nullable && rng.u8(..5) == 0 => None,
+                Some(_) => Some(pick(rng, projects).clone()),
+            };
+            let (age, age_text) = self.random_age(rng, &bounds);
+            let key = format!("k{}", rng.u32(0..40));
+            if self.keep_type.is_some() && rng.u8(..4) == 0 {
+                // Sometimes of another workspace, which protects nothing here.
+                let of = if rng.bool() {
+                    workspace.clone()
+                } else {
+                    pick(rng, names).clone()
+                };
+                self.references.push((of, key.clone()));
+            }
+            let n_versions = if self.replacing { rng.u64(1..4) } else { 1 };
+            for version in 1..=n_versions {
+                self.rows.push(Row {
+                    rid,
+                    version,
+                    workspace: workspace.clone(),
+                    project: project.clone(),
+                    age: age.clone(),
+                    age_text: age_text.clone(),
+                    key: key.clone(),
+                });
+            }
+        }
+    }
+
+    /// Cutoffs and creations, where off-by-one errors live.
+    fn interesting_instants(&self) -> Vec<i128> {
+        let midnight = self.now.as_nanosecond().div_euclid(DAY_NS) * DAY_NS;
+        let cutoffs = self
+            .rules
+            .iter()
+            .filter_map(|rule| rule.days)
+            .chain(self.default_days)
+            .map(|days| midnight - i128::from(days) * DAY_NS);
+        cutoffs
+            .chain(
+                self.rules
+                    .iter()
+                    .map(|rule| rule.created_at.as_nanosecond()),
+            )
+            .collect()
+    }
+
+    fn random_age(&self, rng: &mut Rng, bounds: &[i128]) -> (RowAge, String) {
+        let now = self.now.as_nanosecond();
+        let kind = rng.u8(..20);
+        if self.age_type.is_nullable() && kind == 0 {
+            return (RowAge::Null, String::new());
+        }
+        if self.age_type.is_id() && kind < 4 {
+            let text = self.undatable(rng);
+            return (RowAge::Undatable(text.clone()), text);
+        }
+        let near = [
+            -DAY_NS,
+            -1_000_000_000,
+            -MS_NS,
+            -1,
+            0,
+            1,
+            MS_NS,
+            1_000_000_000,
+            DAY_NS,
+        ];
+        let ns = match kind {
+            4..=9 if !bounds.is_empty() => pick(rng, bounds) + pick(rng, &near),
+            10 => now + i128::from(rng.u64(..800)) * DAY_NS,
+            _ => {
+                now - i128::from(rng.u64(..120 * 86_400)) * 1_000_000_000
+                    - i128::from(rng.u32(..1_000_000_000))
+            }
+        };
+        let ns = ns.max(0);
+        let upper_case = self.age_type.is_id() && !self.age_type.is_uuid_type() && rng.u8(..8) == 0;
+        let text = if self.age_type.is_id() {
+            let id = uuid_v7(u64::try_from(ns / MS_NS).unwrap(), rng);
+            if upper_case { id.to_uppercase() } else { id }
+        } else {
+            ns.to_string()
+        };
+        (RowAge::At { ns, upper_case }, text)
+    }
+
+    /// An id without an age, as far as the type can hold it.
+    fn undatable(&self, rng: &mut Rng) -> String {
+        let v7 = uuid_v7(rng.u64(..1_900_000_000_000), rng);
+        let version = |digit: &str| format!("{}{digit}{}", &v7[..14], &v7[15..]);
+        let variant = |digit: &str| format!("{}{digit}{}", &v7[..19], &v7[20..]);
+        let mut texts = vec![
+            version("4"),
+            version("1"),
+            version("0"),
+            variant("0"),
+            variant("c"),
+            "00000000-0000-0000-0000-000000000000".into(),
+            "ffffffff-ffff-ffff-ffff-ffffffffffff".into(),
+        ];
+        if !self.age_type.is_uuid_type() {
+            texts.extend([
+                String::new(),
+                v7[..35].into(),
+                v7.replace('-', "_"),
+                format!("g{}", &v7[1..]),
+            ]);
+            texts.push("\0".repeat(3));
+            if self.age_type != AgeType::Fixed {
+                texts.extend([
+                    v7.replace('-', ""),
+                    format!("{v7} "),
+                    format!("{v7}\n"),
+                    format!("{{{v7}}}"),
+                ]);
+            }
+        }
+        pick(rng, &texts).clone()
+    }
+
+    pub fn table(&self) -> String {
+        format!("t_{}", self.seed)
+    }
+
+    /// The statements that make the tables and fill them.
+    pub fn set_up(&self) -> Vec<String> {
+        let table = self.table();
+        let project_column = self
+            .project_type
+            .map_or(String::new(), |name| format!("p {name}, "));
+        let project_key = if self.project_type.is_some() {
+            "p, "
+        } else {
+            ""
+        };
+        let engine = if self.replacing {
+            "ReplacingMergeTree(version)"
+        } else {
+            "MergeTree"
+        };
+        let partition = match (self.partitioned, self.age_type.is_id()) {
+            (false, _) => String::new(),
+            (true, true) => "PARTITION BY cityHash64(w, key) % 3".into(),
+            (true, false) if self.age_type.is_nullable() => {
+                "PARTITION BY cityHash64(key) % 3".into()
+            }
+            (true, false) => "PARTITION BY toYYYYMM(age)".into(),
+        };
+        let age = self.age_type;
+        let mut statements = vec![
+            format!(
+                "CREATE TABLE {table} (rid UInt64, version UInt64, w {}, {project_column}age {}, key String) \
+                 ENGINE = {engine} {partition} ORDER BY (w, {project_key}age, key, rid) \
+                 SETTINGS allow_nullable_key = 1, index_granularity = 16",
+                self.workspace_type,
+                age.sql()
+            ),
+            format!(
+                "CREATE TABLE raw_{table} (rid UInt64, version UInt64, w String, p Nullable(String), \
+                 age Nullable(String), key String) ENGINE = Memory"
+            ),
+        ];
+        let mut insert = format!("INSERT INTO raw_{table} FORMAT JSONEachRow\n");
+        for row in &self.rows {
+            let age = (row.age != RowAge::Null).then_some(&row.age_text);
+            let json = json!({
+                "rid": row.rid, "version": row.version, "w": row.workspace, "p": row.project,
+                "age": age, "key": row.key,
+            });
+            writeln!(insert, "{json}").unwrap();
+        }
+        statements.push(insert);
+        let project = if self.project_type.is_some() {
+            "p, "
+        } else {
+            ""
+        };
+        let value = if age.is_id() {
+            "age".to_owned()
+        } else {
+            let at = "fromUnixTimestamp64Nano(toInt64(age), 'UTC')";
+            match age {
+                AgeType::Date => format!("toDate({at})"),
+                AgeType::Date32 => format!("toDate32({at})"),
+                _ => at.to_owned(),
+            }
+        };
+        // One insert for each version: they must meet in a merge, not in an insert.
+        for version in 1..=3 {
+            statements.push(format!(
+                "INSERT INTO {table} SELECT rid, version, w, {project}{value}, key FROM raw_{table} \
+                 WHERE version = {version} SETTINGS optimize_on_insert = 0, max_partitions_per_insert_block = 0"
+            ));
+        }
+        if let Some(key_type) = self.keep_type {
+            statements.push(format!(
+                "CREATE TABLE refs_{table} (ws {}, ref {key_type}) ENGINE = MergeTree ORDER BY tuple()",
+                if self.seed.is_multiple_of(2) { "String" } else { self.workspace_type }
+            ));
+            let mut insert = format!("INSERT INTO refs_{table} FORMAT JSONEachRow\n");
+            for (workspace, key) in &self.references {
+                writeln!(insert, "{}", json!({"ws": workspace, "ref": key})).unwrap();
+            }
+            if !self.references.is_empty() {
+                statements.push(insert);
+            }
+        }
+        statements
+    }
+
+    pub fn survivors_sql(&self) -> String {
+        let last = if self.replacing { "FINAL" } else { "" };
+        format!(
+            "SELECT rid, version FROM {} {last} ORDER BY rid, version",
+            self.table()
+        )
+    }
+
+    pub fn config(&self, database: &TestDatabase, directory: &Path) -> String {
+        let age = if self.age_type.is_id() {
+            "uuid_v7"
+        } else {
+            "time"
+        };
+        let table = self.table();
+        let mut target = json!({"table": table, "workspace": "w", "age": {age: "age"}});
+        if self.project_type.is_some() {
+            target["project"] = "p".into();
+        }
+        if self.keep_type.is_some() {
+            target["keep"] = json!([{"column": "key", "in_table": format!("refs_{table}"), "in_column": "ref", "in_workspace": "ws"}]);
+        }
+        let default = self
+            .default_days
+            .map_or("unlimited".into(), |days| format!("{days}d"));
+        // JSON is YAML.
+        json!({
+            "version": 1,
+            "clickhouse": {"shards": [{"url": database.url()}], "database": database.name(), "user": database.user()},
+            "ledger": {"url": format!("sqlite://{}", directory.join("ledger.db").display())},
+            "retention": {"default": default, "max_share_of_table": 1.0},
+            "targets": [target],
+        })
+        .to_string()
+    }
+
+    pub fn rules_yaml(&self) -> String {
+        let mut yaml = String::new();
+        let mut seen = BTreeSet::new();
+        for rule in &self.rules {
+            if !seen.insert((&rule.organization, &rule.workspace, &rule.project)) {
+                continue;
+            }
+            let mut item = serde_json::Map::new();
+            for (key, value) in [
+                ("organization", &rule.organization),
+                ("workspace", &rule.workspace),
+                ("project", &rule.project),
+            ] {
+                if let Some(value) = value {
+                    item.insert(key.into(), value.clone().into());
+                }
+            }
+            let retention = rule
+                .days
+                .map_or("unlimited".into(), |days| format!("{days}d"));
+            item.insert("retention".into(), retention.into());
+            item.insert("apply_to_past".into(), rule.apply_to_past.into());
+            item.insert("created_at".into(), rule.created_at.to_string().into());
+            writeln!(yaml, "- {}", serde_json::Value::Object(item)).unwrap();
+        }
+        yaml
+    }
+
+    pub fn rows_of(&self, ids: &[&(u64, u64)]) -> Vec<&Row> {
+        self.rows
+            .iter()
+            .filter(|row| ids.contains(&&(row.rid, row.version)))
+            .take(5)
+            .collect()
+    }
+}
+
+fn uuid_v7(ms: u64, rng: &mut Rng) -> String {
+    let random = rng.u128(..) & !((0xf << 76) | (0x3 << 62)) & ((1 << 80) - 1);
+    uuid::Uuid::from_u128((u128::from(ms) << 80) | (0x7 << 76) | (0x2 << 62) | random).to_string()
+}

@@ -1,0 +1,114 @@
+//! The model: which rows survive, said as plainly as possible and without the crate under test.
+
+use std::collections::BTreeSet;
+
+use super::case::{Case, CaseRule, DAY_NS, Row, RowAge};
+
+pub struct Expected {
+    /// What is visible afterwards: (rid, version).
+    pub rows: BTreeSet<(u64, u64)>,
+    pub n_rows: u64,
+    pub n_undatable: u64,
+    pub n_future: u64,
+    pub n_due: u64,
+    pub n_kept: u64,
+}
+
+pub fn survivors(case: &Case) -> Expected {
+    let mut expected = Expected {
+        rows: BTreeSet::new(),
+        n_rows: 0,
+        n_undatable: 0,
+        n_future: 0,
+        n_due: 0,
+        n_kept: 0,
+    };
+    for row in &case.rows {
+        expected.n_rows += 1;
+        let at = instant(case, row);
+        if at.is_none() {
+            expected.n_undatable += 1;
+        }
+        if at.is_some_and(|at| at >= future(case)) {
+            expected.n_future += 1;
+        }
+        let expired = is_expired(case, row);
+        let referred = case
+            .references
+            .contains(&(row.workspace.clone(), row.key.clone()));
+        match (expired, referred) {
+            (true, false) => expected.n_due += 1,
+            (true, true) => expected.n_kept += 1,
+            (false, _) => {}
+        }
+        if !expired || referred {
+            expected.rows.insert((row.rid, row.version));
+        }
+    }
+    if case.replacing {
+        // Of several versions only the newest is visible.
+        let all = expected.rows.clone();
+        expected.rows.retain(|(rid, version)| {
+            !all.iter()
+                .any(|(other, newer)| other == rid && newer > version)
+        });
+    }
+    expected
+}
+
+/// The instant of a row as its column holds it.
+fn instant(case: &Case, row: &Row) -> Option<i128> {
+    match row.age {
+        RowAge::At { ns, .. } => {
+            Some(ns.div_euclid(case.age_type.unit_ns()) * case.age_type.unit_ns())
+        }
+        RowAge::Undatable(_) | RowAge::Null => None,
+    }
+}
+
+/// From a day after now on, in the unit of the column.
+fn future(case: &Case) -> i128 {
+    let unit = case.age_type.unit_ns().max(1_000_000);
+    let at = i128::from(case.now.as_millisecond()) * 1_000_000 + DAY_NS;
+    at.div_euclid(unit) * unit + if at.rem_euclid(unit) == 0 { 0 } else { unit }
+}
+
+fn is_expired(case: &Case, row: &Row) -> bool {
+    let Some(at) = instant(case, row) else {
+        return false;
+    };
+    let (days, from) = match policy(case, row) {
+        Some(rule) => {
+            let created_ms = i128::from(rule.created_at.as_millisecond()) * 1_000_000;
+            (rule.days, (!rule.apply_to_past).then_some(created_ms))
+        }
+        None => (case.default_days, None),
+    };
+    let Some(days) = days else { return false };
+    let today = case.now.as_nanosecond().div_euclid(DAY_NS) * DAY_NS;
+    at < today - i128::from(days) * DAY_NS && from.is_none_or(|from| at >= from)
+}
+
+/// Project, workspace, organization, default.
+fn policy<'a>(case: &'a Case, row: &Row) -> Option<&'a CaseRule> {
+    let find = |matches: &dyn Fn(&CaseRule) -> bool| case.rules.iter().find(|rule| matches(rule));
+    let of_project = |rule: &CaseRule| {
+        rule.workspace.as_ref() == Some(&row.workspace)
+            && rule.project.is_some()
+            && rule.project == row.project
+    };
+    let of_workspace =
+        |rule: &CaseRule| rule.workspace.as_ref() == Some(&row.workspace) && rule.project.is_none();
+    let organization = case
+        .directory
+        .iter()
+        .rev()
+        .find(|(name, _)| *name == row.workspace);
+    let of_organization = |rule: &CaseRule| {
+        rule.organization.is_some()
+            && rule.organization.as_ref() == organization.map(|(_, name)| name)
+    };
+    find(&of_project)
+        .or_else(|| find(&of_workspace))
+        .or_else(|| find(&of_organization))
+}
