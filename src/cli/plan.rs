@@ -39,11 +39,12 @@ struct PlanView<'a> {
     statements: Vec<StatementView>,
 }
 
+/// The statement of a step.
 #[derive(Serialize)]
-struct StatementView {
-    step: u32,
+pub(super) struct StatementView {
+    pub(super) step: u32,
     #[serde(flatten)]
-    statement: Statement,
+    pub(super) statement: Statement,
 }
 
 pub(super) async fn run(
@@ -83,7 +84,8 @@ pub(super) async fn run(
     Ok(exit_of(&plan))
 }
 
-async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<Vec<StatementView>> {
+/// The statements of a plan, in order.
+pub(super) async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<Vec<StatementView>> {
     let mut statements = Vec::new();
     for (step, target) in engine.targets_of(plan).await? {
         let marker = format!("{MARKER_PREFIX}{}:<cycle>-{}", step.table, step.number);

@@ -3,7 +3,8 @@ INSERT INTO experiment_items
     (id, experiment_id, dataset_item_id, trace_id, workspace_id, created_at, last_updated_at,
      created_by, last_updated_by)
 SELECT concat(substring(trace, 1, 19), '8', substring(trace, 21)),
-    toString(reinterpretAsUUID(sipHash128(workspace))), toString(reinterpretAsUUID(sipHash128(trace))),
+    toString(reinterpretAsUUID(sipHash128(workspace))),
+    toString(reinterpretAsUUID(sipHash128(trace))),
     trace, workspace, start_time + INTERVAL 1 DAY AS at, at, 'eve', 'eve'
 FROM
 (

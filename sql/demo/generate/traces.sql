@@ -1,4 +1,4 @@
--- traces: requests of all workspaces over 500 days, more of them lately, in sizes from tiny to large
+-- traces: requests of all workspaces over 500 days, more of them lately; a few workspaces are large
 INSERT INTO traces
     (id, workspace_id, project_id, name, start_time, end_time, input, output, metadata, tags,
      created_at, last_updated_at, created_by, last_updated_by, thread_id, source, environment)

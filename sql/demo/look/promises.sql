@@ -1,7 +1,8 @@
--- promises: which rows should go and which should stay, reckoned row by row and apart from the compiler
+-- promises: which rows should go and which stay, reckoned row by row and apart from the compiler
 WITH
     CAST({organizations:Array(Tuple(String, String))}, 'Map(String, String)') AS organization_of,
-    CAST({organization_rules:Array(Tuple(String, UInt32))}, 'Map(String, UInt32)') AS by_organization,
+    CAST({organization_rules:Array(Tuple(String, UInt32))}, 'Map(String, UInt32)')
+        AS by_organization,
     CAST({workspace_rules:Array(Tuple(String, UInt32))}, 'Map(String, UInt32)') AS by_workspace,
     CAST({project_rules:Array(Tuple(String, UInt32))}, 'Map(String, UInt32)') AS by_project,
     CAST({not_before_ms:Array(Tuple(String, Int64))}, 'Map(String, Int64)') AS not_before_ms,
@@ -22,7 +23,8 @@ SELECT
         days = 0, 'unlimited',
         made_at >= today - toIntervalDay(days), 'young',
         NOT mapContains(by_project, project)
-            AND made_at < fromUnixTimestamp64Milli(not_before_ms[workspace_id], 'UTC'), 'before_rule',
+            AND made_at < fromUnixTimestamp64Milli(not_before_ms[workspace_id], 'UTC'),
+            'before_rule',
         in_experiment, 'in_experiment',
         'overdue') AS verdict,
     count() AS n_rows,
