@@ -26,7 +26,7 @@ impl Cutoff {
     /// let now = "2026-11-21T17:45:00Z".parse()?;
     /// let cutoff = Cutoff::at(now, Days::new(60)?);
     /// assert_eq!(cutoff.instant().to_string(), "2026-09-22T00:00:00Z");
-    /// assert_eq!(cutoff.id().to_string(), "01996e8b-ec00-7000-8000-000000000000");
+    /// assert_eq!(cutoff.id().to_string(), "01a0c669-8800-7000-8000-000000000000");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn at(now: Timestamp, retention: Days) -> Self {

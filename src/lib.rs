@@ -38,7 +38,7 @@ pub use plan::{
     Arm, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule, Projects, Refusal, Snapshot,
     Step, TableInventory, TablePlan, Totals, Unprobed, candidates, decide, pack,
 };
-pub use resolve::{Directory, Policies, Policy, Trail, resolve};
+pub use resolve::{AmbiguousWorkspace, Directory, Policies, Policy, Trail, resolve};
 pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,

@@ -4,6 +4,7 @@
 //! Invariant: a pure function of rules, directory and default, independent of their order. A rule
 //! that loses has no effect; `unlimited` is a rule like any other.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
@@ -20,6 +21,43 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// From pairs of workspace and organization.
+    ///
+    /// # Errors
+    /// [`AmbiguousWorkspace`] when two organizations claim one workspace.
+    pub fn new<W: Into<Box<str>>, O: AsRef<str>>(
+        pairs: impl IntoIterator<Item = (W, O)>,
+    ) -> Result<Self, AmbiguousWorkspace> {
+        let mut directory = Self::default();
+        let mut indices: HashMap<Arc<str>, usize> = HashMap::new();
+        for (workspace, organization) in pairs {
+            let organization = organization.as_ref();
+            let index = if let Some(index) = indices.get(organization) {
+                *index
+            } else {
+                let name: Arc<str> = organization.into();
+                directory.organizations.push(Arc::clone(&name));
+                indices.insert(name, directory.organizations.len() - 1);
+                directory.organizations.len() - 1
+            };
+            match directory.of.entry(workspace.into()) {
+                Entry::Vacant(free) => {
+                    free.insert(index);
+                }
+                Entry::Occupied(taken) if *taken.get() == index => {}
+                Entry::Occupied(taken) => {
+                    let first = directory.organizations.get(*taken.get());
+                    return Err(AmbiguousWorkspace {
+                        workspace: taken.key().to_string(),
+                        first: first.map(ToString::to_string).unwrap_or_default(),
+                        second: organization.to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(directory)
+    }
+
     /// The organization of a workspace.
     pub fn organization_of(&self, workspace: &str) -> Option<&Arc<str>> {
         self.of
@@ -38,25 +76,18 @@ impl Directory {
     }
 }
 
-/// From pairs of workspace and organization; the last pair of a workspace counts.
-impl<W: Into<Box<str>>, O: AsRef<str>> FromIterator<(W, O)> for Directory {
-    fn from_iter<I: IntoIterator<Item = (W, O)>>(pairs: I) -> Self {
-        let mut directory = Self::default();
-        let mut indices: HashMap<Arc<str>, usize> = HashMap::new();
-        for (workspace, organization) in pairs {
-            let organization = organization.as_ref();
-            let index = if let Some(index) = indices.get(organization) {
-                *index
-            } else {
-                let name: Arc<str> = organization.into();
-                directory.organizations.push(Arc::clone(&name));
-                indices.insert(name, directory.organizations.len() - 1);
-                directory.organizations.len() - 1
-            };
-            directory.of.insert(workspace.into(), index);
-        }
-        directory
-    }
+/// A workspace that two organizations claim: which rules hold for it is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the directory places workspace {workspace:?} in {first:?} and in {second:?}; a workspace has one organization"
+)]
+pub struct AmbiguousWorkspace {
+    /// The workspace.
+    pub workspace: String,
+    /// One organization.
+    pub first: String,
+    /// The other.
+    pub second: String,
 }
 
 /// Resolves rules: what holds for any workspace or project can be asked of the result.
@@ -70,7 +101,7 @@ impl<W: Into<Box<str>>, O: AsRef<str>> FromIterator<(W, O)> for Directory {
 ///     &periods,
 ///     "2026-11-21T00:00:00Z".parse()?,
 /// )?;
-/// let directory: Directory = [("w1", "acme"), ("w2", "acme")].into_iter().collect();
+/// let directory = Directory::new([("w1", "acme"), ("w2", "acme")])?;
 /// let policies = resolve(&rules, &directory, &Retention::Unlimited);
 /// assert_eq!(policies.workspace("w1").retention.to_string(), "unlimited");
 /// assert_eq!(policies.workspace("w2").retention.to_string(), "base_60d");

@@ -2,6 +2,7 @@
 
 use crate::ledger::{DirectoryError, LedgerError};
 use crate::plan::Refusal;
+use crate::resolve::AmbiguousWorkspace;
 use crate::rule::RuleSetError;
 use crate::target::TargetProblem;
 use crate::warehouse::WarehouseError;
@@ -17,6 +18,9 @@ pub enum EngineError {
     /// The operator's own directory failed; without it nobody knows which rules hold.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// Two organizations claim one workspace.
+    #[error(transparent)]
+    Ambiguous(#[from] AmbiguousWorkspace),
     /// ClickHouse refuses in a way that concerns the configuration.
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),

@@ -82,7 +82,7 @@ async fn own_directory(ledger: &dyn Ledger) -> Result<Directory, EngineError> {
             pairs.push((workspace, Arc::<str>::from(organization)));
         })
         .await?;
-    Ok(pairs.into_iter().collect())
+    Ok(Directory::new(pairs)?)
 }
 
 async fn operators_directory(config: &DirectoryConfig) -> Result<Directory, EngineError> {
@@ -95,5 +95,5 @@ async fn operators_directory(config: &DirectoryConfig) -> Result<Directory, Engi
         &mut |workspace, organization| pairs.push((workspace, Arc::<str>::from(organization))),
     )
     .await?;
-    Ok(pairs.into_iter().collect())
+    Ok(Directory::new(pairs)?)
 }

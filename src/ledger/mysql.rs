@@ -4,21 +4,20 @@
 //! changes queue instead of deadlocking. That is for speed: that one scope has one active rule is
 //! guaranteed by a unique key, whoever writes and at any isolation level.
 
+mod connect;
 mod cycles;
+mod fault;
 mod rules;
+mod value;
 mod workspaces;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use mysql_async::prelude::{FromValue, Queryable};
-use mysql_async::{
-    Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, Row, Transaction, TxOpts, UrlError,
-    Value,
-};
-use secrecy::{ExposeSecret, SecretString};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Pool, Transaction, TxOpts};
+use secrecy::SecretString;
 
 use super::connect::redact;
 use super::import::Batches;
@@ -30,40 +29,16 @@ use super::{
 use crate::rule::RuleId;
 use crate::sql::sql;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const N_CONNECTIONS: usize = 8;
-const N_ATTEMPTS: u32 = 5;
+pub(super) use connect::{connected, options};
+pub(super) use fault::is_lost;
+
+use fault::{Attempts, Fault};
+use value::{column, instant, instant_value, optional_instant};
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
     url: String,
     pool: Pool,
-}
-
-/// What stops an operation.
-#[derive(Debug)]
-enum Fault {
-    Sql(mysql_async::Error),
-    Malformed(Malformed),
-    Other(LedgerError),
-}
-
-impl From<mysql_async::Error> for Fault {
-    fn from(error: mysql_async::Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<LedgerError> for Fault {
-    fn from(error: LedgerError) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Malformed> for Fault {
-    fn from(error: Malformed) -> Self {
-        Self::Malformed(error)
-    }
 }
 
 impl MySql {
@@ -93,142 +68,6 @@ impl MySql {
     async fn connection(&self) -> Result<Conn, LedgerError> {
         connected(self.pool.get_conn(), &self.url).await
     }
-
-    fn error(&self, action: &'static str, fault: Fault) -> LedgerError {
-        let error = match fault {
-            Fault::Other(error) => return error,
-            Fault::Malformed(error) => {
-                return LedgerError::Database {
-                    action,
-                    source: error.into(),
-                };
-            }
-            Fault::Sql(error) => error,
-        };
-        let url = self.url.clone();
-        if is_conflict(&error) {
-            return LedgerError::Busy {
-                url,
-                source: error.into(),
-            };
-        }
-        if is_lost(&error) {
-            return LedgerError::Unreachable {
-                url,
-                source: error.into(),
-            };
-        }
-        LedgerError::Database {
-            action,
-            source: error.into(),
-        }
-    }
-}
-
-/// A connection, within a bounded time.
-pub(super) async fn connected(
-    attempt: impl Future<Output = mysql_async::Result<Conn>>,
-    url: &str,
-) -> Result<Conn, LedgerError> {
-    let url = url.to_owned();
-    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error @ mysql_async::Error::Server(_))) => Err(LedgerError::Refused {
-            url,
-            source: error.into(),
-        }),
-        Ok(Err(error)) => Err(LedgerError::Unreachable {
-            url,
-            source: error.into(),
-        }),
-        Err(elapsed) => Err(LedgerError::Unreachable {
-            url,
-            source: elapsed.into(),
-        }),
-    }
-}
-
-/// The driver's options for a URL: checked, and with the session settings of this ledger.
-pub(super) fn options(url: &str, password: Option<SecretString>) -> Result<Opts, LedgerError> {
-    let opts = Opts::from_url(url).map_err(|error| LedgerError::BadUrl {
-        url: redact(url),
-        // The driver's own text may repeat a value of the URL.
-        problem: match error {
-            UrlError::UnknownParameter { param } => {
-                format!("it has the unknown parameter {param}; leave it out")
-            }
-            UrlError::InvalidParamValue { param, .. } => {
-                format!("the value of its parameter {param} cannot be read; correct it")
-            }
-            UrlError::UnsupportedScheme { .. } => {
-                "it does not begin with mysql://; write mysql://user@host:3306/database".into()
-            }
-            _ => "it cannot be read; write mysql://user@host:3306/database, with special \
-                  characters of user and password percent-encoded"
-                .into(),
-        },
-    })?;
-    let constraints = PoolConstraints::new(0, N_CONNECTIONS).unwrap_or_default();
-    let pool_opts = PoolOpts::new().with_constraints(constraints);
-    let mut builder = OptsBuilder::from_opts(opts)
-        .pool_opts(pool_opts)
-        .prefer_socket(false)
-        .client_found_rows(true)
-        .setup(vec![
-            sql!("ledger/mysql/session.sql"),
-            sql!("ledger/mysql/session_isolation.sql"),
-        ]);
-    if let Some(password) = password {
-        builder = builder.pass(Some(password.expose_secret().to_owned()));
-    }
-    Ok(builder.into())
-}
-
-/// A lock that was not given: a deadlock, a wait that took too long, a row that changed meanwhile.
-fn is_conflict(error: &mysql_async::Error) -> bool {
-    has_code(error, &[1020, 1205, 1213])
-}
-
-/// A key that somebody else took first.
-fn is_taken(error: &mysql_async::Error) -> bool {
-    has_code(error, &[1062])
-}
-
-fn has_code(error: &mysql_async::Error, codes: &[u16]) -> bool {
-    matches!(error, mysql_async::Error::Server(error) if codes.contains(&error.code))
-}
-
-/// The connection is gone, or the server is going.
-pub(super) fn is_lost(error: &mysql_async::Error) -> bool {
-    use mysql_async::{DriverError, Error};
-    match error {
-        Error::Io(_)
-        | Error::Driver(DriverError::ConnectionClosed | DriverError::PoolDisconnected) => true,
-        Error::Server(error) => matches!(error.code, 1053 | 1077 | 1079 | 1927),
-        _ => false,
-    }
-}
-
-/// Counts the attempts of a transaction and waits between them.
-struct Attempts(u32);
-
-impl Attempts {
-    /// After a conflict waits a little and says true, a bounded number of times.
-    async fn again(&mut self, fault: &Fault) -> bool {
-        let may_pass = matches!(fault, Fault::Sql(error) if is_conflict(error) || is_taken(error));
-        self.0 += 1;
-        if !may_pass || self.0 >= N_ATTEMPTS {
-            return false;
-        }
-        tokio::time::sleep(Duration::from_millis(jitter_ms(20 << self.0))).await;
-        true
-    }
-}
-
-/// A number below `below`, another one each time, so that two that met do not meet again.
-fn jitter_ms(below: u64) -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0) % below
 }
 
 /// Begins a change of rules or directory; the others wait until it ends.
@@ -296,7 +135,7 @@ macro_rules! on_connection {
 /// The same, and once more after a conflict.
 macro_rules! retried {
     ($this:ident, $action:literal, $connection:ident => $operation:expr) => {{
-        let mut attempts = Attempts(0);
+        let mut attempts = Attempts::default();
         loop {
             let mut connection = $this.connection().await?;
             let $connection = &mut connection;
@@ -406,57 +245,4 @@ impl Ledger for MySql {
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError> {
         on_connection!(self, "list the steps", connection => cycles::steps(connection, cycle))
     }
-}
-
-/// The value of a column; unlike the driver's own conversion it does not panic.
-fn column<T: FromValue>(row: &mut Row, index: usize) -> Result<T, Malformed> {
-    let value = row.take::<Value, _>(index);
-    value
-        .and_then(|value| mysql_async::from_value_opt(value).ok())
-        .ok_or_else(|| Malformed(format!("column {index} of the result cannot be read")))
-}
-
-fn instant_value(at: Timestamp) -> Value {
-    let at = at.to_zoned(jiff::tz::TimeZone::UTC).datetime();
-    let small = |number: i8| u8::try_from(number).unwrap_or(0);
-    let year = u16::try_from(at.year()).unwrap_or(0);
-    let microseconds = u32::try_from(at.subsec_nanosecond() / 1_000).unwrap_or(0);
-    let (hour, minute, second) = (small(at.hour()), small(at.minute()), small(at.second()));
-    Value::Date(
-        year,
-        small(at.month()),
-        small(at.day()),
-        hour,
-        minute,
-        second,
-        microseconds,
-    )
-}
-
-fn instant(row: &mut Row, index: usize) -> Result<Timestamp, Malformed> {
-    optional_instant(row, index)?
-        .ok_or_else(|| Malformed(format!("column {index} of the result is NULL")))
-}
-
-fn optional_instant(row: &mut Row, index: usize) -> Result<Option<Timestamp>, Malformed> {
-    let wrong = || Malformed(format!("column {index} of the result is no instant"));
-    let value = column::<Value>(row, index)?;
-    let Value::Date(year, month, day, hour, minute, second, microsecond) = value else {
-        return if value == Value::NULL {
-            Ok(None)
-        } else {
-            Err(wrong())
-        };
-    };
-    let year = i16::try_from(year).map_err(|_| wrong())?;
-    let small = |number: u8| i8::try_from(number).map_err(|_| wrong());
-    let nanosecond = i32::try_from(microsecond)
-        .map_err(|_| wrong())?
-        .saturating_mul(1_000);
-    let date = (small(month)?, small(day)?);
-    let (hour, minute, second) = (small(hour)?, small(minute)?, small(second)?);
-    jiff::civil::DateTime::new(year, date.0, date.1, hour, minute, second, nanosecond)
-        .and_then(|at| jiff::tz::TimeZone::UTC.to_timestamp(at))
-        .map(Some)
-        .map_err(|_| wrong())
 }

@@ -4,7 +4,11 @@
 //! that processes queue for the lock at its start and never fail in the middle.
 
 mod cycles;
+mod fault;
+mod migrate;
+mod ports;
 mod rules;
+mod value;
 mod workspaces;
 
 use std::path::{Path, PathBuf};
@@ -13,12 +17,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::mpsc;
 
 use super::connect::redact;
 use super::import::Batches;
-use super::row::{Malformed, storable};
+use super::row::storable;
 use super::{
     CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
     LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
@@ -26,46 +30,18 @@ use super::{
 use crate::rule::RuleId;
 use crate::sql::sql;
 
+use fault::Fault;
+use migrate::{applied_migrations, migrate};
+use ports::{Inlet, Outlet};
+use value::{instant, instant_text, signed, unsigned};
+
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-const N_MIGRATION_ATTEMPTS: u32 = 100;
-const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
-const STREAM_ROWS: usize = 500;
 
 /// An SQLite file.
 pub(super) struct Sqlite {
     url: String,
     path: PathBuf,
     connection: Arc<Mutex<Option<Connection>>>,
-}
-
-/// What stops an operation on the blocking thread.
-#[derive(Debug)]
-enum Fault {
-    Sql(rusqlite::Error),
-    Malformed(Malformed),
-    Other(LedgerError),
-    /// The other side is gone and has its own reason.
-    Abandoned,
-    /// Another process applied migrations meanwhile.
-    Overtaken,
-}
-
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<LedgerError> for Fault {
-    fn from(error: LedgerError) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Malformed> for Fault {
-    fn from(error: Malformed) -> Self {
-        Self::Malformed(error)
-    }
 }
 
 impl Sqlite {
@@ -177,68 +153,6 @@ impl Sqlite {
         let (changed, input): (_, Result<(), LedgerError>) = tokio::join!(write, feed);
         input.and(changed)
     }
-
-    fn error(&self, action: &'static str, fault: Fault) -> LedgerError {
-        let error = match fault {
-            Fault::Other(error) => return error,
-            Fault::Abandoned => return LedgerError::Aborted("the input ended early".into()),
-            Fault::Overtaken => {
-                let source = "another migration is running; try again".into();
-                return LedgerError::Busy {
-                    url: self.url.clone(),
-                    source,
-                };
-            }
-            Fault::Malformed(error) => {
-                return LedgerError::Database {
-                    action,
-                    source: error.into(),
-                };
-            }
-            Fault::Sql(error) => error,
-        };
-        let url = self.url.clone();
-        match error.sqlite_error_code() {
-            Some(ErrorCode::CannotOpen) if !self.path.exists() && self.folder_exists() => {
-                migrations::check(&[], &url)
-                    .err()
-                    .unwrap_or(LedgerError::Database {
-                        action,
-                        source: error.into(),
-                    })
-            }
-            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
-                LedgerError::Unreachable {
-                    url,
-                    source: error.into(),
-                }
-            }
-            _ if is_busy(&error) => LedgerError::Busy {
-                url,
-                source: error.into(),
-            },
-            _ => LedgerError::Database {
-                action,
-                source: error.into(),
-            },
-        }
-    }
-
-    fn folder_exists(&self) -> bool {
-        let folder = self
-            .path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        folder.is_none_or(Path::is_dir)
-    }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error_code();
-    matches!(
-        code,
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
 }
 
 fn open(path: &Path, may_create: bool) -> Result<Connection, rusqlite::Error> {
@@ -259,97 +173,6 @@ fn in_transaction<T>(
     let changed = change(&transaction)?;
     transaction.commit()?;
     Ok(changed)
-}
-
-/// Where a reader on the blocking thread puts its rows.
-struct Outlet<T> {
-    sender: mpsc::Sender<Vec<T>>,
-    batch: Vec<T>,
-}
-
-impl<T> Outlet<T> {
-    fn push(&mut self, row: T) -> Result<(), Fault> {
-        self.batch.push(row);
-        if self.batch.len() < STREAM_ROWS {
-            Ok(())
-        } else {
-            self.flush()
-        }
-    }
-
-    fn flush(&mut self) -> Result<(), Fault> {
-        let batch = std::mem::take(&mut self.batch);
-        self.sender
-            .blocking_send(batch)
-            .map_err(|_| Fault::Abandoned)
-    }
-}
-
-/// Where a writer on the blocking thread gets its batches.
-struct Inlet<B> {
-    receiver: mpsc::Receiver<Vec<B>>,
-}
-
-impl<B> Inlet<B> {
-    /// The next batch, nothing at the end, and a fault if the input broke off before its end.
-    fn next(&mut self) -> Result<Option<Vec<B>>, Fault> {
-        match self.receiver.blocking_recv() {
-            Some(batch) => Ok(Some(batch).filter(|batch| !batch.is_empty())),
-            None => Err(Fault::Abandoned),
-        }
-    }
-}
-
-fn applied_migrations(connection: &Connection) -> Result<Vec<(i32, String)>, rusqlite::Error> {
-    if !connection.table_exists(None, "refinery_schema_history")? {
-        return Ok(Vec::new());
-    }
-    let mut statement = connection.prepare(sql!("ledger/sqlite/applied_migrations.sql"))?;
-    statement
-        .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-}
-
-/// Others may migrate at the same time: whoever meets them looks again, a bounded number of times.
-fn migrate(connection: &mut Connection, url: &str) -> Result<Vec<String>, Fault> {
-    let mut names = Vec::new();
-    for _ in 0..N_MIGRATION_ATTEMPTS {
-        match migrate_once(connection, url, &mut names) {
-            // Changing the journal mode does not wait for the busy timeout.
-            Err(Fault::Sql(error)) if is_busy(&error) => std::thread::sleep(MIGRATION_PAUSE),
-            Err(Fault::Overtaken) => {}
-            result => return result.map(|()| names),
-        }
-    }
-    migrate_once(connection, url, &mut names).map(|()| names)
-}
-
-fn migrate_once(
-    connection: &mut Connection,
-    url: &str,
-    names: &mut Vec<String>,
-) -> Result<(), Fault> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    let before = applied_migrations(connection)?;
-    migrations::check_not_too_new(&before, url)?;
-    match migrations::runner(&migrations::SQLITE)?.run(connection) {
-        Ok(report) => {
-            names.extend(migrations::applied_by(&report));
-            Ok(())
-        }
-        Err(error) => {
-            names.extend(
-                error
-                    .report()
-                    .map(migrations::applied_by)
-                    .unwrap_or_default(),
-            );
-            if applied_migrations(connection)?.len() > before.len() {
-                return Err(Fault::Overtaken);
-            }
-            Err(migrations::migration_failed(error).into())
-        }
-    }
 }
 
 fn raise_revision(transaction: &Transaction<'_>) -> Result<(), Fault> {
@@ -500,23 +323,4 @@ impl Ledger for Sqlite {
         })
         .await
     }
-}
-
-/// SQLite's integers are signed.
-fn unsigned(number: i64) -> Result<u64, Malformed> {
-    u64::try_from(number).map_err(|_| Malformed(format!("{number} cannot be negative")))
-}
-
-fn signed(number: u64) -> Result<i64, Malformed> {
-    i64::try_from(number).map_err(|_| Malformed(format!("{number} is too large")))
-}
-
-/// Text that sorts like time: `2026-11-21T03:37:19.000000Z`.
-fn instant_text(at: Timestamp) -> String {
-    format!("{at:.6}")
-}
-
-fn instant(text: &str) -> Result<Timestamp, Malformed> {
-    text.parse()
-        .map_err(|_| Malformed(format!("{text:?} is not an instant")))
 }

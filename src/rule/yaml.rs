@@ -5,6 +5,7 @@
 
 mod chars;
 mod draft;
+mod event;
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -19,7 +20,8 @@ use jiff::Timestamp;
 
 use super::{Periods, Retention, Scope};
 use chars::{Chars, Recent};
-use draft::{Draft, Value};
+use draft::Draft;
+use event::{decoration, depth_change, value};
 
 /// One rule of a file, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -310,44 +312,6 @@ impl<'p, R: Read> RuleReader<'p, R> {
                 None
             }
         }
-    }
-}
-
-fn depth_change(event: &Event<'_>) -> i32 {
-    match event {
-        Event::SequenceStart(..) | Event::MappingStart(..) => 1,
-        Event::SequenceEnd | Event::MappingEnd => -1,
-        _ => 0,
-    }
-}
-
-const NO_ALIAS: &str = "anchors and aliases (& and *) are not supported; write the value out, or \
-                        put a text that begins so in quotes";
-const NO_TAG: &str =
-    "tags (!) are not supported; leave it out, or put a text that begins so in quotes";
-
-/// Why a node is refused for what stands before it.
-fn decoration(event: &Event<'_>) -> Option<&'static str> {
-    if event.is_alias() || event.anchor_id().is_some_and(|id| id != 0) {
-        return Some(NO_ALIAS);
-    }
-    event.tag().map(|_| NO_TAG)
-}
-
-fn value(event: &Event<'_>) -> Value {
-    if let Some(message) = decoration(event) {
-        return Value::Refused(message.into());
-    }
-    match event {
-        Event::Scalar(text, ScalarStyle::Plain, ..) => match &**text {
-            "" => Value::Refused("has no value; write one, or \"\" for an empty name".into()),
-            "~" | "null" | "Null" | "NULL" => Value::Refused(format!(
-                "is {text}, which is nothing in YAML; put it in quotes (\"{text}\") if it is a name"
-            )),
-            _ => Value::Plain(text.to_string()),
-        },
-        Event::Scalar(text, ..) => Value::Quoted(text.to_string()),
-        _ => Value::Refused("must be one value, not a list or mapping; write text".into()),
     }
 }
 

@@ -4,18 +4,18 @@ mod contract;
 mod directory;
 mod ids;
 mod import;
-mod mariadb;
 mod memory;
 mod race;
 mod schema;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use ebbtide::{Ledger, NewRule, RuleRecord, Scope, connect_ledger};
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use tempfile::TempDir;
+
+use crate::support::TestMysql;
 
 /// Runs each check against a fresh ledger of each kind.
 macro_rules! on_both {
@@ -35,6 +35,8 @@ struct Fresh {
     url: String,
     ledger: Arc<dyn Ledger>,
     folder: TempDir,
+    /// Dropped with this value.
+    database: Option<TestMysql>,
 }
 
 impl Fresh {
@@ -54,14 +56,10 @@ impl Fresh {
     }
 
     async fn bare_mysql() -> Self {
-        static N_DATABASES: AtomicU32 = AtomicU32::new(0);
-        let server = mariadb::mysql_url();
-        let number = N_DATABASES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ebbtide_{}_{number}", std::process::id());
-        run_on_mysql(&server, &format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
-        Self::open(format!("{server}{name}"), tempfile::tempdir().unwrap()).await
+        let database = TestMysql::create().await;
+        let mut fresh = Self::open(database.url().to_owned(), tempfile::tempdir().unwrap()).await;
+        fresh.database = Some(database);
+        fresh
     }
 
     async fn open(url: String, folder: TempDir) -> Self {
@@ -70,6 +68,7 @@ impl Fresh {
             url,
             ledger,
             folder,
+            database: None,
         }
     }
 
