@@ -160,11 +160,16 @@ async fn tell(
     story.say(&story::rules(&records))?;
 
     story.chapter("The plan")?;
-    story.say("What `ebbtide plan` shows. It only reads; every choice is made here.")?;
+    story.say("`ebbtide plan` only reads, and makes every choice: what goes, why, and how.")?;
     let engine =
         Engine::new(&config, ledger, clock)?.observed_by(progress::observer(context.format));
     let plan = engine.plan(None).await?;
-    story.say(&plan::describe(&plan))?;
+    story.say(&plan::overview(&plan))?;
+    story.say("Rows that go, by the rule that won:\n")?;
+    story.say(&story::due_by_rule(&plan, &records))?;
+    for refusal in &plan.refusals {
+        story.say(&format!("\nrefused: {refusal}"))?;
+    }
     let before = database.tally(&promises, plan.as_of).await?;
 
     story.chapter("A statement")?;

@@ -40,21 +40,21 @@ const OVERDUE: &str = "overdue";
 /// Reasons to stay, with what is said of them. A sample without one of them would prove nothing
 /// for it, so each must have rows.
 const STAYING: [(&str, &str); 6] = [
-    ("young", "are young enough"),
+    ("young", "they are young enough"),
     (
         "unlimited",
-        "were promised to stay for ever, or nothing was promised for them",
+        "they were promised for ever, or nobody said otherwise",
     ),
     (
         "in_experiment",
-        "are old enough to go, but an experiment refers to their trace",
+        "old enough to go, but an experiment refers to them",
     ),
     (
         "before_rule",
-        "are older than a rule that does not apply to the past",
+        "older than their rule, which does not apply to the past",
     ),
-    ("no_age", "have an id that tells no time"),
-    ("future", "have an id from the future"),
+    ("no_age", "their ids tell no time"),
+    ("future", "their ids are from the future"),
 ];
 
 /// Judges a cycle.
@@ -88,13 +88,13 @@ pub(super) fn judge(seen: Seen<'_>) -> Vec<Check> {
         Check {
             ok: report.status == CycleStatus::Done && report.n_deleted() == n_overdue,
             what: format!(
-                "the cycle deleted and verified {}",
+                "the cycle deleted {} rows, and verified every step",
                 grouped(report.n_deleted())
             ),
         },
         Check {
             ok: n_left == 0,
-            what: format!("{} overdue rows are left", grouped(n_left)),
+            what: format!("overdue rows that are left: {}", grouped(n_left)),
         },
         Check {
             ok: changes.iter().all(adds_up),
@@ -106,10 +106,7 @@ pub(super) fn judge(seen: Seen<'_>) -> Vec<Check> {
         let same = |table: &&str| of(before, table, verdict) == of(after, table, verdict);
         Check {
             ok: n_rows > 0 && tables.iter().all(same),
-            what: format!(
-                "the very same {} rows are there that {meaning}",
-                grouped(n_rows)
-            ),
+            what: format!("{} rows stay, the very same: {meaning}", grouped(n_rows)),
         }
     }));
     checks

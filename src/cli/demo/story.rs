@@ -1,5 +1,6 @@
 //! The demo on paper: numbered chapters, short sentences, tables.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::checks::{Check, TableChange};
@@ -7,10 +8,15 @@ use super::database::TableSize;
 use crate::cli::Output;
 use crate::cli::output::{counted, grouped, table};
 use crate::ledger::RuleRecord;
+use crate::plan::Plan;
 use crate::rule::Scope;
 
-/// Lines of a statement are shown up to so many characters.
+/// So many names of a list in a statement are shown.
+const MAX_LISTED: usize = 2;
+/// Lines of a statement are broken where they are longer.
 const MAX_LINE: usize = 100;
+/// What the rest of a broken line begins with.
+const CONTINUED: &str = "        ";
 
 /// Tells people; programs get their document at the end.
 pub(super) struct Story<'o> {
@@ -54,58 +60,145 @@ pub(super) fn tables(sizes: &[TableSize]) -> String {
 /// The rules, and what each is there to show.
 pub(super) fn rules(records: &[RuleRecord]) -> String {
     let rows = records.iter().map(|record| {
-        let (scope, name) = match &record.rule.scope {
-            Scope::Organization(name) => ("organization", name.to_string()),
-            Scope::Workspace(name) => ("workspace", name.to_string()),
-            // An id of 36 characters is told apart by its beginning.
-            Scope::Project { workspace, project } => {
-                let project: String = project.chars().take(8).collect();
-                ("project", format!("{project}… of {workspace}"))
-            }
-        };
+        let (scope, name) = scope_and_name(record);
         [
             record.id.to_string(),
-            scope.to_owned(),
-            name,
+            format!("{scope} {name}"),
             record.rule.retention.clone(),
             purpose(record).to_owned(),
         ]
     });
-    table(
-        ["rule", "scope", "name", "retention", "what it is for"],
-        &[0],
-        rows,
-    )
+    table(["rule", "who", "keeps", "what it is for"], &[0], rows)
+}
+
+fn scope_and_name(record: &RuleRecord) -> (&'static str, String) {
+    let scope = &record.rule.scope;
+    let name = match scope {
+        Scope::Organization(name) | Scope::Workspace(name) => name.to_string(),
+        // An id of 36 characters is told apart by its beginning.
+        Scope::Project { workspace, project } => {
+            let project: String = project.chars().take(8).collect();
+            format!("{project}… of {workspace}")
+        }
+    };
+    (scope.kind(), name)
 }
 
 fn purpose(record: &RuleRecord) -> &'static str {
     let rule = &record.rule;
     match (&rule.scope, rule.retention.as_str(), rule.apply_to_past) {
         (_, _, false) => "rows from before the rule stay",
-        (Scope::Organization(_), ..) => "all its workspaces, where no narrower rule wins",
-        (Scope::Workspace(_), "unlimited", _) => "keeps everything, whatever its organization says",
+        (Scope::Organization(_), ..) => "its workspaces without a rule of their own",
+        (Scope::Workspace(_), "unlimited", _) => "keeps everything, its organization does not",
         (Scope::Workspace(_), ..) => "a length of its own",
-        (Scope::Project { .. }, "unlimited", _) => "kept for ever, in a workspace that is not",
-        (Scope::Project { .. }, ..) => "this project alone; the others follow their workspace",
+        (Scope::Project { .. }, "unlimited", _) => "keeps everything, its workspace does not",
+        (Scope::Project { .. }, ..) => "this project alone, not its workspace",
     }
 }
 
-/// A statement with long lines cut in their middle.
-pub(super) fn shortened(sql: &str) -> String {
-    let lines = sql.lines().map(|line| {
-        let n = line.chars().count();
-        if n <= MAX_LINE {
-            return format!("  {line}");
-        }
-        let (n_head, n_tail) = (MAX_LINE - 40, 15);
-        let head: String = line.chars().take(n_head).collect();
-        let tail: String = line.chars().skip(n - n_tail).collect();
-        format!(
-            "  {head} … ({} characters) … {tail}",
-            grouped_len(n - n_head - n_tail)
-        )
+/// Who loses how many rows, and by which rule; rules that keep everything have a line too.
+pub(super) fn due_by_rule(plan: &Plan, records: &[RuleRecord]) -> String {
+    let rows = records.iter().map(|record| {
+        let arms = |part: &'static str| {
+            let steps = plan
+                .steps
+                .iter()
+                .filter(move |step| step.table.contains(part));
+            steps
+                .flat_map(|step| &step.arms)
+                .filter(|arm| arm.rule == Some(record.id))
+        };
+        let due = |part: &'static str| grouped(arms(part).map(|arm| arm.n_due).sum());
+        let workspaces: BTreeSet<_> = arms("").map(|arm| &arm.workspace).collect();
+        let (scope, name) = scope_and_name(record);
+        [
+            record.id.to_string(),
+            format!("{scope} {name}"),
+            record.rule.retention.clone(),
+            grouped_len(workspaces.len()),
+            due("traces"),
+            due("spans"),
+            due("scores"),
+            due("comments"),
+        ]
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let header = [
+        "rule", "who", "keeps", "policies", "traces", "spans", "scores", "comments",
+    ];
+    table(header, &[0, 3, 4, 5, 6, 7], rows)
+}
+
+/// A statement with its long lists of names cut short.
+pub(super) fn shortened(sql: &str) -> String {
+    let mut text = String::new();
+    let mut rest = sql;
+    while let Some(at) = rest.find('\'') {
+        let (before, literals) = rest.split_at(at);
+        text.push_str(before);
+        let (run, after) = run_of_literals(literals);
+        if run.len() <= MAX_LISTED + 1 {
+            text.push_str(&run.join(", "));
+        } else {
+            let n_more = run.len() - MAX_LISTED;
+            let listed: Vec<_> = run.into_iter().take(MAX_LISTED).collect();
+            text.push_str(&format!("{}, … {n_more} more", listed.join(", ")));
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text.lines().flat_map(broken).collect::<Vec<_>>().join("\n")
+}
+
+/// A line, broken before its conditions where it is too long: at the last that fits, or else at the
+/// first there is.
+fn broken(line: &str) -> Vec<String> {
+    let mut lines = vec![format!("  {line}")];
+    while let Some(last) = lines.last_mut()
+        && let Some((limit, _)) = last.char_indices().nth(MAX_LINE)
+    {
+        let mut breaks: Vec<usize> = [" AND ", " WHERE "]
+            .into_iter()
+            .flat_map(|word| last.match_indices(word).map(|(at, _)| at))
+            // What a continued line begins with is no place to break it again.
+            .filter(|at| *at > CONTINUED.len())
+            .collect();
+        breaks.sort_unstable();
+        let fitting = breaks.iter().rfind(|at| **at <= limit);
+        let Some(at) = fitting.or(breaks.first()) else {
+            break;
+        };
+        let rest = last.split_off(*at);
+        lines.push(format!("{CONTINUED}{}", rest.trim_start()));
+    }
+    lines
+}
+
+/// The literals at the beginning of a text, `'a', 'b'`, and what follows them.
+fn run_of_literals(text: &str) -> (Vec<&str>, &str) {
+    let mut run = Vec::new();
+    let mut rest = text;
+    loop {
+        let (literal, after) = rest.split_at(literal_len(rest));
+        run.push(literal);
+        match after.strip_prefix(", ") {
+            Some(next) if next.starts_with('\'') => rest = next,
+            _ => return (run, after),
+        }
+    }
+}
+
+/// Bytes of the literal that a text begins with, its quotes included.
+fn literal_len(text: &str) -> usize {
+    let mut is_escaped = false;
+    for (at, letter) in text.char_indices().skip(1) {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '\'' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 fn grouped_len(n: usize) -> String {
@@ -144,18 +237,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_line_is_cut_in_its_middle_and_a_short_one_is_not() {
-        let long = format!("{}é{}", "a".repeat(60), "z".repeat(200));
-        let text = shortened(&format!("SELECT 1\n{long}"));
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "  SELECT 1");
+    fn long_lists_are_cut_and_nothing_else_is_touched() {
+        let sql = "w IN ('a', 'b\\'', 'c', 'd\\\\', 'e') AND id < 'x'\nAND p IN ('1', '2', '3')";
         assert_eq!(
-            lines[1],
-            format!(
-                "  {} … (186 characters) … {}",
-                "a".repeat(60),
-                "z".repeat(15)
-            )
+            shortened(sql),
+            "  w IN ('a', 'b\\'', … 3 more) AND id < 'x'\n  AND p IN ('1', '2', '3')"
         );
+    }
+
+    #[test]
+    fn a_long_line_is_broken_before_a_condition() {
+        let condition = format!("id < '{}'", "x".repeat(50));
+        let lines = broken(&format!("WHERE {condition} AND {condition} AND a"));
+        assert_eq!(
+            lines,
+            [
+                format!("  WHERE {condition}"),
+                format!("        AND {condition} AND a")
+            ]
+        );
+        let unbreakable = "x".repeat(300);
+        assert_eq!(broken(&unbreakable), [format!("  {unbreakable}")]);
     }
 }
