@@ -350,18 +350,15 @@ fn check_retention(
 
 fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
     let parsed = text.parse::<jiff::SignedDuration>().ok();
-    match parsed
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .filter(|d| !d.is_zero())
-    {
-        Some(duration) => duration,
-        None => {
+    let length = parsed.and_then(|duration| Duration::try_from(duration).ok());
+    length
+        .filter(|length| !length.is_zero())
+        .unwrap_or_else(|| {
             problems.push(format!(
                 "{key}: {text:?} is no length of time; write 30s, 10m or 2h"
             ));
             Duration::ZERO
-        }
-    }
+        })
 }
 
 /// Reads a secret where the configuration says it is. A variable that is not set means none.

@@ -10,11 +10,15 @@ use super::{Format, progress};
 /// Where results go.
 pub(super) struct Output {
     format: Format,
+    stdout: io::Stdout,
 }
 
 impl Output {
     pub(super) fn new(format: Format) -> Self {
-        Self { format }
+        Self {
+            format,
+            stdout: io::stdout(),
+        }
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -36,15 +40,15 @@ impl Output {
     /// Prints text as it is and a line end.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
         progress::clear();
-        let mut stdout = io::stdout().lock();
+        let mut stdout = self.stdout.lock();
         stdout.write_all(text.as_bytes())?;
         stdout.write_all(b"\n")?;
         stdout.flush()
     }
 
     /// stdout, for results that are streamed.
-    pub(super) fn sink(&mut self) -> impl Write + Send {
-        io::stdout()
+    pub(super) fn sink(&mut self) -> impl Write + Send + '_ {
+        &mut self.stdout
     }
 
     /// Prints text for people; nothing where programs read.

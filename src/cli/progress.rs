@@ -102,9 +102,9 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
             Event::StepFinished { report, of } => {
                 let line = format!("step {}/{of} {}", report.number, describe(report));
                 if is_terminal {
-                    bar.println(line)
+                    bar.println(line);
                 } else {
-                    say(&line)
+                    say(&line);
                 }
             }
             Event::Replanning => say("rules changed; planning the rest again"),

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 /// One full cycle now: plan, delete, verify, record.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Allow this share of a table to go at once, instead of retention.max_share_of_table.
+    /// Allow this share of a table to go at once, instead of the configured one.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub max_share_of_table: Option<f64>,
 }

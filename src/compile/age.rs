@@ -174,12 +174,12 @@ impl AgeSql {
     }
 }
 
-fn ceil(unix_ms: i64, unit_ms: i64) -> i64 {
-    let below = unix_ms.div_euclid(unit_ms).saturating_mul(unit_ms);
+fn ceil(unix_ms: i64, unit: i64) -> i64 {
+    let below = unix_ms.div_euclid(unit).saturating_mul(unit);
     if below == unix_ms {
         below
     } else {
-        below.saturating_add(unit_ms)
+        below.saturating_add(unit)
     }
 }
 

@@ -40,7 +40,7 @@ impl<'a> Keeps<'a> {
         }
         out.raw("countIf(");
         out.list(&self.target.keep, " OR ", |out, clause| {
-            self.write_one(clause, " IN ", out)
+            self.write_one(clause, " IN ", out);
         });
         out.raw(")");
     }

@@ -234,7 +234,7 @@ impl Engine {
             method: step.method.as_str().into(),
             shape: statement.shape.as_str().into(),
             query_id: report.query_id.clone().unwrap_or_default(),
-            statement_digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            statement_digest: format!("{digest:x}"),
             n_workspaces: u64::try_from(report.n_arms).unwrap_or(u64::MAX),
             rows_due: report.n_due,
             intended_at: self.clock.now(),

@@ -143,8 +143,8 @@ impl CycleReport {
             next.status
         };
         Self {
-            steps,
             status,
+            steps,
             ..next
         }
     }
@@ -183,10 +183,6 @@ pub enum Event<'a> {
     Replanning,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde asks for"
-)]
 fn as_ms<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -201,11 +201,7 @@ impl RuleSet {
         for line in lines {
             hasher.update(line);
         }
-        hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        format!("{:x}", hasher.finalize())
     }
 }
 

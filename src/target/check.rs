@@ -75,6 +75,13 @@ pub struct CheckedTarget {
 }
 
 impl Target {
+    fn problem(&self, message: String) -> TargetProblem {
+        TargetProblem {
+            table: self.table.clone(),
+            message,
+        }
+    }
+
     /// Checks the target against the server: `schema` is its table, `schema_of` finds the tables
     /// of its keep clauses in the same database, `needs_project` says whether there is a project
     /// rule.
@@ -87,105 +94,37 @@ impl Target {
         schema_of: impl Fn(&str) -> Option<&'s TableSchema>,
         needs_project: bool,
     ) -> Result<CheckedTarget, Vec<TargetProblem>> {
+        let schema = match usable(schema) {
+            Ok(schema) => schema,
+            Err(message) => return Err(vec![self.problem(message)]),
+        };
         let mut problems = Vec::new();
-        let mut problem = |message: String| {
-            problems.push(TargetProblem {
-                table: self.table.clone(),
-                message,
-            });
-        };
-        let Some(schema) = schema else {
-            problem(
-                "the table does not exist in this database; correct targets[].table or \
-                 clickhouse.database"
-                    .into(),
-            );
-            return Err(problems);
-        };
-        if schema.engine == "Distributed" {
-            problem(match distributed_local(&schema.engine_full) {
-                Some(local) => format!(
-                    "is a Distributed table, which refuses deletes; name its local table {local} \
-                     and list every shard under clickhouse.shards"
-                ),
-                None => {
-                    "is a Distributed table, which refuses deletes; name its local table".into()
-                }
-            });
-            return Err(problems);
-        }
-        if !schema.is_merge_tree() {
-            problem(format!(
-                "has the engine {}, which has no lightweight delete; only the MergeTree family does",
-                schema.engine
-            ));
-            return Err(problems);
-        }
-
-        let mut name_column = |role: &str, column: &str| -> Option<NameColumn> {
-            match schema.type_of(column) {
-                None => problem(format!("{}, named as {role}", missing(schema, column))),
-                Some(type_name) => match TextKind::parse(type_name) {
-                    Some(kind) => {
-                        let nullable = is_nullable(type_name);
-                        return Some(NameColumn {
-                            name: column.to_owned(),
-                            kind,
-                            nullable,
-                        });
-                    }
-                    None => problem(format!(
-                        "column {column} has the type {type_name}, which cannot be a {role}; \
-                         String, FixedString, UUID and integers can"
-                    )),
-                },
-            }
-            None
-        };
-        let workspace = name_column("workspace", &self.workspace);
-        let project = self
-            .project
-            .as_ref()
-            .and_then(|column| name_column("project", column));
+        let mut found = |message: String| problems.push(self.problem(message));
+        let mut kept = |result: Result<NameColumn, String>| result.map_err(&mut found).ok();
+        let workspace = kept(name_column(schema, "workspace", &self.workspace));
+        let project = self.project.as_ref();
+        let project = project.and_then(|column| kept(name_column(schema, "project", column)));
         if needs_project && self.project.is_none() {
-            problem(
+            found(
                 "there is a project rule, but this target has no project column; add \
                  targets[].project, or deactivate the project rules"
                     .into(),
             );
         }
-        let age = match schema.type_of(self.age.column()) {
-            None => {
-                problem(format!(
-                    "{}, named as age",
-                    missing(schema, self.age.column())
-                ));
-                None
-            }
-            Some(type_name) => match age_kind(&self.age, type_name) {
-                Ok(kind) => Some(AgeColumn {
-                    name: self.age.column().to_owned(),
-                    kind,
-                }),
-                Err(message) => {
-                    problem(message);
-                    None
-                }
-            },
-        };
+        let age = age_column(schema, &self.age).map_err(&mut found).ok();
         let mut keep = Vec::new();
         for clause in &self.keep {
-            match check_keep(clause, &self.workspace, schema, schema_of(&clause.in_table)) {
-                Ok(checked) => keep.push(checked),
-                Err(message) => problem(message),
-            }
+            let other = schema_of(&clause.in_table);
+            keep.extend(
+                check_keep(clause, &self.workspace, schema, other)
+                    .map_err(&mut found)
+                    .ok(),
+            );
         }
-        for message in key_problems(self, schema) {
-            problem(message);
-        }
-        if let Err(message) = check_projections(self.projections, schema) {
-            problem(message);
-        }
+        key_problems(self, schema).into_iter().for_each(&mut found);
+        check_projections(self.projections, schema)
+            .map_err(&mut found)
+            .ok();
         match (workspace, age) {
             (Some(workspace), Some(age)) if problems.is_empty() => Ok(CheckedTarget {
                 database: schema.database.clone(),
@@ -198,6 +137,58 @@ impl Target {
             _ => Err(problems),
         }
     }
+}
+
+/// The schema, if lightweight deletes work on such a table.
+fn usable(schema: Option<&TableSchema>) -> Result<&TableSchema, String> {
+    let schema = schema.ok_or(
+        "the table does not exist in this database; correct targets[].table or \
+         clickhouse.database",
+    )?;
+    if schema.is_merge_tree() {
+        return Ok(schema);
+    }
+    if schema.engine != "Distributed" {
+        return Err(format!(
+            "has the engine {}, which has no lightweight delete; only the MergeTree family does",
+            schema.engine
+        ));
+    }
+    Err(match distributed_local(&schema.engine_full) {
+        Some(local) => format!(
+            "is a Distributed table, which refuses deletes; name its local table {local} and list \
+             every shard under clickhouse.shards"
+        ),
+        None => "is a Distributed table, which refuses deletes; name its local table".into(),
+    })
+}
+
+fn name_column(schema: &TableSchema, role: &str, column: &str) -> Result<NameColumn, String> {
+    let Some(type_name) = schema.type_of(column) else {
+        return Err(format!("{}, named as {role}", missing(schema, column)));
+    };
+    let Some(kind) = TextKind::parse(type_name) else {
+        return Err(format!(
+            "column {column} has the type {type_name}, which cannot be a {role}; String, \
+             FixedString, UUID and integers can"
+        ));
+    };
+    Ok(NameColumn {
+        name: column.to_owned(),
+        kind,
+        nullable: is_nullable(type_name),
+    })
+}
+
+fn age_column(schema: &TableSchema, age: &Age) -> Result<AgeColumn, String> {
+    let column = age.column();
+    let type_name = schema
+        .type_of(column)
+        .ok_or_else(|| format!("{}, named as age", missing(schema, column)))?;
+    Ok(AgeColumn {
+        name: column.to_owned(),
+        kind: age_kind(age, type_name)?,
+    })
 }
 
 fn missing(schema: &TableSchema, column: &str) -> String {

@@ -7,6 +7,10 @@ use crate::plan::{CensusRow, DueRow};
 
 /// A row of a census, with the column names that the compiler writes.
 #[derive(clickhouse::Row, Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "no column of a user's table begins like this"
+)]
 struct RawCensusRow {
     ebbtide_workspace: String,
     ebbtide_readable: u8,
@@ -31,6 +35,10 @@ impl From<RawCensusRow> for CensusRow {
 
 /// A row of a count of what is due, with the column names that the compiler writes.
 #[derive(clickhouse::Row, Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "no column of a user's table begins like this"
+)]
 struct RawDueRow {
     ebbtide_workspace: String,
     ebbtide_project: String,

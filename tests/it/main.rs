@@ -14,6 +14,7 @@
 
 mod demo;
 mod embedded;
+mod engine;
 mod ledger;
 mod oracle;
 mod support;

@@ -316,6 +316,7 @@ async fn a_crash_leaves_an_intent_without_outcome(fresh: Fresh) {
         url,
         folder,
         ledger,
+        database: _database,
     } = fresh;
     drop(ledger);
     let reopened = Fresh::open(url, folder).await;

@@ -1,0 +1,5 @@
+//! A cycle on real servers: guards, order, healing, and what a crash leaves.
+
+mod cycle;
+mod order;
+mod world;

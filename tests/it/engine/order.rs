@@ -1,0 +1,111 @@
+//! Children before parents, unknown outcomes, and what a killed process leaves.
+
+use std::process::Command;
+use std::time::Duration;
+
+use ebbtide::{CycleStatus, StepOutcomeKind};
+
+use super::world::World;
+/// A statement that the server cannot finish is given up soon.
+const IMPATIENT: &str = ", statement_timeout: 1s, settle_timeout: 1s";
+
+#[tokio::test]
+async fn where_children_stay_their_parents_stay_and_others_go_on() {
+    let world = World::with(IMPATIENT).await;
+    world.rule("w1", "30d").await;
+    world.rule("w2", "30d").await;
+    // Only w1 has spans that are due, and they cannot go: mutations run in the merge pool.
+    world.sql("DELETE FROM spans WHERE w = 'w2'").await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let (_, report) = world.engine().run().await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed);
+    let [spans, traces] = &report.steps[..] else {
+        panic!("{report:#?}")
+    };
+    assert!(
+        matches!(&spans.outcome, StepOutcomeKind::Failed { error } if error.contains("still running")),
+        "{spans:#?}"
+    );
+    assert!(traces.is_verified(), "{traces:#?}");
+    assert_eq!(
+        world.count("traces WHERE w = 'w1'").await,
+        100,
+        "parents of what stayed"
+    );
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
+
+    // It still runs: the next cycle sends no second one.
+    let (_, report) = world.engine().run().await.unwrap();
+    assert!(
+        matches!(&report.steps[0].outcome, StepOutcomeKind::Skipped { reason } if reason.contains("still running"))
+    );
+    assert!(
+        matches!(&report.steps[1].outcome, StepOutcomeKind::Skipped { reason } if reason.contains("children"))
+    );
+    assert_eq!(world.mutations().await, 2, "one of spans, one of traces");
+
+    world.sql("SYSTEM START MERGES spans").await;
+    wait_for(&world, "spans WHERE w = 'w1'", 31).await;
+    let (_, report) = world.engine().run().await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done);
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finishes() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let config = world.folder.path().join("config.yml");
+    std::fs::write(&config, &world.yaml).unwrap();
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let mut process = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
+        .args(["-c", config.to_str().unwrap(), "run"])
+        .spawn()
+        .unwrap();
+    wait_for_mutations(&world, 1).await;
+    process.kill().unwrap();
+    process.wait().unwrap();
+
+    let cycles = world.ledger.cycles(1).await.unwrap();
+    assert_eq!(cycles[0].end, None);
+    let steps = world.ledger.steps(&cycles[0].start.id).await.unwrap();
+    assert_eq!(steps.len(), 1);
+    assert!(
+        steps[0].outcome.is_none(),
+        "the intent was written before the effect"
+    );
+
+    world.sql("SYSTEM START MERGES spans").await;
+    wait_for(&world, "spans WHERE w = 'w1'", 31).await;
+    let output = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
+        .args(["-c", config.to_str().unwrap(), "run"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
+    assert_eq!(
+        world.mutations().await,
+        2,
+        "the spans were not deleted twice"
+    );
+}
+
+async fn wait_for(world: &World, what: &str, expected: u64) {
+    for _ in 0..600 {
+        if world.count(what).await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited 30 s for {expected} of {what}");
+}
+
+async fn wait_for_mutations(world: &World, expected: u64) {
+    for _ in 0..600 {
+        if world.mutations().await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited 30 s for {expected} mutations");
+}

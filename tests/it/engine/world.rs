@@ -1,0 +1,124 @@
+//! A small world for a cycle: two tables, a ledger, and an engine over both.
+
+use std::sync::Arc;
+
+use ebbtide::{Config, Engine, FixedClock, Ledger, MARKER_PREFIX, NewRule, Scope, connect_ledger};
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use crate::support::TestDatabase;
+
+pub const NOW: &str = "2026-11-21T10:00:00Z";
+
+pub struct World {
+    pub database: TestDatabase,
+    pub ledger: Arc<dyn Ledger>,
+    pub folder: TempDir,
+    pub yaml: String,
+}
+
+impl World {
+    /// Workspaces `w0` to `w3` with 100 spans and 100 traces each, one of each a day.
+    pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// The same, with more in the configuration's `clickhouse` section.
+    pub async fn with(clickhouse: &str) -> Self {
+        let database = TestDatabase::create().await;
+        for table in ["spans", "traces"] {
+            let create = format!(
+                "CREATE TABLE {table} (w String, p String, at DateTime('UTC'), n UInt64) \
+                 ENGINE = MergeTree ORDER BY (w, p, at)"
+            );
+            let fill = format!(
+                "INSERT INTO {table} SELECT concat('w', toString(number % 4)), 'p', \
+                 toDateTime('{}', 'UTC') - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)",
+                NOW.trim_end_matches('Z').replace('T', " ")
+            );
+            run(&database, &create).await;
+            run(&database, &fill).await;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "version: 1\n\
+             clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}{clickhouse}}}\n\
+             ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
+             retention: {{max_share_of_table: 0.9}}\n\
+             targets:\n\
+             - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
+             - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
+            database.url(),
+            database.name(),
+            database.user(),
+            folder.path().display()
+        );
+        let config = Config::parse(&yaml).unwrap();
+        let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
+        ledger.migrate().await.unwrap();
+        Self {
+            database,
+            ledger,
+            folder,
+            yaml,
+        }
+    }
+
+    pub fn config(&self) -> Config {
+        Config::parse(&self.yaml).unwrap()
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.engine_at(NOW)
+    }
+
+    pub fn engine_at(&self, now: &str) -> Engine {
+        self.engine_with(&self.config(), now)
+    }
+
+    pub fn engine_with(&self, config: &Config, now: &str) -> Engine {
+        Engine::new(config, self.ledger.clone(), Arc::new(FixedClock(at(now)))).unwrap()
+    }
+
+    pub async fn rule(&self, workspace: &str, retention: &str) {
+        let rule = NewRule {
+            scope: Scope::Workspace(workspace.into()),
+            retention: retention.into(),
+            apply_to_past: true,
+            created_at: at(NOW),
+        };
+        self.ledger.create_rule(&rule, "test").await.unwrap();
+    }
+
+    pub async fn sql(&self, sql: &str) {
+        run(&self.database, sql).await;
+    }
+
+    pub async fn count(&self, what: &str) -> u64 {
+        let sql = format!("SELECT count() FROM {what}");
+        self.database
+            .client()
+            .query(&sql)
+            .fetch_one()
+            .await
+            .unwrap()
+    }
+
+    /// Mutations of ours, finished or not.
+    pub async fn mutations(&self) -> u64 {
+        let database = self.database.name();
+        self.count(&format!(
+            "system.mutations WHERE database = '{database}' AND command LIKE '%{MARKER_PREFIX}%'"
+        ))
+        .await
+    }
+}
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+async fn run(database: &TestDatabase, sql: &str) {
+    let done = database.client().query_raw(sql).execute().await;
+    done.unwrap_or_else(|error| panic!("{error}\n{sql}"));
+}
