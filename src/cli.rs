@@ -137,7 +137,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
         Verb::Run(args) => run::run(args, &context, &mut output).await,
-        Verb::Clickhouse(args) => clickhouse::run(args, &mut output).await,
+        Verb::Clickhouse(args) => clickhouse::run(args, &context, &mut output).await,
         Verb::Migrate => migrate::run(&context, &mut output).await,
         Verb::Completions(args) => completions::run(args, &mut output),
     }

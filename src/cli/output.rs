@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
-use super::Format;
+use super::{Format, progress};
 
 /// Where results go.
 pub(super) struct Output {
@@ -39,6 +39,7 @@ impl Output {
 
     /// Prints text as it is and a line end.
     pub(super) fn line(&mut self, text: &str) -> io::Result<()> {
+        progress::clear();
         let mut stdout = self.stdout.lock();
         stdout.write_all(text.as_bytes())?;
         stdout.write_all(b"\n")?;

@@ -12,7 +12,7 @@ use super::output::{counted, grouped, table};
 use super::{Context, Exit, Output, progress};
 use crate::compile::{Statement, compile};
 use crate::engine::Engine;
-use crate::plan::{Plan, PlannedRule, Step};
+use crate::plan::{Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
 use crate::warehouse::MARKER_PREFIX;
 
@@ -39,11 +39,12 @@ struct PlanView<'a> {
     statements: Vec<StatementView>,
 }
 
+/// The statement of a step.
 #[derive(Serialize)]
-struct StatementView {
-    step: u32,
+pub(super) struct StatementView {
+    pub(super) step: u32,
     #[serde(flatten)]
-    statement: Statement,
+    pub(super) statement: Statement,
 }
 
 pub(super) async fn run(
@@ -83,7 +84,8 @@ pub(super) async fn run(
     Ok(exit_of(&plan))
 }
 
-async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<Vec<StatementView>> {
+/// The statements of a plan, in order.
+pub(super) async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<Vec<StatementView>> {
     let mut statements = Vec::new();
     for (step, target) in engine.targets_of(plan).await? {
         let marker = format!("{MARKER_PREFIX}{}:<cycle>-{}", step.table, step.number);
@@ -109,24 +111,45 @@ pub(super) fn exit_of(plan: &Plan) -> Exit {
 
 /// A plan for people: per table what is there, per rule what goes, and what is left alone.
 pub(super) fn describe(plan: &Plan) -> String {
+    let mut text = overview(plan);
+    if plan.steps.is_empty() {
+        text.push_str("\nnothing is due: no statement will be sent\n");
+    } else {
+        text.push_str(&by_rule(plan));
+    }
+    let unreadable: u64 = plan
+        .tables
+        .iter()
+        .map(|table| table.totals.n_unreadable)
+        .sum();
+    if unreadable > 0 {
+        text.push_str(&format!(
+            "\n{} stay: the name of their workspace is not UTF-8, so no rule can mean it\n",
+            counted(unreadable, "row")
+        ));
+    }
+    for unprobed in &plan.unprobed {
+        let table = unprobed.table.as_deref().unwrap_or("every table");
+        text.push_str(&format!(
+            "\nleft alone: {table} on {}: {}\n",
+            unprobed.shard, unprobed.reason
+        ));
+    }
+    for refusal in &plan.refusals {
+        text.push_str(&format!("\nrefused: {refusal}\n"));
+    }
+    text.trim_end().to_owned()
+}
+
+/// Per table what is there, and how much of it goes.
+pub(super) fn overview(plan: &Plan) -> String {
     let mut text = format!(
         "as of {} (cutoffs are whole UTC days before {})\n\n",
         plan.as_of, plan.day
     );
-    let several_shards = plan
-        .tables
-        .iter()
-        .any(|table| Some(&table.shard) != plan.tables.first().map(|first| &first.shard));
-    let name = |shard: &str, table: &str| {
-        if several_shards {
-            format!("{table} on {shard}")
-        } else {
-            table.to_owned()
-        }
-    };
     let rows = plan.tables.iter().map(|table| {
         [
-            name(&table.shard, &table.table),
+            name(plan, &table.shard, &table.table),
             grouped(table.totals.n_workspaces),
             grouped(table.totals.n_rows),
             grouped(table.n_due),
@@ -155,33 +178,18 @@ pub(super) fn describe(plan: &Plan) -> String {
         rows,
     ));
     text.push('\n');
-    if plan.steps.is_empty() {
-        text.push_str("\nnothing is due: no statement will be sent\n");
+    text
+}
+
+/// The name of a table, with its shard if there are several.
+fn name(plan: &Plan, shard: &str, table: &str) -> String {
+    let first = plan.tables.first();
+    let is_of_first = |table: &TablePlan| Some(&table.shard) == first.map(|first| &first.shard);
+    if plan.tables.iter().all(is_of_first) {
+        table.to_owned()
     } else {
-        text.push_str(&by_rule(plan, &name));
+        format!("{table} on {shard}")
     }
-    let unreadable: u64 = plan
-        .tables
-        .iter()
-        .map(|table| table.totals.n_unreadable)
-        .sum();
-    if unreadable > 0 {
-        text.push_str(&format!(
-            "\n{} stay: the name of their workspace is not UTF-8, so no rule can mean it\n",
-            counted(unreadable, "row")
-        ));
-    }
-    for unprobed in &plan.unprobed {
-        let table = unprobed.table.as_deref().unwrap_or("every table");
-        text.push_str(&format!(
-            "\nleft alone: {table} on {}: {}\n",
-            unprobed.shard, unprobed.reason
-        ));
-    }
-    for refusal in &plan.refusals {
-        text.push_str(&format!("\nrefused: {refusal}\n"));
-    }
-    text.trim_end().to_owned()
 }
 
 fn is_of(step: &Step, shard: &str, table: &str) -> bool {
@@ -189,7 +197,7 @@ fn is_of(step: &Step, shard: &str, table: &str) -> bool {
 }
 
 /// Per table and rule: who, why, how many rows, and by which statements.
-fn by_rule(plan: &Plan, name: &impl Fn(&str, &str) -> String) -> String {
+fn by_rule(plan: &Plan) -> String {
     #[derive(Default)]
     struct Sum {
         n_arms: u64,
@@ -201,7 +209,7 @@ fn by_rule(plan: &Plan, name: &impl Fn(&str, &str) -> String) -> String {
     let mut index: BTreeMap<(String, Option<RuleId>), usize> = BTreeMap::new();
     for step in &plan.steps {
         for arm in &step.arms {
-            let key = (name(&step.shard, &step.table), arm.rule);
+            let key = (name(plan, &step.shard, &step.table), arm.rule);
             let at = *index.entry(key.clone()).or_insert_with(|| {
                 sums.push((key, Sum::default()));
                 sums.len() - 1

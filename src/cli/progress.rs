@@ -1,7 +1,7 @@
 //! Talk on stderr: bars on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,17 +52,30 @@ pub(super) fn bar(template: &str, length: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// The bar that a cycle shows now. There is one terminal, and what is printed there must not meet it.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
+    SHOWN
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Takes the bar of a cycle away, before something else is printed.
+pub(super) fn clear() {
+    if let Some(bar) = shown().take() {
+        bar.finish_and_clear();
+    }
+}
+
 /// Shows the events of a cycle: one bar on a terminal, lines elsewhere, nothing for programs.
 pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
-    let shown: Mutex<Option<ProgressBar>> = Mutex::new(None);
     let is_terminal = std::io::stderr().is_terminal();
     move |event| {
         if format == Format::Json {
             return;
         }
-        let mut shown = shown
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut shown = shown();
         let bar =
             shown.get_or_insert_with(|| bar("{spinner} {pos}/{len} {wide_msg} {elapsed}", Some(0)));
         match event {

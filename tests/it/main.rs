@@ -12,6 +12,7 @@
               items are seen by no other crate"
 )]
 
+mod demo;
 mod embedded;
 mod engine;
 mod house;

@@ -1,0 +1,2 @@
+-- mutations: how many deletes ClickHouse was ever asked for in this database
+SELECT count() FROM system.mutations WHERE database = currentDatabase()
