@@ -44,36 +44,148 @@ pub struct Packed {
 /// Packs arms into statements. Arms with the same bounds come together, because a statement with
 /// few bounds has the cheaper shape.
 pub fn pack(mut arms: Vec<Arm>, target: &CheckedTarget, limits: &Limits) -> Packed {
-    // A stable sort would need half of the arms' memory again; no two arms compare equal.
+    // From the last to the first, because statements are cut off at the end. A stable sort would
+    // need half of the arms' memory again, and no two arms compare equal.
     arms.sort_unstable_by(|a, b| {
-        (a.bounds, &a.workspace, a.project()).cmp(&(b.bounds, &b.workspace, b.project()))
+        (b.bounds, &b.workspace, b.project()).cmp(&(a.bounds, &a.workspace, a.project()))
     });
-    let frame = compile::frame_len(target);
+    let room = limits
+        .statement_bytes
+        .saturating_sub(compile::frame_len(target));
     let mut packed = Packed::default();
-    let mut bytes = 0;
-    let mut rows = 0_u64;
-    for arm in arms {
-        let arm_bytes = compile::encoded_len(&arm, target);
-        if frame + arm_bytes > limits.statement_bytes {
-            packed.oversized.push(arm);
+    while let Some(last) = arms.last() {
+        if compile::encoded_len(last, target) > room {
+            packed.oversized.extend(arms.pop());
             continue;
         }
-        match packed.statements.last_mut() {
-            Some(last)
-                if last.len() < limits.workspaces_per_statement
-                    && bytes + arm_bytes <= limits.statement_bytes
-                    && rows.saturating_add(arm.n_due) <= limits.rows_per_step =>
-            {
-                bytes += arm_bytes;
-                rows = rows.saturating_add(arm.n_due);
-                last.push(arm);
-            }
-            _ => {
-                bytes = frame + arm_bytes;
-                rows = arm.n_due;
-                packed.statements.push(vec![arm]);
-            }
+        let n_arms = fitting(&arms, target, limits, room);
+        let mut statement = arms.split_off(arms.len() - n_arms);
+        statement.reverse();
+        packed.statements.push(statement);
+        if packed
+            .statements
+            .len()
+            .is_multiple_of(STATEMENTS_PER_SHRINK)
+        {
+            arms.shrink_to_fit();
         }
     }
     packed
+}
+
+/// How often the room of arms that were packed is given back: a million need a hundred megabytes.
+const STATEMENTS_PER_SHRINK: usize = 64;
+
+/// How many arms, from the end, fit into one statement; at least one.
+fn fitting(arms: &[Arm], target: &CheckedTarget, limits: &Limits, room: usize) -> usize {
+    let (mut bytes, mut n_rows) = (0, 0_u64);
+    let fits = |(at, arm): &(usize, &Arm)| {
+        bytes += compile::encoded_len(arm, target);
+        n_rows = n_rows.saturating_add(arm.n_due);
+        *at == 0 || (bytes <= room && n_rows <= limits.rows_per_step)
+    };
+    let most = limits.workspaces_per_statement.max(1);
+    arms.iter()
+        .rev()
+        .take(most)
+        .enumerate()
+        .take_while(fits)
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cutoff::Bounds;
+    use crate::plan::Projects;
+    use crate::target::{AgeColumn, AgeKind, CheckedKeep, Comparison, Keep, NameColumn, TextKind};
+    use proptest::prelude::*;
+
+    fn target() -> CheckedTarget {
+        let name = |name: &str| NameColumn {
+            name: name.into(),
+            kind: TextKind::String,
+            nullable: false,
+        };
+        CheckedTarget {
+            database: "some_database".into(),
+            table: "some_table".into(),
+            workspace: name("workspace_id"),
+            project: Some(name("project_id")),
+            age: AgeColumn {
+                name: "at".into(),
+                kind: AgeKind::DateTime64,
+            },
+            keep: vec![CheckedKeep {
+                keep: Keep {
+                    column: "id".into(),
+                    in_table: "items".into(),
+                    in_column: "trace_id".into(),
+                    in_workspace: "workspace_id".into(),
+                },
+                workspaces: Comparison::AsIs,
+                keys: Comparison::AsIs,
+            }],
+        }
+    }
+
+    fn arm() -> impl Strategy<Value = Arm> {
+        let name = r"(\PC|['\\\x00]){0,60}";
+        let exceptions = prop::collection::vec(name, 0..4);
+        (
+            name,
+            prop::option::of(name),
+            exceptions,
+            0_i64..40,
+            prop::option::of(0_i64..9),
+            0_u64..50,
+        )
+            .prop_map(|(workspace, project, exceptions, below, from, n_due)| Arm {
+                workspace: workspace.into(),
+                projects: match project {
+                    Some(project) => Projects::Only(project.into()),
+                    None => Projects::Except(exceptions.into_iter().map(Into::into).collect()),
+                },
+                bounds: Bounds {
+                    below_ms: below * 86_400_000,
+                    from_ms: from,
+                },
+                rule: None,
+                n_due,
+                n_kept: 0,
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_arm_is_in_one_statement_that_keeps_its_limits(
+            arms in prop::collection::vec(arm(), 0..400),
+            workspaces_per_statement in 1_usize..200,
+            room in 2_000_usize..40_000,
+        ) {
+            let target = target();
+            let limits = Limits {
+                workspaces_per_statement,
+                statement_bytes: compile::frame_len(&target) + room,
+                rows_per_step: 500,
+                max_share_of_table: 1.0,
+            };
+            let packed = pack(arms.clone(), &target, &limits);
+            for statement in &packed.statements {
+                prop_assert!(!statement.is_empty() && statement.len() <= workspaces_per_statement);
+                let n_rows: u64 = statement.iter().map(|arm| arm.n_due).sum();
+                prop_assert!(n_rows <= 500 || statement.len() == 1);
+                let sql = compile::compile(&target, statement, "ebbtide:retention:t:1").sql;
+                prop_assert!(sql.len() <= limits.statement_bytes, "{} bytes", sql.len());
+            }
+            let key = |arm: &Arm| format!("{arm:?}");
+            let mut before: Vec<String> = arms.iter().map(key).collect();
+            let mut after: Vec<String> = packed.statements.iter().flatten().map(key).collect();
+            after.extend(packed.oversized.iter().map(key));
+            before.sort();
+            after.sort();
+            prop_assert_eq!(before, after);
+        }
+    }
 }
