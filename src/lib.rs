@@ -1,4 +1,85 @@
-//! Ebbtide: rules in, the cheapest correct deletes out.
+//! Ebbtide: data retention for analytics kept in ClickHouse. Rules in, the cheapest correct deletes
+//! out, each of them planned, paced, verified and recorded.
+//!
+//! # The pipeline
+//!
+//! ```text
+//! rules + directory ──resolve──▶ policies ──cutoff(now)──▶ bounds ─┐
+//! warehouse ──probe──▶ inventory ──────────────────────────────────┴─decide──▶ Plan ──compile──▶ statements
+//! apply: for each step: guards → intent recorded → pace → execute → verify → outcome recorded ──▶ CycleReport
+//! ```
+//!
+//! Every arrow is a function of this crate: [`RuleSet::parse`], [`resolve`], [`Cutoff::at`],
+//! [`candidates`], [`decide`], [`compile()`], [`judge`], and [`Engine::plan`] and [`Engine::apply`],
+//! which chain them over a real warehouse and a real ledger.
+//!
+//! # The layers
+//!
+//! The core (`rule`, `resolve`, `cutoff`, `target`, `plan`, `compile`, `verify`) is pure: no async,
+//! no clock, no I/O beyond reading from a given reader, no environment. The shell (`config`, `clock`,
+//! `sql`, `warehouse`, `ledger`, `pace`, `engine`, `cli`, `embedded`) may use the core; never the
+//! other way round. `now` is an argument everywhere.
+//!
+//! # The pure stages, without any server
+//!
+//! ```
+//! use ebbtide::*;
+//!
+//! let now = "2026-11-21T10:00:00Z".parse()?;
+//! let periods = Periods::new([("base_60d", Days::new(60)?)], Days::new(1)?)?;
+//! let rules = RuleSet::parse("- {organization: acme, retention: base_60d}", &periods, now)?;
+//! let directory = Directory::new([("w1", "acme")])?;
+//! let policies = resolve(&rules, &directory, &Retention::Unlimited);
+//!
+//! // What the server says about the table, and what a census found in it.
+//! let column = |name: &str, type_name: &str| Column { name: name.into(), type_name: type_name.into() };
+//! let schema = TableSchema {
+//!     database: "default".into(),
+//!     name: "traces".into(),
+//!     engine: "MergeTree".into(),
+//!     sorting_key: "workspace_id, id".into(),
+//!     columns: vec![column("workspace_id", "String"), column("id", "FixedString(36)")],
+//!     ..TableSchema::default()
+//! };
+//! let target = Target {
+//!     table: "traces".into(),
+//!     workspace: "workspace_id".into(),
+//!     project: None,
+//!     age: Age::UuidV7("id".into()),
+//!     keep: vec![],
+//!     projections: None,
+//! };
+//! let target = target.check(Some(&schema), |_| None, false).map_err(|problems| format!("{problems:?}"))?;
+//! let census = [CensusRow {
+//!     workspace: "w1".into(),
+//!     is_readable: true,
+//!     n_rows: 1_000,
+//!     n_undatable: 0,
+//!     n_future: 0,
+//!     oldest_ms: Some(0),
+//! }];
+//! let mut arms = candidates(&target, &census, &policies, now);
+//! arms[0].n_due = 400; // what a probe counts
+//!
+//! let inventory = TableInventory {
+//!     shard: "http://127.0.0.1:8123".into(),
+//!     table: "traces".into(),
+//!     totals: Totals::of(&census),
+//!     arms,
+//! };
+//! let snapshot = Snapshot {
+//!     as_of: now,
+//!     policies: &policies,
+//!     revision: 1,
+//!     tables: vec![(&target, inventory)],
+//!     unprobed: vec![],
+//! };
+//! let plan = decide(snapshot, &Limits::default());
+//! assert_eq!(plan.steps.len(), 1);
+//! let statement = compile(&target, &plan.steps[0].arms, "ebbtide:retention:traces:1");
+//! assert!(statement.sql.starts_with("DELETE FROM `default`.`traces`"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod cli;
 mod clock;

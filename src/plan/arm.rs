@@ -77,7 +77,8 @@ pub fn candidates(
             .is_some_and(|column| column.kind.can_hold(project))
     };
     let none: Arc<[Arc<str>]> = Arc::new([]);
-    let mut arms = Vec::new();
+    // Untouched capacity costs no memory; growing would need the old and the new room at once.
+    let mut arms = Vec::with_capacity(census.len());
     for row in census {
         let Some(oldest_ms) = row.oldest_ms.filter(|_| row.is_readable) else {
             continue;

@@ -15,6 +15,7 @@
 mod demo;
 mod embedded;
 mod engine;
+mod house;
 mod ledger;
 mod oracle;
 mod support;
