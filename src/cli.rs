@@ -142,3 +142,14 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Completions(args) => completions::run(args, &mut output),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

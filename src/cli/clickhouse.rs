@@ -50,18 +50,13 @@ pub(super) async fn run(
         check_port(option, port)?;
     }
     let library = args.library.ensure(context.format).await?;
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    tokio::select! {
-        ended = keep(args, library, context, output) => ended.map(|()| Exit::Done),
-        _ = interrupt.recv() => end("interrupted"),
-        _ = terminate.recv() => end("terminated"),
-    }
-}
-
-fn end(why: &str) -> anyhow::Result<Exit> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let why = tokio::select! {
+        ended = keep(args, library, context, output) => return ended.map(|()| Exit::Done),
+        _ = interrupt.recv() => "interrupted",
+        _ = terminate.recv() => "terminated",
+    };
     // The server was dropped, and with that ended, before this is said.
     progress::say(&format!("{why}: ClickHouse has ended"));
     Ok(Exit::Done)

@@ -148,8 +148,10 @@ fn play(directory: &Path, signal: &str, look: impl FnOnce(&str)) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Held open: a server whose reader went away ends.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let url = lines
+        .by_ref()
         .map_while(Result::ok)
         .find_map(|line| {
             let (_, rest) = line.split_once(" answers at ")?;

@@ -147,3 +147,126 @@ fn sum(tallies: &[Tally], verdict: &str) -> u64 {
     let matching = tallies.iter().filter(|tally| tally.verdict == verdict);
     matching.map(|tally| tally.n_rows).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{StepOutcomeKind, StepReport};
+    use crate::plan::{TablePlan, Totals};
+    use crate::verify::Verdict;
+
+    /// A cycle over one table that went well: ten rows were due, and each reason kept ten.
+    struct Scene {
+        plan: Plan,
+        report: CycleReport,
+        before: Vec<Tally>,
+        after: Vec<Tally>,
+        changes: Vec<TableChange>,
+    }
+
+    fn good() -> Scene {
+        let tally = |verdict: &str| Tally {
+            table: "traces".into(),
+            verdict: verdict.into(),
+            n_rows: 10,
+            fingerprint: 99,
+        };
+        let after: Vec<_> = STAYING.iter().map(|(verdict, _)| tally(verdict)).collect();
+        let before = after.iter().cloned().chain([tally(OVERDUE)]).collect();
+        let step = StepReport {
+            number: 1,
+            shard: "s".into(),
+            table: "traces".into(),
+            shape: None,
+            query_id: None,
+            n_arms: 1,
+            n_due: 10,
+            outcome: StepOutcomeKind::Applied(Verdict::Verified),
+            duration: std::time::Duration::ZERO,
+        };
+        let report = CycleReport {
+            cycle: "c".into(),
+            status: CycleStatus::Done,
+            steps: vec![step],
+            unprobed: vec![],
+        };
+        let size = |n_rows| TableSize {
+            table: "traces".into(),
+            n_rows,
+            n_workspaces: 1,
+            bytes_on_disk: 1,
+        };
+        let table = TablePlan {
+            shard: "s".into(),
+            table: "traces".into(),
+            totals: Totals::default(),
+            n_due: 10,
+            n_kept: 10,
+        };
+        Scene {
+            plan: Plan {
+                as_of: jiff::Timestamp::UNIX_EPOCH,
+                day: String::new(),
+                rules_digest: String::new(),
+                revision: 1,
+                tables: vec![table],
+                steps: vec![],
+                rules: vec![],
+                refusals: vec![],
+                unprobed: vec![],
+            },
+            changes: changes(&[size(70)], &[size(60)], &report),
+            report,
+            before,
+            after,
+        }
+    }
+
+    /// What is wrong, by its first words.
+    fn wrong(spoil: impl FnOnce(&mut Scene)) -> Vec<String> {
+        let mut scene = good();
+        spoil(&mut scene);
+        let checks = judge(Seen {
+            plan: &scene.plan,
+            report: &scene.report,
+            before: &scene.before,
+            after: &scene.after,
+            changes: &scene.changes,
+        });
+        let wrong = checks.into_iter().filter(|check| !check.ok);
+        wrong.map(|check| check.what).collect()
+    }
+
+    #[test]
+    fn a_cycle_that_went_well_passes() {
+        assert_eq!(wrong(|_| ()), [""; 0]);
+    }
+
+    #[test]
+    fn whatever_is_not_as_promised_is_noticed() {
+        let unplanned = wrong(|scene| scene.plan.tables[0].n_due = 9);
+        assert!(unplanned[0].starts_with("the plan"), "{unplanned:?}");
+        let failed = wrong(|scene| scene.report.status = CycleStatus::Failed);
+        assert!(failed[0].starts_with("the cycle"), "{failed:?}");
+        let left = wrong(|scene| scene.after.push(scene.before[6].clone()));
+        assert!(left[0].ends_with("left: 10"), "{left:?}");
+        let too_few = wrong(|scene| scene.changes[0].n_after -= 1);
+        assert!(too_few[0].starts_with("rows before"), "{too_few:?}");
+    }
+
+    #[test]
+    fn a_row_that_should_have_stayed_is_missed_even_if_another_took_its_place() {
+        for (index, (_, meaning)) in STAYING.iter().enumerate() {
+            let gone = wrong(|scene| scene.after[index].n_rows -= 1);
+            let other = wrong(|scene| scene.after[index].fingerprint += 1);
+            let none = wrong(|scene| {
+                scene.before.remove(index);
+                scene.after.remove(index);
+            });
+            for wrong in [gone, other, none] {
+                assert_eq!(wrong.len(), 1, "{wrong:?}");
+                assert!(wrong[0].contains(meaning), "{wrong:?}");
+            }
+        }
+    }
+}

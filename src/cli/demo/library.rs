@@ -12,14 +12,14 @@ use crate::embedded::{Embedded, EmbeddedOptions, FetchPhase, FetchProgress, ensu
 #[derive(Debug, clap::Args)]
 pub struct Library {
     /// A libchdb.so to use; without one it is fetched once, by npm, into the user's cache.
-    #[arg(long = "libchdb", value_name = "PATH", env = "EBBTIDE_LIBCHDB")]
-    pub path: Option<PathBuf>,
+    #[arg(long, value_name = "PATH", env = "EBBTIDE_LIBCHDB")]
+    pub libchdb: Option<PathBuf>,
 }
 
 impl Library {
     /// The library, fetched now if it is not there yet.
     pub(in crate::cli) async fn ensure(&self, format: Format) -> anyhow::Result<PathBuf> {
-        let explicit = self.path.clone();
+        let explicit = self.libchdb.clone();
         let ensure = move || {
             let mut talk = talk(format);
             ensure_libchdb(explicit.as_deref(), &mut talk)

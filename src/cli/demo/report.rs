@@ -61,18 +61,20 @@ impl From<&RuleRecord> for RuleLine {
 /// What the second cycle sent, by its own account and by the server's.
 #[derive(Serialize)]
 pub(super) struct SecondCycle {
-    pub(super) n_statements: usize,
-    pub(super) n_mutations_before: u64,
-    pub(super) n_mutations_after: u64,
+    #[serde(rename = "n_statements")]
+    pub(super) statements: usize,
+    #[serde(rename = "n_mutations_before")]
+    pub(super) mutations_before: u64,
+    #[serde(rename = "n_mutations_after")]
+    pub(super) mutations_after: u64,
 }
 
 impl SecondCycle {
     pub(super) fn check(&self) -> Check {
         // Without any mutation before it the comparison would prove nothing.
-        let is_quiet =
-            self.n_mutations_before > 0 && self.n_mutations_before == self.n_mutations_after;
+        let is_quiet = self.mutations_before > 0 && self.mutations_before == self.mutations_after;
         Check {
-            ok: self.n_statements == 0 && is_quiet,
+            ok: self.statements == 0 && is_quiet,
             what: "the second cycle sent no statement".into(),
         }
     }

@@ -26,17 +26,25 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Looks whether the directory that was named can be used, before anything else is done.
+    pub(super) fn check(args: &Demo) -> anyhow::Result<()> {
+        let Some(path) = args.dir.as_deref().filter(|path| path.exists()) else {
+            return Ok(());
+        };
+        let shown = path.display();
+        let mut entries = path
+            .read_dir()
+            .with_context(|| format!("cannot read {shown}; name a new directory with --dir"))?;
+        if entries.next().is_some() {
+            bail!("{shown} is not empty; name a new directory with --dir");
+        }
+        Ok(())
+    }
+
     pub(super) fn create(args: &Demo) -> anyhow::Result<Self> {
         if let Some(path) = &args.dir {
-            let shown = path.display();
-            std::fs::create_dir_all(path).with_context(|| format!("cannot create {shown}"))?;
-            let mut entries = path
-                .read_dir()
-                .with_context(|| format!("cannot read {shown}"))?;
-            if entries.next().is_some() {
-                bail!("{shown} is not empty; name a new directory with --dir");
-            }
-            let path = path.canonicalize()?;
+            let created = std::fs::create_dir_all(path).and_then(|()| path.canonicalize());
+            let path = created.with_context(|| format!("cannot create {}", path.display()))?;
             return Ok(Self {
                 path,
                 temporary: None,
@@ -45,14 +53,16 @@ impl Place {
         let directory = tempfile::Builder::new().prefix("ebbtide-demo-").tempdir();
         let directory =
             directory.context("cannot make a temporary directory; name one with --dir")?;
-        let path = directory.path().to_owned();
-        let temporary = if args.keep {
-            let _: PathBuf = directory.keep();
-            None
-        } else {
-            Some(directory)
-        };
-        Ok(Self { path, temporary })
+        if args.keep {
+            return Ok(Self {
+                path: directory.keep(),
+                temporary: None,
+            });
+        }
+        Ok(Self {
+            path: directory.path().to_owned(),
+            temporary: Some(directory),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {

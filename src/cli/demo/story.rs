@@ -5,18 +5,12 @@ use std::io;
 
 use super::checks::{Check, TableChange};
 use super::database::TableSize;
+use super::report::DemoReport;
 use crate::cli::Output;
 use crate::cli::output::{counted, grouped, table};
 use crate::ledger::RuleRecord;
 use crate::plan::Plan;
 use crate::rule::Scope;
-
-/// So many names of a list in a statement are shown.
-const MAX_LISTED: usize = 2;
-/// Lines of a statement are broken where they are longer.
-const MAX_LINE: usize = 100;
-/// What the rest of a broken line begins with.
-const CONTINUED: &str = "        ";
 
 /// Tells people; programs get their document at the end.
 pub(super) struct Story<'o> {
@@ -128,79 +122,6 @@ pub(super) fn due_by_rule(plan: &Plan, records: &[RuleRecord]) -> String {
     table(header, &[0, 3, 4, 5, 6, 7], rows)
 }
 
-/// A statement with its long lists of names cut short.
-pub(super) fn shortened(sql: &str) -> String {
-    let mut text = String::new();
-    let mut rest = sql;
-    while let Some(at) = rest.find('\'') {
-        let (before, literals) = rest.split_at(at);
-        text.push_str(before);
-        let (run, after) = run_of_literals(literals);
-        if run.len() <= MAX_LISTED + 1 {
-            text.push_str(&run.join(", "));
-        } else {
-            let n_more = run.len() - MAX_LISTED;
-            let listed: Vec<_> = run.into_iter().take(MAX_LISTED).collect();
-            text.push_str(&format!("{}, … {n_more} more", listed.join(", ")));
-        }
-        rest = after;
-    }
-    text.push_str(rest);
-    text.lines().flat_map(broken).collect::<Vec<_>>().join("\n")
-}
-
-/// A line, broken before its conditions where it is too long: at the last that fits, or else at the
-/// first there is.
-fn broken(line: &str) -> Vec<String> {
-    let mut lines = vec![format!("  {line}")];
-    while let Some(last) = lines.last_mut()
-        && let Some((limit, _)) = last.char_indices().nth(MAX_LINE)
-    {
-        let mut breaks: Vec<usize> = [" AND ", " WHERE "]
-            .into_iter()
-            .flat_map(|word| last.match_indices(word).map(|(at, _)| at))
-            // What a continued line begins with is no place to break it again.
-            .filter(|at| *at > CONTINUED.len())
-            .collect();
-        breaks.sort_unstable();
-        let fitting = breaks.iter().rfind(|at| **at <= limit);
-        let Some(at) = fitting.or(breaks.first()) else {
-            break;
-        };
-        let rest = last.split_off(*at);
-        lines.push(format!("{CONTINUED}{}", rest.trim_start()));
-    }
-    lines
-}
-
-/// The literals at the beginning of a text, `'a', 'b'`, and what follows them.
-fn run_of_literals(text: &str) -> (Vec<&str>, &str) {
-    let mut run = Vec::new();
-    let mut rest = text;
-    loop {
-        let (literal, after) = rest.split_at(literal_len(rest));
-        run.push(literal);
-        match after.strip_prefix(", ") {
-            Some(next) if next.starts_with('\'') => rest = next,
-            _ => return (run, after),
-        }
-    }
-}
-
-/// Bytes of the literal that a text begins with, its quotes included.
-fn literal_len(text: &str) -> usize {
-    let mut is_escaped = false;
-    for (at, letter) in text.char_indices().skip(1) {
-        match letter {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '\'' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
 fn grouped_len(n: usize) -> String {
     grouped(u64::try_from(n).unwrap_or(u64::MAX))
 }
@@ -227,36 +148,44 @@ pub(super) fn changes(changes: &[TableChange]) -> String {
     table(["table", "before", "deleted", "after"], &[1, 2, 3], rows)
 }
 
+/// How it ended, and what to try next.
+pub(super) fn ending(report: &DemoReport) -> String {
+    let mut text = format!("\nDone in {:.0} s. ", report.seconds);
+    if !report.ok {
+        let wrong = report.checks.iter().filter(|check| !check.ok);
+        let wrong: Vec<_> = wrong
+            .map(|check| format!("  WRONG  {}", check.what))
+            .collect();
+        text.push_str("Not everything is as promised:\n");
+        text.push_str(&wrong.join("\n"));
+        text.push('\n');
+    }
+    match &report.directory {
+        Some(directory) => text.push_str(&format!(
+            "Everything is still there. To look around:\n\n\
+             \x20 cd {}\n\
+             \x20 ebbtide clickhouse --path clickhouse     # in a terminal of its own\n",
+            directory.display()
+        )),
+        None => text.push_str(
+            "Nothing of it is left. To try it yourself, where config.yml is:\n\n\
+             \x20 ebbtide clickhouse --sample              # in a terminal of its own\n\
+             \x20 ebbtide migrate\n\
+             \x20 ebbtide workspaces import fixtures/workspaces.csv\n\
+             \x20 ebbtide rules import fixtures/rules.yml\n",
+        ),
+    }
+    text.push_str(
+        "\x20 ebbtide explain --workspace acme-017     # what holds for it, and why\n\
+         \x20 ebbtide rules add --workspace acme-003 --retention 7d\n\
+         \x20 ebbtide plan --sql                       # what that would delete, and how\n\
+         \x20 ebbtide run                              # do it\n\
+         \x20 ebbtide doctor                           # your own config.yml against your servers",
+    );
+    text
+}
+
 /// `1 statement`, and so on, for a number in memory.
 pub(super) fn statements(n: usize) -> String {
     counted(u64::try_from(n).unwrap_or(u64::MAX), "statement")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lists_are_cut_and_nothing_else_is_touched() {
-        let sql = "w IN ('a', 'b\\'', 'c', 'd\\\\', 'e') AND id < 'x'\nAND p IN ('1', '2', '3')";
-        assert_eq!(
-            shortened(sql),
-            "  w IN ('a', 'b\\'', … 3 more) AND id < 'x'\n  AND p IN ('1', '2', '3')"
-        );
-    }
-
-    #[test]
-    fn a_long_line_is_broken_before_a_condition() {
-        let condition = format!("id < '{}'", "x".repeat(50));
-        let lines = broken(&format!("WHERE {condition} AND {condition} AND a"));
-        assert_eq!(
-            lines,
-            [
-                format!("  WHERE {condition}"),
-                format!("        AND {condition} AND a")
-            ]
-        );
-        let unbreakable = "x".repeat(300);
-        assert_eq!(broken(&unbreakable), [format!("  {unbreakable}")]);
-    }
 }
