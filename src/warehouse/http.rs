@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_mins(1);
 /// Below the shortest keep-alive of a server (3 s), so that it does not hang up on a request.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -248,7 +248,7 @@ impl Address {
         let decoded = |text: &str| {
             percent_decode_str(text)
                 .decode_utf8()
-                .map(|text| text.into_owned())
+                .map(std::borrow::Cow::into_owned)
                 .map_err(|_| wrong("has credentials that are not UTF-8"))
         };
         let user = match url.username() {
@@ -316,6 +316,6 @@ mod tests {
     fn a_limit_is_never_rounded_to_none() {
         assert_eq!(seconds(Duration::ZERO), "1");
         assert_eq!(seconds(Duration::from_millis(1500)), "2");
-        assert_eq!(seconds(Duration::from_secs(60)), "60");
+        assert_eq!(seconds(Duration::from_mins(1)), "60");
     }
 }
