@@ -7,6 +7,11 @@ pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
 
+    /// Whether it goes with real time, so that it can be compared with the clock of a server.
+    fn is_live(&self) -> bool {
+        true
+    }
+
     /// A new UUIDv7, for the identity of a cycle.
     fn unique_id(&self) -> String {
         unique_id()
@@ -36,5 +41,9 @@ pub struct FixedClock(pub Timestamp);
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
+    }
+
+    fn is_live(&self) -> bool {
+        false
     }
 }

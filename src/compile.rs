@@ -206,25 +206,21 @@ pub fn census(target: &CheckedTarget, future_ms: i64) -> String {
         .sql(&name);
     sql.raw(", hex(")
         .sql(&name)
-        .raw(")) AS ebbtide_workspace, isValidUTF8(")
-        .sql(&name);
+        .raw(")) AS ebbtide_workspace, isNotNull(")
+        .identifier(&target.workspace.name);
+    sql.raw(") AND isValidUTF8(").sql(&name);
     sql.raw(") AS ebbtide_readable,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
-    age.counted(&mut sql);
+    age.datable(&mut sql);
     sql.raw(")) AS ebbtide_undatable,\n  countIf(");
     age.value(&mut sql);
     sql.raw(" >= ");
     age.bound(future_ms, &mut sql);
     sql.raw(" AND ");
-    age.counted(&mut sql);
+    age.datable(&mut sql);
     sql.raw(") AS ebbtide_future,\n  ");
     age.oldest_ms(&mut sql);
     sql.raw(" AS ebbtide_oldest_ms\nFROM ");
     table(target, &mut sql);
-    if target.workspace.nullable {
-        sql.raw("\nWHERE isNotNull(")
-            .identifier(&target.workspace.name)
-            .raw(")");
-    }
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
     sql.into_string()
 }
@@ -251,10 +247,8 @@ fn predicate(shape: Shape, target: &CheckedTarget, arms: &[Arm], out: &mut Sql) 
         (Shape::Or, groups) => packed::write(target, &age, groups, out),
         (Shape::Lookup, _) => lookup::write(target, &age, arms, out),
     }
-    let mut datable = Sql::new();
-    if age.datable(&mut datable) {
-        out.raw("\nAND ").sql(&datable);
-    }
+    out.raw("\nAND ");
+    age.datable(out);
     shape
 }
 

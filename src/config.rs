@@ -287,23 +287,30 @@ fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions
     if clickhouse.probe_threads == 0 {
         problems.push("clickhouse.probe_threads: 0 means all of them; write at least 1".into());
     }
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: Vec<String> = Vec::new();
     for (index, shard) in clickhouse.shards.iter().enumerate() {
+        let key = format!("clickhouse.shards[{index}].url");
         match url::Url::parse(&shard.url) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                if url.query().is_some() || url.fragment().is_some() {
+                    problems.push(format!(
+                        "{key}: leave out what follows ? or #; it would be ignored"
+                    ));
+                }
+                // Without user and password, as a shard is named everywhere.
+                let host = url.host_str().unwrap_or_default();
+                let name = format!("{host}:{:?}{}", url.port_or_known_default(), url.path());
+                if seen.contains(&name) {
+                    problems.push(format!("{key}: this shard is named twice"));
+                }
+                seen.push(name);
+            }
             _ => problems.push(format!(
-                "clickhouse.shards[{index}].url: {:?} is no address of ClickHouse's HTTP interface; \
-                 write http://host:8123 or https://host:8443",
+                "{key}: {:?} is no address of ClickHouse's HTTP interface; write http://host:8123 \
+                 or https://host:8443",
                 shard.url
             )),
         }
-        if seen.contains(&shard.url.as_str()) {
-            problems.push(format!(
-                "clickhouse.shards[{index}].url: {:?} is named twice",
-                shard.url
-            ));
-        }
-        seen.push(&shard.url);
     }
     let shard = |url: &str| ShardOptions {
         url: url.to_owned(),

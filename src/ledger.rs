@@ -238,8 +238,9 @@ pub trait Ledger: Send + Sync {
 
     /// Records that a cycle begins.
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
-    /// Records that a step is about to be sent.
-    async fn intend_step(&self, intent: &StepIntent) -> Result<(), LedgerError>;
+    /// Records that a step is about to be sent, unless rules or directory have changed since the
+    /// cycle was planned; returns whether it was recorded. Look and record are one statement.
+    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
     /// Records how a cycle ended: `done`, `failed`, `refused` or `stale`.

@@ -131,5 +131,5 @@ pub use target::{
 pub use verify::{Verdict, judge};
 pub use warehouse::{
     Execution, GrantNeed, MARKER_PREFIX, MINIMUM_VERSION, MutationState, Privilege, Request,
-    ServerInfo, Shard, ShardOptions, Warehouse, WarehouseError, parse_version, supports,
+    ServerInfo, Shard, ShardOptions, Warehouse, WarehouseError, marker, parse_version, supports,
 };

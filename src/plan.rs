@@ -130,6 +130,16 @@ pub enum Refusal {
         /// The largest share that is allowed.
         max_share: f64,
     },
+    /// It was made for a day that has not come.
+    #[error(
+        "the plan is made as of {day}, and today is {today}; plans of the future are to look at"
+    )]
+    Future {
+        /// The plan's UTC day.
+        day: String,
+        /// The UTC day of the executor's clock.
+        today: String,
+    },
     /// It would delete rows younger than the floor.
     #[error(
         "step {step} would delete rows of {table} that are younger than the floor of {floor}; make the plan again"

@@ -17,7 +17,7 @@ mod settle;
 mod shard;
 
 pub use error::WarehouseError;
-pub use execute::{Execution, MARKER_PREFIX, Request};
+pub use execute::{Execution, MARKER_PREFIX, Request, marker};
 pub use grants::{GrantNeed, Privilege};
 pub use mutation::MutationState;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};

@@ -38,7 +38,7 @@ impl Exit {
         for cause in error.chain() {
             if let Some(error) = cause.downcast_ref::<EngineError>() {
                 return match error {
-                    EngineError::Refused { .. } => Self::Refused,
+                    EngineError::Refused { .. } | EngineError::Clock { .. } => Self::Refused,
                     EngineError::Unsettled { .. } => Self::Busy,
                     error if error.is_unreachable() => Self::Unreachable,
                     EngineError::Ledger(error) => Self::of_ledger(error),

@@ -14,7 +14,7 @@ use crate::compile::{Statement, compile};
 use crate::engine::Engine;
 use crate::plan::{Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
-use crate::warehouse::MARKER_PREFIX;
+use crate::warehouse::marker;
 
 /// Show what a cycle would delete, and how; read-only.
 #[derive(Debug, Args)]
@@ -88,7 +88,7 @@ pub(super) async fn run(
 pub(super) async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<Vec<StatementView>> {
     let mut statements = Vec::new();
     for (step, target) in engine.targets_of(plan).await? {
-        let marker = format!("{MARKER_PREFIX}{}:<cycle>-{}", step.table, step.number);
+        let marker = marker(&step.table, &format!("<cycle>-{}", step.number));
         let statement = compile(&target, &step.arms, &marker);
         statements.push(StatementView {
             step: step.number,
@@ -124,7 +124,7 @@ pub(super) fn describe(plan: &Plan) -> String {
         .sum();
     if unreadable > 0 {
         text.push_str(&format!(
-            "\n{} stay: the name of their workspace is not UTF-8, so no rule can mean it\n",
+            "\n{} stay: their workspace is NULL or no UTF-8, so no rule can mean them\n",
             counted(unreadable, "row")
         ));
     }

@@ -125,7 +125,7 @@ fn describe(report: &StepReport) -> String {
 
 /// What became of a step, in a few words.
 pub(super) fn outcome(report: &StepReport) -> String {
-    match &report.outcome {
+    let outcome = match &report.outcome {
         StepOutcomeKind::Applied(Verdict::Verified) => {
             format!("verified, {} gone", counted(report.n_due, "row"))
         }
@@ -138,6 +138,10 @@ pub(super) fn outcome(report: &StepReport) -> String {
         }
         StepOutcomeKind::Applied(Verdict::Unknown) => "sent, but what is left is unknown".into(),
         StepOutcomeKind::Failed { error } => format!("failed: {error}"),
-        StepOutcomeKind::Skipped { reason } => format!("skipped: {reason}"),
+        StepOutcomeKind::Skipped { reason } => return format!("skipped: {reason}"),
+    };
+    match report.n_left_out {
+        0 => outcome,
+        n => format!("{outcome}; {n} left out, as children of theirs stayed"),
     }
 }

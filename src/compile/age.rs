@@ -16,8 +16,8 @@ const DAY_MS: i64 = 86_400_000;
 const DATE_MAX_MS: i64 = 65_535 * DAY_MS;
 /// 1900-01-01, where `Date32` and `DateTime64` begin.
 const YEAR_1900_MS: i64 = -25_567 * DAY_MS;
-/// 2299-12-31, where `Date32` ends.
-const YEAR_2299_MS: i64 = 120_529 * DAY_MS;
+/// 2262-01-01, about where `DateTime64(9)` ends.
+const YEAR_2262_MS: i64 = 106_651 * DAY_MS;
 /// A UUIDv7 in text: version nibble 7, variant bits 10, in either case.
 const V7_PATTERN: &str =
     "'(?i)^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'";
@@ -84,28 +84,38 @@ impl AgeSql {
         true
     }
 
-    /// The condition under which a row has an age; nothing where every row has one (a NULL time
-    /// satisfies no comparison by itself).
-    pub(super) fn datable(&self, out: &mut Sql) -> bool {
+    /// The condition under which a row has an age. A time that was never set reads as the default
+    /// of its type, and would be the most expired of all.
+    pub(super) fn datable(&self, out: &mut Sql) {
+        let column = &self.column;
         match self.kind {
             AgeKind::UuidText => {
                 out.raw("match(toString(")
-                    .sql(&self.column)
+                    .sql(column)
                     .raw("), ")
                     .raw(V7_PATTERN)
                     .raw(")");
-                true
             }
             AgeKind::Uuid => {
                 out.raw("bitAnd(bitShiftRight(toUInt128(")
-                    .sql(&self.column)
+                    .sql(column)
                     .raw("), 76), 15) = 7");
                 out.raw(" AND bitAnd(bitShiftRight(toUInt128(")
-                    .sql(&self.column)
+                    .sql(column)
                     .raw("), 62), 3) = 2");
-                true
             }
-            AgeKind::Date | AgeKind::Date32 | AgeKind::DateTime | AgeKind::DateTime64 => false,
+            AgeKind::Date32 => {
+                // Its default is its first day, not 1970.
+                out.sql(column).raw(" NOT IN (");
+                self.bound(YEAR_1900_MS, out);
+                out.raw(", ");
+                self.bound(0, out);
+                out.raw(")");
+            }
+            AgeKind::Date | AgeKind::DateTime | AgeKind::DateTime64 => {
+                out.sql(column).raw(" != ");
+                self.bound(0, out);
+            }
         }
     }
 
@@ -121,7 +131,7 @@ impl AgeSql {
                 .text(&day(ceil(unix_ms, DAY_MS).clamp(0, DATE_MAX_MS)))
                 .raw(")"),
             AgeKind::Date32 => {
-                let ms = ceil(unix_ms, DAY_MS).clamp(YEAR_1900_MS, YEAR_2299_MS);
+                let ms = ceil(unix_ms, DAY_MS).clamp(YEAR_1900_MS, YEAR_2262_MS);
                 out.raw("toDate32(").text(&day(ms)).raw(")")
             }
             AgeKind::DateTime => {
@@ -131,7 +141,7 @@ impl AgeSql {
                     .raw(", 'UTC')")
             }
             AgeKind::DateTime64 => {
-                let ms = unix_ms.clamp(YEAR_1900_MS, YEAR_2299_MS);
+                let ms = unix_ms.clamp(YEAR_1900_MS, YEAR_2262_MS);
                 let at = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
                 let text = at
                     .to_zoned(TimeZone::UTC)
@@ -148,7 +158,7 @@ impl AgeSql {
         oldest.raw("minOrNullIf(");
         self.value(&mut oldest);
         oldest.raw(", ");
-        self.counted(&mut oldest);
+        self.datable(&mut oldest);
         oldest.raw(")");
         match self.kind {
             // The 48 bits of time are the first eight and the next four hexadecimal digits.
@@ -164,13 +174,6 @@ impl AgeSql {
                 .sql(&oldest)
                 .raw(", 3, 'UTC'))"),
         };
-    }
-
-    /// [`AgeSql::datable`], or that a time is there at all.
-    pub(super) fn counted(&self, out: &mut Sql) {
-        if !self.datable(out) {
-            out.raw("isNotNull(").sql(&self.column).raw(")");
-        }
     }
 }
 

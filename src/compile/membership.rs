@@ -25,6 +25,13 @@ impl<'a> Membership<'a> {
     /// `workspace IN (…) [AND (workspace, project) NOT IN (…)]`, `(workspace, project) IN (…)`, or
     /// both joined by OR and bracketed.
     pub(super) fn write(&self, out: &mut Sql) {
+        let names_projects = |arm: &&Arm| arm.project().is_some() || !arm.exceptions().is_empty();
+        let mut arms = self.workspaces.iter().chain(&self.projects);
+        if self.target.project.is_none() && arms.any(|arm| names_projects(arm)) {
+            // Nobody can say which rows are meant.
+            out.raw("0");
+            return;
+        }
         let both = !self.workspaces.is_empty() && !self.projects.is_empty();
         if both {
             out.raw("((");

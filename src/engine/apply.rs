@@ -7,15 +7,15 @@ use foldhash::{HashSet, HashSetExt};
 use sha2::{Digest, Sha256};
 
 use super::report::StepOutcomeKind;
-use super::survey::error_chain;
+use super::survey::{error_chain, still_running};
 use super::{CycleReport, CycleStatus, Engine, EngineError, Event, StepReport};
 use crate::compile::{self, Statement};
-use crate::cutoff::Cutoff;
+use crate::cutoff::{Cutoff, utc_day};
 use crate::ledger::{StepIntent, StepOutcome};
 use crate::plan::{Arm, Plan, Refusal, Step, refusals};
 use crate::target::CheckedTarget;
 use crate::verify::{Verdict, judge};
-use crate::warehouse::{Execution, MARKER_PREFIX, Request, Shard, WarehouseError};
+use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
 
 /// Workspaces of a shard whose children may be left: their parents stay in this cycle.
 type Damaged = HashSet<Arc<str>>;
@@ -24,7 +24,14 @@ impl Engine {
     /// The guards of the planner, once more, and those that only the executor can know.
     pub(super) fn check_guards(&self, plan: &Plan) -> Result<(), EngineError> {
         let mut found = refusals(&plan.tables, &self.limits);
-        let youngest = Cutoff::at(self.clock.now(), self.periods.floor()).as_millisecond();
+        let now = self.clock.now();
+        if utc_day(plan.as_of) > utc_day(now) {
+            found.push(Refusal::Future {
+                day: plan.day.clone(),
+                today: utc_day(now),
+            });
+        }
+        let youngest = Cutoff::at(now, self.periods.floor()).as_millisecond();
         let too_young = |step: &&Step| step.arms.iter().any(|arm| arm.bounds.below_ms > youngest);
         found.extend(
             plan.steps
@@ -85,7 +92,7 @@ impl Engine {
         if steps.is_empty() {
             return Ok(false);
         }
-        let of_project = |arm: &Arm| arm.project().is_some();
+        let of_project = |arm: &Arm| arm.project().is_some() || !arm.exceptions().is_empty();
         let needs_project = steps.iter().flat_map(|step| &step.arms).any(of_project);
         // The schema may have changed since the plan was made.
         let targets = self.checked_targets(shard, needs_project).await;
@@ -133,25 +140,28 @@ impl Engine {
         });
         let mut arms: Vec<Arm> = step.arms.clone();
         arms.retain(|arm| !damaged.contains(&arm.workspace));
-        let target = match target {
-            Ok(target) => obstacle(shard, step, &arms).await.map_or(Ok(target), Err),
+        let n_due = arms.iter().map(|arm| arm.n_due).sum();
+        let n_left_out = step.arms.len() - arms.len();
+        let ready = match target {
+            Ok(_) if arms.is_empty() => {
+                Err("the children of its workspaces could not be deleted in this cycle".into())
+            }
+            Ok(target) => {
+                self.pacer.ready(n_due).await;
+                // Waiting may have taken a while: only now is it known what else is under way.
+                obstacle(shard, step).await.map_or(Ok(target), Err)
+            }
             Err(reason) => Err(reason),
         };
-        let target = match target {
+        let target = match ready {
             Ok(target) => target,
             Err(reason) => {
                 damaged.extend(arms.into_iter().map(|arm| arm.workspace));
                 return Ok(Some(StepReport::skipped(step, reason)));
             }
         };
-        let n_due = arms.iter().map(|arm| arm.n_due).sum();
-        self.pacer.ready(n_due).await;
-        // Waiting may have taken a while: this is the last look before the effect.
-        if self.ledger.revision().await? != plan.revision {
-            return Ok(None);
-        }
         let identity = format!("{cycle}-{}", step.number);
-        let marker = format!("{MARKER_PREFIX}{}:{identity}", step.table);
+        let marker = marker(&step.table, &identity);
         let statement = compile::compile(target, &arms, &marker);
         let mut report = StepReport {
             number: step.number,
@@ -160,15 +170,18 @@ impl Engine {
             shape: Some(statement.shape),
             query_id: Some(format!("ebbtide-{identity}")),
             n_arms: arms.len(),
+            n_left_out,
             n_due,
             outcome: StepOutcomeKind::Skipped {
                 reason: String::new(),
             },
             duration: Duration::ZERO,
         };
-        self.ledger
-            .intend_step(&self.intent(part, &report, &statement))
-            .await?;
+        // The last look at the rules and the record of the intent are one statement.
+        let intent = self.intent(part, &report, &statement);
+        if !self.ledger.intend_step(&intent).await? {
+            return Ok(None);
+        }
         let started = Instant::now();
         let execution = shard
             .execute(&Request {
@@ -275,22 +288,10 @@ struct Part<'a> {
 }
 
 /// Why a step cannot be sent now, if so.
-async fn obstacle(shard: &Shard, step: &Step, arms: &[Arm]) -> Option<String> {
-    if arms.is_empty() {
-        return Some("the children of its workspaces could not be deleted in this cycle".into());
-    }
+async fn obstacle(shard: &Shard, step: &Step) -> Option<String> {
     match shard.unfinished_mutations(&step.table).await {
         Ok(earlier) if earlier.is_empty() => None,
-        Ok(earlier) => {
-            let ids: Vec<&str> = earlier
-                .iter()
-                .map(|mutation| mutation.id.as_str())
-                .collect();
-            Some(format!(
-                "an earlier delete is still running ({})",
-                ids.join(", ")
-            ))
-        }
+        Ok(earlier) => Some(still_running(&earlier)),
         Err(error) => Some(error_chain(&error)),
     }
 }

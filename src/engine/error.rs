@@ -45,6 +45,23 @@ pub enum EngineError {
         /// Why, for each.
         reasons: Vec<String>,
     },
+    /// The clock of this machine is far ahead of a server's.
+    #[error(
+        "the clock of this machine is {ahead_s} s ahead of that of ClickHouse at {shard}; rows would \
+         look older than they are; synchronise the clocks"
+    )]
+    Clock {
+        /// The shard.
+        shard: String,
+        /// By how many seconds.
+        ahead_s: i64,
+    },
+    /// The operator's directory has no row, although rules of organizations depend on it.
+    #[error(
+        "the directory query returned nothing, but there are rules of organizations; without the \
+         directory nobody knows whom they mean; correct directory.query"
+    )]
+    EmptyDirectory,
     /// A guard forbids the plan.
     #[error("refused\n{}", lines(refusals))]
     Refused {

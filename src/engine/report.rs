@@ -60,6 +60,8 @@ pub struct StepReport {
     pub query_id: Option<String>,
     /// Policies in the statement.
     pub n_arms: usize,
+    /// Policies of the plan that were left out, because children of their workspaces may be left.
+    pub n_left_out: usize,
     /// Rows that were to go.
     pub n_due: u64,
     /// What became of it.
@@ -96,7 +98,8 @@ impl StepReport {
             table: Arc::clone(&step.table),
             shape: None,
             query_id: None,
-            n_arms: step.arms.len(),
+            n_arms: 0,
+            n_left_out: step.arms.len(),
             n_due: step.n_due,
             outcome: StepOutcomeKind::Skipped { reason },
             duration: Duration::ZERO,

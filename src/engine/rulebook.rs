@@ -6,7 +6,7 @@ use super::EngineError;
 use crate::config::DirectoryConfig;
 use crate::ledger::{Ledger, RuleRecord, read_directory};
 use crate::resolve::Directory;
-use crate::rule::{Periods, Rule, RuleSet};
+use crate::rule::{Periods, Rule, RuleSet, Scope};
 
 /// How often reading is tried again because something changed in between.
 const MAX_READS: u32 = 5;
@@ -33,7 +33,14 @@ pub(super) async fn read(
         let rules = rules(ledger, periods).await?;
         let directory = match directory {
             None => own_directory(ledger).await?,
-            Some(config) => operators_directory(config).await?,
+            Some(config) => {
+                let directory = operators_directory(config).await?;
+                let of_organization = |rule: &Rule| matches!(rule.scope, Scope::Organization(_));
+                if directory.is_empty() && rules.iter().any(of_organization) {
+                    return Err(EngineError::EmptyDirectory);
+                }
+                directory
+            }
         };
         if ledger.revision().await? == revision {
             return Ok(Rulebook {

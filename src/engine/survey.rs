@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt};
-use jiff::Timestamp;
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Engine, EngineError, Event};
 use crate::compile;
 use crate::plan::{Arm, TableInventory, Totals, Unprobed, candidates, pack};
 use crate::resolve::Policies;
 use crate::target::{CheckedTarget, TableSchema, TargetProblem};
-use crate::warehouse::{GrantNeed, Privilege, Shard, WarehouseError};
+use crate::warehouse::{GrantNeed, MutationState, Privilege, Shard, WarehouseError};
 
 /// Rows dated more than a day ahead count as future; less is clock skew.
 const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
+
+/// How far this machine's clock may be ahead of the server's.
+const MAX_CLOCK_LEAD: SignedDuration = SignedDuration::from_mins(10);
 
 /// One shard, surveyed.
 #[derive(Default)]
@@ -25,6 +28,15 @@ pub(super) struct Survey {
 pub(super) struct SurveyedTable {
     pub(super) target: CheckedTarget,
     pub(super) inventory: TableInventory,
+}
+
+/// One table, probed.
+struct Probed {
+    inventory: TableInventory,
+    /// Arms that fit into no statement.
+    oversized: Vec<Arm>,
+    /// Deletes of ours that an earlier cycle sent and that still run.
+    running: Vec<MutationState>,
 }
 
 impl Engine {
@@ -48,7 +60,14 @@ impl Engine {
             .checked_targets(shard, policies.rules().any_project().is_some())
             .await
         {
-            Ok(targets) => targets,
+            Ok(targets) => {
+                let misspelled = |target: &CheckedTarget| target.misspelled(policies.rules());
+                let problems: Vec<_> = targets.iter().flat_map(misspelled).collect();
+                if !problems.is_empty() {
+                    return Err(EngineError::Targets { problems });
+                }
+                targets
+            }
             Err(EngineError::Warehouse(error)) if !error.is_configuration() => {
                 survey.unprobed.push(unprobed(None, &error));
                 return Ok(survey);
@@ -56,16 +75,20 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let of = targets.len();
+        let left_alone = |table: &str, reason: String| Unprobed {
+            shard: Arc::clone(&name),
+            table: Some(table.into()),
+            reason,
+            is_unreachable: false,
+        };
+        let mut is_blocked = false;
+        // Workspaces that fit into no statement: their parents stay with them.
+        let mut oversized: HashSet<Arc<str>> = HashSet::new();
         for (index, target) in targets.into_iter().enumerate() {
             let table = target.table.clone();
-            if !survey.unprobed.is_empty() {
-                survey.unprobed.push(Unprobed {
-                    shard: Arc::clone(&name),
-                    table: Some(table.into()),
-                    reason: "a table listed before it could not be probed; children go first"
-                        .into(),
-                    is_unreachable: false,
-                });
+            if is_blocked {
+                let reason = "a table listed before it could not be probed; children go first";
+                survey.unprobed.push(left_alone(&table, reason.into()));
                 continue;
             }
             (self.observer)(&Event::Probing {
@@ -74,22 +97,30 @@ impl Engine {
                 number: index + 1,
                 of,
             });
-            match self.probe(shard, &target, policies, now).await {
-                Ok((inventory, oversized)) => {
-                    survey.unprobed.extend(oversized.iter().map(|arm| Unprobed {
-                        shard: Arc::clone(&name),
-                        table: Some(table.as_str().into()),
-                        reason: format!(
+            match self.probe(shard, &target, policies, now, &oversized).await {
+                Ok(probed) => {
+                    if !probed.running.is_empty() {
+                        survey
+                            .unprobed
+                            .push(left_alone(&table, still_running(&probed.running)));
+                    }
+                    for arm in probed.oversized {
+                        let reason = format!(
                             "workspace {:?} has {} project rules, too many for one statement; its \
-                             rows stay",
+                             rows stay, here and in the tables after it",
                             arm.workspace,
                             arm.exceptions().len()
-                        ),
-                        is_unreachable: false,
-                    }));
-                    survey.tables.push(SurveyedTable { target, inventory });
+                        );
+                        survey.unprobed.push(left_alone(&table, reason));
+                        oversized.insert(arm.workspace);
+                    }
+                    survey.tables.push(SurveyedTable {
+                        target,
+                        inventory: probed.inventory,
+                    });
                 }
                 Err(error) if !error.is_configuration() => {
+                    is_blocked = true;
                     survey.unprobed.push(unprobed(Some(&table), &error));
                 }
                 Err(error) => return Err(error.into()),
@@ -128,7 +159,8 @@ impl Engine {
 
     /// Checks server and grants, and reads the schemas of all tables that the targets name.
     async fn schemas(&self, shard: &Shard) -> Result<Vec<TableSchema>, EngineError> {
-        shard.check_server().await?;
+        let server = shard.check_server().await?;
+        self.check_clock(shard, server.now)?;
         let keep_tables = || self.targets.iter().flat_map(|target| &target.keep);
         let mut tables: Vec<&str> = self
             .targets
@@ -151,20 +183,32 @@ impl Engine {
         Ok(shard.schemas(&tables).await?)
     }
 
+    /// A clock that is far ahead would make young rows old. One that is behind only keeps more.
+    fn check_clock(&self, shard: &Shard, server_now: Timestamp) -> Result<(), EngineError> {
+        let ahead = self.clock.now().duration_since(server_now);
+        if self.clock.is_live() && ahead > MAX_CLOCK_LEAD {
+            return Err(EngineError::Clock {
+                shard: shard.name().to_owned(),
+                ahead_s: ahead.as_secs(),
+            });
+        }
+        Ok(())
+    }
+
     async fn probe(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         policies: &Policies<'_>,
         now: Timestamp,
-    ) -> Result<(TableInventory, Vec<Arm>), WarehouseError> {
+        left_out: &HashSet<Arc<str>>,
+    ) -> Result<Probed, WarehouseError> {
+        let running = shard.unfinished_mutations(&target.table).await?;
         let future_ms = now.as_millisecond().saturating_add(FUTURE_TOLERANCE_MS);
         let census = shard.census(&compile::census(target, future_ms)).await?;
-        let packed = pack(
-            candidates(target, &census, policies, now),
-            target,
-            &self.limits,
-        );
+        let mut arms = candidates(target, &census, policies, now);
+        arms.retain(|arm| !left_out.contains(&arm.workspace));
+        let packed = pack(arms, target, &self.limits);
         let mut arms = Vec::new();
         for mut statement in packed.statements {
             self.count(shard, target, &mut statement).await?;
@@ -176,7 +220,11 @@ impl Engine {
             totals: Totals::of(&census),
             arms,
         };
-        Ok((inventory, packed.oversized))
+        Ok(Probed {
+            inventory,
+            oversized: packed.oversized,
+            running,
+        })
     }
 
     /// Counts what is due for arms of one statement, and fills the counts in. Returns the rows due.
@@ -234,6 +282,19 @@ pub(super) fn check_targets(
     } else {
         Err(EngineError::Targets { problems })
     }
+}
+
+/// What is said of deletes that an earlier cycle sent and that still run.
+pub(super) fn still_running(mutations: &[MutationState]) -> String {
+    let ids: Vec<&str> = mutations
+        .iter()
+        .map(|mutation| mutation.id.as_str())
+        .collect();
+    let ids = ids.join(", ");
+    format!(
+        "an earlier delete is still running ({ids}), under the rules of its time; wait for it, or \
+         end it with KILL MUTATION if those rules no longer hold"
+    )
 }
 
 /// An error and its causes on one line.

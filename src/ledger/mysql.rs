@@ -224,7 +224,7 @@ impl Ledger for MySql {
         on_connection!(self, "record the cycle", connection => cycles::begin(connection, start))
     }
 
-    async fn intend_step(&self, intent: &StepIntent) -> Result<(), LedgerError> {
+    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError> {
         on_connection!(self, "record the step", connection => cycles::intend(connection, intent))
     }
 

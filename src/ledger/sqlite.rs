@@ -285,7 +285,7 @@ impl Ledger for Sqlite {
         .await
     }
 
-    async fn intend_step(&self, intent: &StepIntent) -> Result<(), LedgerError> {
+    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError> {
         let intent = intent.clone();
         self.write("record the step", move |transaction| {
             cycles::intend(transaction, &intent)

@@ -11,7 +11,7 @@ use super::Arm;
 pub struct CensusRow {
     /// Its name; the bytes in hexadecimal where they are not UTF-8.
     pub workspace: Arc<str>,
-    /// Whether the name is UTF-8. A workspace without a readable name has no policy.
+    /// Whether there is a name and it is UTF-8. Rows without a readable name have no policy.
     pub is_readable: bool,
     /// Its rows.
     pub n_rows: u64,
@@ -60,7 +60,7 @@ pub struct Totals {
     pub n_undatable: u64,
     /// Rows dated more than a day in the future; they are never expired.
     pub n_future: u64,
-    /// Rows of workspaces whose name is not UTF-8; they have no policy and stay.
+    /// Rows whose workspace is NULL or no UTF-8; they have no policy and stay.
     pub n_unreadable: u64,
 }
 

@@ -1,6 +1,8 @@
 //! A target against the schema that the server reports: every problem at once, each with a remedy.
 
 use super::kind::{is_nullable, strip_wrappers};
+use crate::rule::{Rule, RuleSet, Scope};
+
 use super::{Age, AgeKind, Keep, ProjectionMode, TableSchema, Target, TextKind};
 
 /// A column with names in it.
@@ -136,6 +138,42 @@ impl Target {
             }),
             _ => Err(problems),
         }
+    }
+}
+
+impl CheckedTarget {
+    /// Rules that name a workspace or project in another spelling than the target's column has it.
+    /// They would silently mean nobody.
+    pub fn misspelled(&self, rules: &RuleSet) -> Vec<TargetProblem> {
+        let spelled = |column: &NameColumn, name: &str| {
+            column
+                .kind
+                .spelling(name)
+                .filter(|spelling| spelling != name)
+        };
+        let problem = |rule: &Rule, column: &NameColumn, spelling: String| TargetProblem {
+            table: self.table.clone(),
+            message: format!(
+                "rule {} for {} means nobody here: column {} spells it {spelling:?}; add the rule \
+                 in that spelling and deactivate this one",
+                rule.id, rule.scope, column.name
+            ),
+        };
+        let wrong = |rule: &Rule| match &rule.scope {
+            Scope::Organization(_) => None,
+            Scope::Workspace(name) => {
+                spelled(&self.workspace, name).map(|right| problem(rule, &self.workspace, right))
+            }
+            Scope::Project { workspace, project } => {
+                let of_workspace = spelled(&self.workspace, workspace)
+                    .map(|right| problem(rule, &self.workspace, right));
+                of_workspace.or_else(|| {
+                    let column = self.project.as_ref()?;
+                    spelled(column, project).map(|right| problem(rule, column, right))
+                })
+            }
+        };
+        rules.iter().filter_map(wrong).collect()
     }
 }
 

@@ -55,16 +55,35 @@ impl TextKind {
         })
     }
 
-    /// Whether a column of this type can hold the name at all. If it cannot, no row has it. A name
-    /// in another spelling than the server's (`07`, an upper-case UUID) is not the column's value.
+    /// Whether a column of this type can hold the name at all. If it cannot, no row has it.
     pub fn can_hold(self, name: &str) -> bool {
+        self.spelling(name).is_some()
+    }
+
+    /// How a column of this type spells the name; nothing if it cannot hold it. A name in another
+    /// spelling than the column's (`07`, an upper-case UUID) would be taken for another name.
+    ///
+    /// ```
+    /// use ebbtide::TextKind;
+    /// let number = TextKind::parse("UInt8").ok_or("a number")?;
+    /// assert_eq!(number.spelling("07"), Some("7".into()));
+    /// assert_eq!(number.spelling("300"), None);
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn spelling(self, name: &str) -> Option<String> {
         match self {
-            Self::String => true,
-            Self::FixedString(length) => name.len() <= length && !name.ends_with('\0'),
-            Self::Uuid => uuid::Uuid::try_parse(name).is_ok_and(|uuid| uuid.to_string() == name),
-            Self::Integer { min, max } => name
-                .parse::<i128>()
-                .is_ok_and(|number| number.to_string() == name && (min..=max).contains(&number)),
+            Self::String => Some(name.to_owned()),
+            Self::FixedString(length) => {
+                let unpadded = name.trim_end_matches('\0');
+                (unpadded.len() <= length).then(|| unpadded.to_owned())
+            }
+            Self::Uuid => uuid::Uuid::try_parse(name)
+                .ok()
+                .map(|uuid| uuid.to_string()),
+            Self::Integer { min, max } => {
+                let number = name.parse::<i128>().ok()?;
+                (min..=max).contains(&number).then(|| number.to_string())
+            }
         }
     }
 }

@@ -202,7 +202,6 @@ impl WarehouseError {
                 | Self::TooOld { .. }
                 | Self::Setting { .. }
                 | Self::NoMarker { .. }
-                | Self::NotClickHouse { .. }
         )
     }
 

@@ -7,6 +7,16 @@ use super::{MutationState, Shard, WarehouseError};
 /// How every marker begins.
 pub const MARKER_PREFIX: &str = "ebbtide:retention:";
 
+/// The marker of a statement on `table`: `identity` names its cycle and step. What would end a
+/// literal is left out of the table's name; the identity alone is unique.
+pub fn marker(table: &str, identity: &str) -> String {
+    let table: String = table
+        .chars()
+        .filter(|letter| !matches!(letter, '\'' | '\\'))
+        .collect();
+    format!("{MARKER_PREFIX}{table}:{identity}")
+}
+
 /// A statement to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {

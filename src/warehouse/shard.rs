@@ -130,7 +130,9 @@ impl Shard {
             });
         let statements = client(Connections::Fresh)?
             // The server stops waiting too, or each lost answer would keep one of its threads.
-            .with_setting("max_execution_time", seconds(options.statement_timeout));
+            .with_setting("max_execution_time", seconds(options.statement_timeout))
+            .with_setting("max_query_size", MAX_QUERY_SIZE)
+            .with_setting("transform_null_in", "0");
         Ok(Self {
             asker,
             plain,
@@ -186,6 +188,9 @@ impl Shard {
     }
 }
 
+/// The server's default, above the largest statement; a profile may have less.
+const MAX_QUERY_SIZE: &str = "262144";
+
 /// What a probe runs under: it cannot write, is bounded, yields to users, ends when nobody listens,
 /// and sees all rows or fails, whatever the profile of the user says.
 fn probe_settings(timeout: Duration, threads: u32) -> Vec<(&'static str, String)> {
@@ -205,6 +210,12 @@ fn probe_settings(timeout: Duration, threads: u32) -> Vec<(&'static str, String)
         ("final", "0".to_owned()),
         ("limit", "0".to_owned()),
         ("offset", "0".to_owned()),
+        // Rows that are masked are gone, mutations that are not finished have not happened.
+        ("apply_deleted_mask", "1".to_owned()),
+        ("apply_mutations_on_fly", "0".to_owned()),
+        ("additional_table_filters", "{}".to_owned()),
+        ("transform_null_in", "0".to_owned()),
+        ("max_query_size", MAX_QUERY_SIZE.to_owned()),
     ];
     let partial = [
         "timeout_overflow_mode",

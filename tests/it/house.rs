@@ -79,6 +79,11 @@ fn the_core_names_no_shell_module_and_does_nothing_but_compute() {
                 file.display()
             );
         }
+        assert!(
+            !code.contains("super::super") && !code.contains("crate::{"),
+            "{}",
+            file.display()
+        );
         for word in [
             "async ", ".await", "std::env", "std::fs", "std::net", "tokio", "Instant", "::now(",
         ] {

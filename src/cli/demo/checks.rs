@@ -180,6 +180,7 @@ mod tests {
             shape: None,
             query_id: None,
             n_arms: 1,
+            n_left_out: 0,
             n_due: 10,
             outcome: StepOutcomeKind::Applied(Verdict::Verified),
             duration: std::time::Duration::ZERO,

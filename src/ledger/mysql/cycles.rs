@@ -43,7 +43,7 @@ pub(super) async fn end(
     }
 }
 
-pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result<(), Fault> {
+pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result<bool, Fault> {
     let values = vec![
         Value::from(&intent.cycle),
         intent.step.into(),
@@ -56,11 +56,13 @@ pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result
         intent.n_workspaces.into(),
         intent.rows_due.into(),
         instant_value(storable(intent.intended_at)?),
+        (&intent.cycle).into(),
     ];
     let sql = sql!("ledger/mysql/intend_step.sql");
-    Ok(connection
+    connection
         .exec_drop(sql, Params::Positional(values))
-        .await?)
+        .await?;
+    Ok(connection.affected_rows() == 1)
 }
 
 pub(super) async fn finish(connection: &mut Conn, outcome: &StepOutcome) -> Result<(), Fault> {

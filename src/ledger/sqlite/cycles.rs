@@ -36,7 +36,7 @@ pub(super) fn end(
     }
 }
 
-pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Result<(), Fault> {
+pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Result<bool, Fault> {
     let values = params![
         intent.cycle,
         intent.step,
@@ -49,9 +49,9 @@ pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Resu
         signed(intent.n_workspaces)?,
         signed(intent.rows_due)?,
         instant_text(storable(intent.intended_at)?),
+        intent.cycle,
     ];
-    transaction.execute(sql!("ledger/sqlite/intend_step.sql"), values)?;
-    Ok(())
+    Ok(transaction.execute(sql!("ledger/sqlite/intend_step.sql"), values)? == 1)
 }
 
 pub(super) fn finish(transaction: &Transaction<'_>, outcome: &StepOutcome) -> Result<(), Fault> {

@@ -1,8 +1,8 @@
 //! One cycle after another: what goes, what heals, and what stops it.
 
-use ebbtide::{CycleStatus, EngineError, Refusal, StepOutcomeKind, Verdict};
+use ebbtide::{Config, CycleStatus, EngineError, Refusal, StepOutcomeKind, Verdict};
 
-use super::world::{NOW, World};
+use super::world::{NOW, World, at};
 use crate::support::{Mariadb, embedded_options};
 
 #[tokio::test]
@@ -49,6 +49,35 @@ async fn a_cycle_deletes_what_is_due_and_a_second_one_sends_nothing() {
             .iter()
             .all(|outcome| outcome.verdict == "verified" && outcome.rows_left == Some(0))
     );
+}
+
+#[tokio::test]
+async fn rows_without_a_readable_workspace_or_a_time_stay_and_are_counted() {
+    let world = World::new().await;
+    world.sql("DROP TABLE traces").await;
+    world
+        .sql("CREATE TABLE traces (w Nullable(String), p String, at DateTime('UTC'), n UInt64) ENGINE = MergeTree ORDER BY n")
+        .await;
+    world
+        .sql(
+            "INSERT INTO traces SELECT multiIf(number = 0, NULL, number = 1, unhex('ff00'), 'w1'), 'p', \
+             if(number = 2, toDateTime(0, 'UTC'), toDateTime('2026-01-01 00:00:00', 'UTC')), number FROM numbers(10)",
+        )
+        .await;
+    let yaml = world.yaml.replace(
+        "retention: {max_share_of_table: 0.9",
+        "retention: {default: 30d, max_share_of_table: 1.0",
+    );
+    let config = Config::parse(&yaml).unwrap();
+    let (plan, report) = world.engine_with(&config, NOW).run().await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done);
+    let totals = plan.tables[1].totals;
+    assert_eq!(
+        (totals.n_rows, totals.n_unreadable, totals.n_undatable),
+        (10, 2, 1)
+    );
+    assert_eq!(world.count("traces WHERE n <= 2").await, 3);
+    assert_eq!(world.count("traces").await, 3);
 }
 
 #[tokio::test]
@@ -174,16 +203,38 @@ async fn a_plan_that_takes_too_much_is_refused() {
 }
 
 #[tokio::test]
-async fn a_plan_of_another_day_is_refused_where_it_reaches_below_the_floor() {
+async fn a_plan_of_a_day_to_come_is_only_to_look_at() {
+    let world = World::new().await;
+    world.rule("w1", "60d").await;
+    let engine = world.engine();
+    let plan = engine.plan(Some(at("2026-12-21T10:00:00Z"))).await.unwrap();
+    assert_eq!(plan.steps.len(), 2);
+    let error = engine.apply(&plan).await.unwrap_err();
+    let EngineError::Refused { refusals } = &error else {
+        panic!("{error}")
+    };
+    assert!(matches!(refusals[..], [Refusal::Future { .. }]), "{error}");
+    assert_eq!(world.mutations().await, 0);
+}
+
+#[tokio::test]
+async fn a_plan_is_refused_where_it_reaches_below_the_floor() {
     let world = World::new().await;
     world.rule("w1", "2d").await;
-    let engine = world.engine();
-    let tomorrow = engine
-        .plan(Some(super::world::at("2026-11-24T00:00:00Z")))
+    let plan = world.engine().plan(None).await.unwrap();
+    assert!(!plan.steps.is_empty());
+    // Meanwhile somebody raised the floor.
+    let stricter = Config::parse(
+        &world
+            .yaml
+            .replace("retention: {", "retention: {floor: 5d, "),
+    )
+    .unwrap();
+    let error = world
+        .engine_with(&stricter, NOW)
+        .apply(&plan)
         .await
-        .unwrap();
-    assert!(!tomorrow.steps.is_empty());
-    let error = engine.apply(&tomorrow).await.unwrap_err();
+        .unwrap_err();
     let EngineError::Refused { refusals } = &error else {
         panic!("{error}")
     };
@@ -197,44 +248,59 @@ async fn a_plan_of_another_day_is_refused_where_it_reaches_below_the_floor() {
 }
 
 #[tokio::test]
-async fn rows_that_arrive_meanwhile_are_reported_and_taken_by_the_next_cycle() {
-    let world = World::new().await;
-    world.rule("w1", "30d").await;
-    let client = world.database.client();
-    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
-    let writer = tokio::spawn(async move {
-        let late = "INSERT INTO spans VALUES ('w1', 'p', '2026-01-01 00:00:00', 7)";
-        while stopped.try_recv().is_err() {
-            client.query_raw(late).execute().await.unwrap();
-        }
-    });
-    // Every cycle races with the writer; one that leaves rows must say so.
-    let mut seen = None;
-    for _ in 0..20 {
-        let (_, report) = world.engine().run().await.unwrap();
-        let is_incomplete = |step: &&ebbtide::StepReport| matches!(step.outcome, StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) if n_left > 0);
-        if report.steps.iter().any(|step| is_incomplete(&step)) {
-            assert_eq!(report.status, CycleStatus::Failed);
-            seen = Some(report.cycle);
-            break;
+async fn a_clock_far_ahead_of_the_server_deletes_nothing() {
+    struct Ahead;
+    impl ebbtide::Clock for Ahead {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)
         }
     }
-    stop.send(()).unwrap();
-    writer.await.unwrap();
-    let cycle = seen.expect("a late row was left at least once in 20 cycles");
-    let steps = world.ledger.steps(&cycle).await.unwrap();
+    let world = World::new().await;
+    world.rule("w1", "2d").await;
+    let config = world.config();
+    let engine =
+        ebbtide::Engine::new(&config, world.ledger.clone(), std::sync::Arc::new(Ahead)).unwrap();
+    let error = engine.run().await.unwrap_err();
+    assert!(matches!(error, EngineError::Clock { .. }), "{error}");
+    assert_eq!(world.mutations().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_arrives_meanwhile_is_reported_and_taken_by_the_next_cycle() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    // The mutation is registered and cannot run; what is inserted now is none of its business.
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let engine = world.engine();
+    let cycle = tokio::spawn(async move { engine.run().await });
+    world.wait_for_mutations(1).await;
+    world
+        .sql("INSERT INTO spans VALUES ('w1', 'p', '2026-01-01 00:00:00', 7)")
+        .await;
+    world.sql("SYSTEM START MERGES spans").await;
+    let (_, report) = cycle.await.unwrap().unwrap();
+    assert_eq!(report.status, CycleStatus::Failed);
+    assert_eq!(
+        report.steps[0].outcome,
+        StepOutcomeKind::Applied(Verdict::Incomplete { n_left: 1 })
+    );
+    let steps = world.ledger.steps(&report.cycle).await.unwrap();
     let outcome = steps[0].outcome.as_ref().unwrap();
-    assert_eq!(outcome.verdict, "incomplete");
-    assert!(outcome.rows_left.is_some_and(|left| left > 0));
+    assert_eq!(
+        (outcome.verdict.as_str(), outcome.rows_left),
+        ("incomplete", Some(1))
+    );
+    assert_eq!(
+        world.count("traces WHERE w = 'w1'").await,
+        100,
+        "parents of what is left"
+    );
 
     let (_, report) = world.engine().run().await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
-    assert_eq!(
-        world
-            .count("spans WHERE w = 'w1' AND at < '2026-10-22'")
-            .await,
-        0
-    );
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(&format!("{table} WHERE w = 'w1'")).await, 31);
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Children before parents, unknown outcomes, and what a killed process leaves.
 
 use std::process::Command;
-use std::time::Duration;
 
 use ebbtide::{CycleStatus, StepOutcomeKind};
 
@@ -34,7 +33,16 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
     );
     assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
 
-    // It still runs: the next cycle sends no second one.
+    // It still runs: the next cycle sends no second one, and says so even where nothing else is due.
+    world.rule("w1", "unlimited").await;
+    let (plan, report) = world.engine().run().await.unwrap();
+    assert_eq!((plan.steps.len(), report.status), (0, CycleStatus::Failed));
+    assert!(
+        plan.unprobed[0].reason.contains("KILL MUTATION"),
+        "{:?}",
+        plan.unprobed
+    );
+    world.rule("w1", "30d").await;
     let (_, report) = world.engine().run().await.unwrap();
     assert!(
         matches!(&report.steps[0].outcome, StepOutcomeKind::Skipped { reason } if reason.contains("still running"))
@@ -45,7 +53,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
     assert_eq!(world.mutations().await, 2, "one of spans, one of traces");
 
     world.sql("SYSTEM START MERGES spans").await;
-    wait_for(&world, "spans WHERE w = 'w1'", 31).await;
+    world.wait_for("spans WHERE w = 'w1'", 31).await;
     let (_, report) = world.engine().run().await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
@@ -62,7 +70,7 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
         .args(["-c", config.to_str().unwrap(), "run"])
         .spawn()
         .unwrap();
-    wait_for_mutations(&world, 1).await;
+    world.wait_for_mutations(1).await;
     process.kill().unwrap();
     process.wait().unwrap();
 
@@ -76,7 +84,7 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
     );
 
     world.sql("SYSTEM START MERGES spans").await;
-    wait_for(&world, "spans WHERE w = 'w1'", 31).await;
+    world.wait_for("spans WHERE w = 'w1'", 31).await;
     let output = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
         .args(["-c", config.to_str().unwrap(), "run"])
         .output()
@@ -88,24 +96,4 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
         2,
         "the spans were not deleted twice"
     );
-}
-
-async fn wait_for(world: &World, what: &str, expected: u64) {
-    for _ in 0..600 {
-        if world.count(what).await == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("waited 30 s for {expected} of {what}");
-}
-
-async fn wait_for_mutations(world: &World, expected: u64) {
-    for _ in 0..600 {
-        if world.mutations().await == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("waited 30 s for {expected} mutations");
 }

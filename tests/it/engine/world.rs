@@ -1,6 +1,7 @@
 //! A small world for a cycle: two tables, a ledger, and an engine over both.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ebbtide::{Config, Engine, FixedClock, Ledger, MARKER_PREFIX, NewRule, Scope, connect_ledger};
 use jiff::Timestamp;
@@ -111,6 +112,28 @@ impl World {
             "system.mutations WHERE database = '{database}' AND command LIKE '%{MARKER_PREFIX}%'"
         ))
         .await
+    }
+}
+
+impl World {
+    pub async fn wait_for_mutations(&self, expected: u64) {
+        for _ in 0..600 {
+            if self.mutations().await == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("waited 30 s for {expected} mutations");
+    }
+
+    pub async fn wait_for(&self, what: &str, expected: u64) {
+        for _ in 0..600 {
+            if self.count(what).await == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("waited 30 s for {expected} of {what}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rules, directory, cycles and steps: what goes in comes out, and the revision tells of it.
 
 use ebbtide::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, LedgerError, StepIntent, StepOutcome,
-    StepRecord,
+    CreatedRule, CycleRecord, CycleStart, Deactivation, LedgerError, NewRule, Scope, StepIntent,
+    StepOutcome, StepRecord,
 };
 
 use super::{Fresh, at, on_both, rule, workspace};
@@ -14,6 +14,7 @@ on_both!(
     the_revision_rises_exactly_on_changes,
     workspaces_are_added_and_moved,
     a_cycle_and_its_steps_round_trip,
+    a_step_is_only_intended_while_the_rules_are_those_of_its_cycle,
     a_crash_leaves_an_intent_without_outcome,
     instants_that_no_column_holds_are_refused,
 );
@@ -221,7 +222,7 @@ fn start(id: &str) -> CycleStart {
         started_at: at("2026-11-21T10:00:00.5Z"),
         as_of: at("2026-11-21T09:59:59.000001Z"),
         rules_digest: "ab".repeat(32),
-        revision: 7,
+        revision: 0,
     }
 }
 
@@ -307,6 +308,20 @@ async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
         ledger.intend_step(&orphan).await.is_err(),
         "a step belongs to a cycle"
     );
+}
+
+async fn a_step_is_only_intended_while_the_rules_are_those_of_its_cycle(fresh: Fresh) {
+    fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
+    assert!(fresh.ledger.intend_step(&intent(1)).await.unwrap());
+    let rule = NewRule {
+        scope: Scope::Workspace("w1".into()),
+        retention: "unlimited".into(),
+        apply_to_past: true,
+        created_at: at("2026-11-21T10:00:00Z"),
+    };
+    fresh.ledger.create_rule(&rule, "somebody").await.unwrap();
+    assert!(!fresh.ledger.intend_step(&intent(2)).await.unwrap());
+    assert_eq!(fresh.ledger.steps("c1").await.unwrap().len(), 1);
 }
 
 async fn a_crash_leaves_an_intent_without_outcome(fresh: Fresh) {

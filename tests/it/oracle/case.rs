@@ -169,6 +169,42 @@ pub struct Case {
     pub directory: Vec<(String, String)>,
     /// Nothing for `unlimited`.
     pub default_days: Option<u32>,
+    /// Small, sometimes, so that the policies of a workspace come apart.
+    pub per_statement: u64,
+}
+
+/// Names that a column of this type can hold.
+fn workspace_names(rng: &mut Rng, type_name: &str) -> Vec<String> {
+    // Enough workspaces, sometimes, for the lookup shape.
+    let many = 0..rng.usize(0..40);
+    match type_name {
+        "UInt16" => (0..16)
+            .chain(many.map(|number| number + 100))
+            .map(|n| n.to_string())
+            .collect(),
+        "UUID" => (0..16)
+            .chain(many.map(|number| number + 100))
+            .map(uuid_name)
+            .collect(),
+        _ => {
+            let longest = "x".repeat(if type_name.starts_with("Fixed") {
+                24
+            } else {
+                500
+            });
+            let many = many.map(|number| format!("many-{number:03}"));
+            NAMES
+                .map(String::from)
+                .into_iter()
+                .chain(many)
+                .chain([longest])
+                .collect()
+        }
+    }
+}
+
+fn uuid_name(number: usize) -> String {
+    format!("3c0ffee0-0000-4000-8000-{number:012}")
 }
 
 fn pick<'a, T>(rng: &mut Rng, items: &'a [T]) -> &'a T {
@@ -181,15 +217,15 @@ impl Case {
         let age_type = AGE_TYPES[usize::try_from(seed).unwrap() % AGE_TYPES.len()];
         let day = rng.i64(18_000..21_000);
         let now = Timestamp::from_millisecond(day * 86_400_000 + rng.i64(0..86_400_000)).unwrap();
-        let workspace_type = *pick(
-            rng,
-            &[
-                "String",
-                "LowCardinality(String)",
-                "FixedString(24)",
-                "Nullable(String)",
-            ],
-        );
+        let workspace_types = [
+            "String",
+            "LowCardinality(String)",
+            "FixedString(24)",
+            "Nullable(String)",
+            "UUID",
+            "UInt16",
+        ];
+        let workspace_type = *pick(rng, &workspace_types);
         let projects = [
             "String",
             "FixedString(8)",
@@ -213,15 +249,13 @@ impl Case {
             rules: Vec::new(),
             directory: Vec::new(),
             default_days: rng.bool().then(|| rng.u32(1..60)),
+            per_statement: if rng.u8(..4) == 0 {
+                rng.u64(1..6)
+            } else {
+                1_000
+            },
         };
-        let mut names: Vec<String> = NAMES.map(String::from).into();
-        // Enough workspaces, sometimes, for the lookup shape.
-        names.extend((0..rng.usize(0..40)).map(|number| format!("many-{number:03}")));
-        names.push("x".repeat(if workspace_type.starts_with("Fixed") {
-            24
-        } else {
-            500
-        }));
+        let names = workspace_names(rng, workspace_type);
         let project_names: Vec<String> = ["p1", "p10", "", "p'", "P1"].map(String::from).into();
         case.random_rules(rng, &names, &project_names);
         case.random_rows(rng, &names, &project_names);
@@ -351,6 +385,7 @@ impl Case {
         ];
         let ns = match kind {
             4..=9 if !bounds.is_empty() => pick(rng, bounds) + pick(rng, &near),
+            11 => 0,
             10 => now + i128::from(rng.u64(..800)) * DAY_NS,
             _ => {
                 now - i128::from(rng.u64(..120 * 86_400)) * 1_000_000_000
@@ -523,6 +558,7 @@ impl Case {
             "clickhouse": {"shards": [{"url": database.url()}], "database": database.name(), "user": database.user()},
             "ledger": {"url": format!("sqlite://{}", directory.join("ledger.db").display())},
             "retention": {"default": default, "max_share_of_table": 1.0},
+            "plan": {"workspaces_per_statement": self.per_statement},
             "targets": [target],
         })
         .to_string()

@@ -60,7 +60,10 @@ pub fn survivors(case: &Case) -> Expected {
 fn instant(case: &Case, row: &Row) -> Option<i128> {
     match row.age {
         RowAge::At { ns, .. } => {
-            Some(ns.div_euclid(case.age_type.unit_ns()) * case.age_type.unit_ns())
+            let unit = case.age_type.unit_ns();
+            let at = ns.div_euclid(unit) * unit;
+            // A time that was never set reads as 1970; an id of 1970 is an id.
+            (case.age_type.is_id() || at != 0).then_some(at)
         }
         RowAge::Undatable(_) | RowAge::Null => None,
     }
