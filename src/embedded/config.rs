@@ -13,6 +13,8 @@ pub struct EmbeddedUser {
     pub password: String,
     /// What the user may do, as `GRANT SELECT ON db.*`; everything if empty.
     pub grants: Vec<String>,
+    /// Elements of the user's profile, such as `<readonly>1</readonly>`; usually none.
+    pub profile_xml: String,
 }
 
 /// The user by whom the launcher recognises its own server: nobody else knows the password.
@@ -69,13 +71,19 @@ fn users_xml(users: &[EmbeddedUser], launcher_password: &str) -> Result<String, 
         name: "default".into(),
         password: String::new(),
         grants: vec![],
+        profile_xml: String::new(),
     };
     let launcher = EmbeddedUser {
         name: LAUNCHER.into(),
         password: launcher_password.into(),
         grants: vec!["GRANT SELECT ON system.*".into()],
+        profile_xml: String::new(),
     };
     let mut elements = user_xml(&default) + &user_xml(&launcher);
+    let mut profiles = String::new();
+    for user in [&default, &launcher].into_iter().chain(users) {
+        profiles += &format!("<{0}>{1}</{0}>", user.name, user.profile_xml);
+    }
     for user in users {
         let word = user
             .name
@@ -92,7 +100,7 @@ fn users_xml(users: &[EmbeddedUser], launcher_password: &str) -> Result<String, 
         elements += &user_xml(user);
     }
     Ok(format!(
-        "<clickhouse>\n<profiles><default/></profiles>\n<quotas><default/></quotas>\n\
+        "<clickhouse>\n<profiles>{profiles}</profiles>\n<quotas><default/></quotas>\n\
          <users>\n{elements}</users>\n</clickhouse>\n"
     ))
 }
@@ -110,7 +118,7 @@ fn user_xml(user: &EmbeddedUser) -> String {
     };
     format!(
         "<{name}><password>{}</password><networks><ip>::/0</ip></networks>\
-         <profile>default</profile><quota>default</quota>{grants}</{name}>\n",
+         <profile>{name}</profile><quota>default</quota>{grants}</{name}>\n",
         escape(&user.password),
     )
 }
@@ -132,6 +140,7 @@ mod tests {
                 name: name.into(),
                 password: String::new(),
                 grants: vec![],
+                profile_xml: String::new(),
             };
             let error = users_xml(&[user], "x").unwrap_err();
             assert!(
@@ -147,6 +156,7 @@ mod tests {
             name: "u".into(),
             password: "</password>&".into(),
             grants: vec![],
+            profile_xml: String::new(),
         };
         let text = users_xml(&[user], "x").unwrap();
         assert!(

@@ -208,6 +208,7 @@ async fn users_have_passwords_and_grants() {
     let user = |name: &str, grants: &[&str]| EmbeddedUser {
         name: name.into(),
         password: "s<cr&t".into(),
+        profile_xml: String::new(),
         grants: grants.iter().map(|&grant| grant.into()).collect(),
     };
     let users = vec![user("reader", &["GRANT SELECT ON *.*"]), user("admin", &[])];

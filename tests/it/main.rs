@@ -19,3 +19,4 @@ mod house;
 mod ledger;
 mod oracle;
 mod support;
+mod warehouse;
