@@ -338,8 +338,14 @@ async fn mariadb_answers_and_each_test_has_its_database() {
     assert!(missing.unwrap_err().to_string().contains("doesn't exist"));
 }
 
+/// Set for the process that the test below starts and kills: itself once more.
+const IS_PARENT: &str = "EBBTIDE_TEST_PARENT";
+
 #[test]
 fn servers_die_with_the_process_that_started_them_also_on_kill_9() {
+    if std::env::var_os(IS_PARENT).is_some() {
+        return be_the_parent();
+    }
     let mut parent = Parent::start();
     let (clickhouse, mariadb) = (parent.read("clickhouse"), parent.read("mariadb"));
     let directory = parent.read("directory");
@@ -353,11 +359,8 @@ fn servers_die_with_the_process_that_started_them_also_on_kill_9() {
     wait_until("its directory is gone", || !Path::new(&directory).exists());
 }
 
-#[test]
-#[ignore = "no test, but the process that the one above starts and kills"]
-fn parent_that_is_killed() {
-    let starter = std::env::var("EBBTIDE_TEST_PARENT");
-    assert_eq!(starter.as_deref(), Ok("1"), "only for the test above");
+/// What the parent process does: it starts servers, says where, and waits to be killed.
+fn be_the_parent() {
     let clickhouse = Embedded::start(embedded_options()).unwrap();
     let mariadb = Mariadb::start();
     println!("\nclickhouse={}", clickhouse.http_port());
@@ -367,7 +370,7 @@ fn parent_that_is_killed() {
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
 }
 
-/// This test binary once more, running the function above.
+/// This test binary once more, as the process that is killed.
 struct Parent {
     process: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -377,12 +380,11 @@ impl Parent {
     fn start() -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args([
-                "--ignored",
                 "--exact",
-                "embedded::parent_that_is_killed",
+                "embedded::servers_die_with_the_process_that_started_them_also_on_kill_9",
                 "--nocapture",
             ])
-            .env("EBBTIDE_TEST_PARENT", "1")
+            .env(IS_PARENT, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
