@@ -58,6 +58,12 @@ impl Scope {
     /// ```
     pub fn key(&self) -> [u8; 32] {
         let mut hasher = Sha256::new();
+        self.feed(&mut hasher);
+        hasher.finalize().into()
+    }
+
+    /// Feeds the kind and the length-prefixed names.
+    fn feed(&self, hasher: &mut Sha256) {
         let mut part = |text: &str| {
             hasher.update(text.len().to_string());
             hasher.update(b":");
@@ -71,7 +77,6 @@ impl Scope {
                 part(project);
             }
         }
-        hasher.finalize().into()
     }
 }
 

@@ -190,7 +190,7 @@ impl RuleSet {
             .iter()
             .map(|rule| {
                 let mut hasher = Sha256::new();
-                hasher.update(rule.scope.key());
+                rule.scope.feed(&mut hasher);
                 let days = rule.retention.days().map_or(0, super::Days::get);
                 hasher.update(format!("{days} {} {}", rule.apply_to_past, rule.created_at));
                 hasher.finalize().into()
