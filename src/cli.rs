@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod explain;
+mod input;
 mod migrate;
 mod output;
 mod plan;
@@ -25,6 +26,9 @@ use self::context::Context;
 use self::exit::Exit;
 use self::output::Output;
 
+/// Options of every verb stand together, after its own.
+const EVERYWHERE: &str = "Options of every verb";
+
 /// Data retention for ClickHouse: rules in, the cheapest correct deletes out.
 #[derive(Debug, Parser)]
 #[command(name = "ebbtide", version, about, max_term_width = 100)]
@@ -40,14 +44,15 @@ pub struct Cli {
         global = true,
         value_name = "FILE",
         default_value = "config.yml",
-        env = "EBBTIDE_CONFIG"
+        env = "EBBTIDE_CONFIG",
+        help_heading = EVERYWHERE
     )]
     pub config: PathBuf,
     /// How results are printed on stdout.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = EVERYWHERE)]
     pub format: Format,
     /// Say more on stderr; twice for everything.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = EVERYWHERE)]
     pub verbose: u8,
     /// What to do.
     #[command(subcommand)]

@@ -5,13 +5,14 @@
 //! module that reads the environment. Secrets come from `*_file` or `*_env`, never from the file
 //! itself, and never pass through the layers, so no error can print them.
 
+mod layer;
 mod raw;
+mod syntax;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use figment::Figment;
-use figment::providers::{Env, Format};
+use figment::providers::Env;
 use secrecy::SecretString;
 
 use self::raw::RawConfig;
@@ -93,13 +94,23 @@ pub enum ConfigError {
         message: String,
     },
     /// Values that do not make sense; all of them.
-    #[error("{path}:\n{}", problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n"))]
+    #[error("{path}{}:\n  {}", and_variables(variables), problems.join("\n  "))]
     Invalid {
         /// The file.
         path: PathBuf,
+        /// The variables that were laid over it.
+        variables: Vec<String>,
         /// Each with its key and remedy.
         problems: Vec<String>,
     },
+}
+
+fn and_variables(names: &[String]) -> String {
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" with {} from the environment", names.join(", "))
+    }
 }
 
 impl Config {
@@ -112,10 +123,7 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let layered = Env::prefixed("EBBTIDE_")
-            .filter(|key| key.as_str().contains("__"))
-            .split("__");
-        Self::read(&text, path, layered)
+        Self::read(&text, path, &layer::of_the_process())
     }
 
     /// Reads a configuration from text alone, without the environment (secrets named by `*_env`
@@ -135,28 +143,24 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::read(text, Path::new("config"), Env::raw().only(&[]))
+        Self::read(text, Path::new("config"), &Env::raw().only(&[]))
     }
 
-    fn read(text: &str, path: &Path, environment: Env) -> Result<Self, ConfigError> {
+    fn read(text: &str, path: &Path, environment: &Env) -> Result<Self, ConfigError> {
         // First by itself: this finds unknown and duplicate keys with their line and column.
-        let syntax = |message: String| ConfigError::Syntax {
+        serde_saphyr::from_str::<RawConfig>(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
-            message,
-        };
-        serde_saphyr::from_str::<RawConfig>(text).map_err(|error| syntax(error.to_string()))?;
-        let raw: RawConfig = Figment::from(serde_saphyr::figment::Yaml::string(text))
-            .merge(environment)
-            .extract()
-            .map_err(|error| ConfigError::Environment {
-                message: error.to_string(),
-            })?;
+            message: syntax::describe(&error, path),
+        })?;
+        let raw = layer::extract(text, environment)
+            .map_err(|message| ConfigError::Environment { message })?;
         let mut problems = Vec::new();
         let config = check(raw, &mut problems);
         match config {
             Some(config) if problems.is_empty() => Ok(config),
             _ => Err(ConfigError::Invalid {
                 path: path.to_owned(),
+                variables: layer::names(environment),
                 problems,
             }),
         }
@@ -194,7 +198,7 @@ fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config> {
         },
         query: directory.query,
     });
-    let (periods, default_retention) = check_retention(&raw.retention, problems)?;
+    let retention = check_retention(&raw.retention, problems);
     let max_share = raw.retention.max_share_of_table;
     if !(max_share > 0.0 && max_share <= 1.0) {
         problems.push(format!(
@@ -238,6 +242,7 @@ fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config> {
             ));
         }
     }
+    let (periods, default_retention) = retention?;
     Some(Config {
         shards,
         ledger,
@@ -301,14 +306,16 @@ fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions
                 let host = url.host_str().unwrap_or_default();
                 let name = format!("{host}:{:?}{}", url.port_or_known_default(), url.path());
                 if seen.contains(&name) {
-                    problems.push(format!("{key}: this shard is named twice"));
+                    problems.push(format!(
+                        "{key}: this shard is named before; remove one of the two"
+                    ));
                 }
                 seen.push(name);
             }
             _ => problems.push(format!(
-                "{key}: {:?} is no address of ClickHouse's HTTP interface; write http://host:8123 \
-                 or https://host:8443",
-                shard.url
+                // Not the address itself: it may hold a password.
+                "{key}: this is no address of ClickHouse's HTTP interface; write http://host:8123 \
+                 or https://host:8443"
             )),
         }
     }
@@ -335,16 +342,19 @@ fn check_retention(
     raw: &raw::RawRetention,
     problems: &mut Vec<String>,
 ) -> Option<(Periods, Retention)> {
+    let floor = Days::parse(&raw.floor)
+        .map_err(|error| problems.push(format!("retention.floor: {error}")))
+        .ok()?;
     let mut named = Vec::new();
     for (name, text) in &raw.periods {
-        match Days::parse(text) {
+        // Each by itself, so that every one that is wrong is named.
+        let checked = Days::parse(text)
+            .and_then(|days| Periods::new([(name.as_str(), days)], floor).map(|_| days));
+        match checked {
             Ok(days) => named.push((name.as_str(), days)),
             Err(error) => problems.push(format!("retention.periods.{name}: {error}")),
         }
     }
-    let floor = Days::parse(&raw.floor)
-        .map_err(|error| problems.push(format!("retention.floor: {error}")))
-        .ok()?;
     let periods = Periods::new(named, floor)
         .map_err(|error| problems.push(format!("retention.periods: {error}")))
         .ok()?;

@@ -2,6 +2,7 @@
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use serde_json::json;
 
 use super::{Cli, Exit, Output};
 
@@ -16,6 +17,8 @@ pub struct Completions {
 pub(super) fn run(args: &Completions, output: &mut Output) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "ebbtide", &mut text);
-    output.line(String::from_utf8_lossy(&text).trim_end())?;
+    let script = String::from_utf8_lossy(&text);
+    let result = json!({"shell": args.shell.to_string(), "script": script});
+    output.result(&result, |_| script.to_string())?;
     Ok(Exit::Done)
 }

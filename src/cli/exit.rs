@@ -84,15 +84,13 @@ pub(super) fn of(error: &anyhow::Error) -> Exit {
 /// An error and its causes on one line, each said once.
 pub(super) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    let mut last = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
         // Wrappers that show their source would say everything twice.
-        if cause != last {
+        if !text.ends_with(&cause) {
             text.push_str(if text.is_empty() { "" } else { ": " });
             text.push_str(&cause);
         }
-        last = cause;
     }
     text
 }

@@ -191,7 +191,7 @@ fn explain_row(time: Timestamp, policy: &Policy<'_>, now: Timestamp) -> RowLine 
                 (
                     false,
                     Some(at),
-                    "it is younger than the cutoff: it stays until it expires".into(),
+                    "it is not below the cutoff: it stays until it expires".into(),
                 )
             }
         }
@@ -261,10 +261,15 @@ fn text(explanation: &Explanation) -> String {
             });
         }
     }
-    if !explanation.own_projects.is_empty() {
+    let quoted: Vec<String> = explanation
+        .own_projects
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect();
+    if !quoted.is_empty() {
         lines.push(format!(
             "  not included  projects with rules of their own: {}",
-            explanation.own_projects.join(", ")
+            quoted.join(", ")
         ));
     }
     if let Some(row) = &explanation.row {

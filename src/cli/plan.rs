@@ -113,7 +113,11 @@ pub(super) fn exit_of(plan: &Plan) -> Exit {
 pub(super) fn describe(plan: &Plan) -> String {
     let mut text = overview(plan);
     if plan.steps.is_empty() {
-        text.push_str("\nnothing is due: no statement will be sent\n");
+        text.push_str(if plan.unprobed.is_empty() {
+            "\nnothing is due: no statement will be sent\n"
+        } else {
+            "\nno statement will be sent: nothing is due where that is known\n"
+        });
     } else {
         text.push_str(&by_rule(plan));
     }

@@ -63,7 +63,11 @@ pub(super) fn exit_of(report: &CycleReport) -> Exit {
 pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
     let mut text = String::new();
     if report.steps.is_empty() {
-        text.push_str("nothing was due: no statement was sent\n");
+        text.push_str(if report.unprobed.is_empty() {
+            "nothing was due: no statement was sent\n"
+        } else {
+            "no statement was sent: nothing was due where that is known\n"
+        });
     } else {
         let rows = report.steps.iter().map(|step| {
             [

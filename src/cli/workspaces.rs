@@ -1,10 +1,11 @@
 //! `ebbtide workspaces`
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+mod import;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -52,15 +53,7 @@ pub(super) async fn run(
             put(&mut std::iter::once(pair), context, output).await
         }
         Workspaces::List => list(context, output).await,
-        Workspaces::Import { file } => {
-            let input: Box<dyn Read + Send> = if file == Path::new("-") {
-                Box::new(std::io::stdin())
-            } else {
-                let opened = std::fs::File::open(file);
-                Box::new(opened.with_context(|| format!("cannot read {}", file.display()))?)
-            };
-            import(input, &file.display().to_string(), context, output).await
-        }
+        Workspaces::Import { file } => import::run(file, context, output).await,
     }
 }
 
@@ -75,28 +68,6 @@ async fn put(
         format!("{} changed", counted(n_changed, "workspace"))
     })?;
     Ok(Exit::Done)
-}
-
-async fn import(
-    input: Box<dyn Read + Send>,
-    name: &str,
-    context: &Context,
-    output: &mut Output,
-) -> anyhow::Result<Exit> {
-    let mut reader = csv::ReaderBuilder::new().from_reader(input);
-    let headers = reader
-        .headers()
-        .with_context(|| format!("{name}: cannot read the header"))?;
-    if headers != ["workspace", "organization"].as_slice() {
-        let found = headers.iter().collect::<Vec<_>>().join(",");
-        bail!("{name}: line 1: the header must be workspace,organization, not {found}");
-    }
-    let mut pairs = reader.records().map(|record| {
-        let record = record.map_err(|error| error.to_string())?;
-        let field = |index: usize| record.get(index).unwrap_or_default().into();
-        Ok((field(0), field(1)))
-    });
-    put(&mut pairs, context, output).await
 }
 
 async fn list(context: &Context, output: &mut Output) -> anyhow::Result<Exit> {

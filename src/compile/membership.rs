@@ -27,7 +27,7 @@ impl<'a> Membership<'a> {
     pub(super) fn write(&self, out: &mut Sql) {
         let names_projects = |arm: &&Arm| arm.project().is_some() || !arm.exceptions().is_empty();
         let mut arms = self.workspaces.iter().chain(&self.projects);
-        if self.target.project.is_none() && arms.any(|arm| names_projects(arm)) {
+        if self.target.project.is_none() && arms.any(names_projects) {
             // Nobody can say which rows are meant.
             out.raw("0");
             return;

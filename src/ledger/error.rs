@@ -7,7 +7,10 @@ use jiff::Timestamp;
 #[non_exhaustive]
 pub enum LedgerError {
     /// It does not answer.
-    #[error("the ledger {url} cannot be reached; check ledger.url and that the server runs")]
+    #[error(
+        "the ledger {url} cannot be reached; check ledger.url, and that its server runs or its \
+         folder exists and can be written"
+    )]
     Unreachable {
         /// Where, without credentials.
         url: String,

@@ -77,7 +77,7 @@ impl Sqlite {
             operate(connection)
         });
         match result.await {
-            Ok(result) => result.map_err(|fault| self.error(action, fault)),
+            Ok(result) => result.map_err(|fault| self.error(action, may_create, fault)),
             Err(panicked) => Err(LedgerError::Database {
                 action,
                 source: panicked.into(),

@@ -192,12 +192,12 @@ impl Periods {
         let looks_like_a_length = text.is_empty()
             || text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
         if !looks_like_a_length {
-            let known = self
-                .named
-                .keys()
-                .map(|name| &**name)
-                .collect::<Vec<_>>()
-                .join(", ");
+            let names: Vec<&str> = self.named.keys().map(|name| &**name).collect();
+            let known = if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            };
             return Err(RetentionError::UnknownPeriod {
                 text: text.to_owned(),
                 known,
@@ -262,7 +262,7 @@ pub enum RetentionError {
     UnknownPeriod {
         /// What was written.
         text: String,
-        /// The names that exist, joined by commas.
+        /// The names that exist, joined by commas; `none` if there is none.
         known: String,
     },
     /// A period with a name that already means something.

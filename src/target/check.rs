@@ -188,7 +188,8 @@ fn usable(schema: Option<&TableSchema>) -> Result<&TableSchema, String> {
     }
     if schema.engine != "Distributed" {
         return Err(format!(
-            "has the engine {}, which has no lightweight delete; only the MergeTree family does",
+            "has the engine {}, which has no lightweight delete; only the MergeTree family does: \
+                 remove it from the targets",
             schema.engine
         ));
     }
@@ -280,14 +281,18 @@ fn check_keep(
     } = keep;
     let Some(other) = other else {
         return Err(format!(
-            "keep names the table {in_table}, which does not exist"
+            "keep names the table {in_table}, which does not exist in this database; correct \
+             in_table: {in_table}"
         ));
     };
     let type_in = |schema: &TableSchema, column: &str| {
-        schema
-            .type_of(column)
+        let type_name = schema.type_of(column);
+        type_name
             .map(|name| strip_wrappers(name).to_owned())
-            .ok_or_else(|| format!("keep: table {} {}", schema.name, missing(schema, column)))
+            .ok_or_else(|| {
+                let missing = missing(schema, column);
+                format!("keep: table {} {missing}; name one of these", schema.name)
+            })
     };
     let workspaces = (type_in(schema, workspace)?, type_in(other, in_workspace)?);
     let keys = (type_in(schema, column)?, type_in(other, in_column)?);
@@ -333,8 +338,8 @@ fn key_problems(target: &Target, schema: &TableSchema) -> Vec<String> {
         .map(|(role, column)| {
             format!(
                 "{} merges rows with the same sorting key ({}), and the {role} column {column} is \
-                 not part of it: deleting some versions of a row would bring an older one back; \
-                 use a column of the sorting key",
+                 not part of it: deleting some rows of a key and not the others would bring an older \
+                 version back, or change a sum; use a column of the sorting key",
                 schema.engine, schema.sorting_key
             )
         })

@@ -12,9 +12,11 @@
               items are seen by no other crate"
 )]
 
+mod cli;
 mod demo;
 mod embedded;
 mod engine;
+mod fixtures;
 mod house;
 mod ledger;
 mod oracle;

@@ -2,19 +2,17 @@
 //! imported in one transaction. Both passes stream.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{BufReader, Seek};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::json;
 
+use super::super::input::{MAX_LISTED, open};
 use super::super::output::counted;
 use super::super::{Context, Exit, Output, context, progress};
 use crate::ledger::ImportRule;
 use crate::rule::RuleReader;
-
-/// So many bad lines are listed; the rest is counted.
-const MAX_LISTED: u64 = 100;
 
 pub(super) async fn run(
     file: &Path,
@@ -92,17 +90,6 @@ pub(super) async fn run(
         )
     })?;
     Ok(Exit::Done)
-}
-
-/// The file, or stdin copied to a temporary file, because it is read twice.
-fn open(file: &Path) -> anyhow::Result<File> {
-    if file != Path::new("-") {
-        return File::open(file).with_context(|| format!("cannot read {}", file.display()));
-    }
-    let mut copy = tempfile::tempfile().context("cannot make a temporary file for stdin")?;
-    io::copy(&mut io::stdin().lock().by_ref(), &mut copy).context("cannot read stdin")?;
-    copy.rewind()?;
-    Ok(copy)
 }
 
 fn len(file: &File) -> anyhow::Result<u64> {

@@ -39,7 +39,13 @@ impl From<Malformed> for Fault {
 }
 
 impl Sqlite {
-    pub(super) fn error(&self, action: &'static str, fault: Fault) -> LedgerError {
+    /// `may_create`: a file that is not there was to be created, so nobody is told to do that.
+    pub(super) fn error(
+        &self,
+        action: &'static str,
+        may_create: bool,
+        fault: Fault,
+    ) -> LedgerError {
         let error = match fault {
             Fault::Other(error) => return error,
             Fault::Abandoned => return LedgerError::Aborted("the input ended early".into()),
@@ -60,7 +66,9 @@ impl Sqlite {
         };
         let url = self.url.clone();
         match error.sqlite_error_code() {
-            Some(ErrorCode::CannotOpen) if !self.path.exists() && self.folder_exists() => {
+            Some(ErrorCode::CannotOpen)
+                if !may_create && !self.path.exists() && self.folder_exists() =>
+            {
                 migrations::check(&[], &url)
                     .err()
                     .unwrap_or(LedgerError::Database {
@@ -74,6 +82,12 @@ impl Sqlite {
                     source: error.into(),
                 }
             }
+            Some(ErrorCode::NotADatabase) => LedgerError::BadUrl {
+                url,
+                problem: "the file is no SQLite database; name another one, which `ebbtide \
+                          migrate` creates"
+                    .into(),
+            },
             _ if is_busy(&error) => LedgerError::Busy {
                 url,
                 source: error.into(),

@@ -1,0 +1,35 @@
+//! The command line as a person meets it: the real binary, in a directory of its own, against a
+//! real ClickHouse. What it says is compared with `tests/it/snapshots/cli/`.
+
+mod access;
+mod config;
+mod explain;
+mod guards;
+mod help;
+mod json;
+mod layers;
+mod ledger;
+mod names;
+mod retention;
+mod rule_files;
+mod scene;
+mod servers;
+mod shards;
+mod snapshots;
+mod targets;
+
+use scene::Scene;
+
+/// Compares a transcript with the snapshot of that name.
+macro_rules! matches_snapshot {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({
+            snapshot_path => "../snapshots/cli",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!($name, $text);
+        })
+    };
+}
+use matches_snapshot;

@@ -1,0 +1,186 @@
+//! Cases from files: rules, a directory and what was found in a table go in; the plan and the SQL
+//! that come out are compared with `tests/it/snapshots/compile/`. A new case is a new file in
+//! `fixtures/compile/`.
+
+mod case;
+
+use std::fmt::Write as _;
+
+use ebbtide::{Arm, Bounds, CheckedTarget, Plan, Projects, census, compile, probe};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::support::TestDatabase;
+use case::Case;
+
+#[test]
+fn plans_and_statements() {
+    for name in Case::names() {
+        let case = Case::read(&name);
+        insta::with_settings!({
+            snapshot_path => "snapshots/compile",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            description => case.why.clone(),
+        }, {
+            insta::assert_snapshot!(name, describe(&case));
+        });
+    }
+}
+
+/// What the snapshots show is what ClickHouse takes, on rows of every kind.
+#[tokio::test]
+async fn clickhouse_accepts_every_statement() {
+    for name in Case::names() {
+        let case = Case::read(&name);
+        let database = TestDatabase::create().await;
+        let client = database.client();
+        let run = async |sql: &str| {
+            // As the engine sends them: `?` is text.
+            let mut query = client.query_raw(sql);
+            query = query.with_setting("allow_nondeterministic_mutations", "1");
+            // Every part of a predicate is evaluated for every row: none may fail on any of them.
+            query = query.with_setting("short_circuit_function_evaluation", "disable");
+            query = query.with_setting("optimize_move_to_prewhere", "0");
+            if let Err(error) = query.execute().await {
+                panic!("{name}: {error}\n{sql}");
+            }
+        };
+        for ddl in case.ddl() {
+            run(&ddl).await;
+        }
+        case.with_planned(database.name(), async |target, candidates, plan| {
+            let future = plan.as_of + SignedDuration::from_hours(24);
+            let discard = |sql: String| format!("{sql}\nFORMAT Null");
+            run(&discard(census(target, future.as_millisecond()))).await;
+            for probe in probe(target, candidates) {
+                run(&discard(probe.sql)).await;
+            }
+            for step in &plan.steps {
+                run(&compile(target, &step.arms, "ebbtide:retention:x:<cycle>-1").sql).await;
+            }
+        })
+        .await;
+    }
+}
+
+fn describe(case: &Case) -> String {
+    let mut text = String::new();
+    case.with_planned_now("analytics", |target, candidates, plan| {
+        describe_plan(plan, &mut text);
+        if case.only_plan {
+            describe_sizes(target, plan, case, &mut text);
+            return;
+        }
+        let future = plan.as_of + SignedDuration::from_hours(24);
+        writeln!(
+            text,
+            "\n-- census\n{};",
+            census(target, future.as_millisecond())
+        )
+        .unwrap();
+        for probe in probe(target, candidates) {
+            writeln!(text, "\n-- probe\n{};", probe.sql).unwrap();
+        }
+        for step in &plan.steps {
+            let marker = format!("ebbtide:retention:{}:<cycle>-{}", step.table, step.number);
+            let statement = compile(target, &step.arms, &marker);
+            let (number, shape) = (step.number, statement.shape.as_str());
+            writeln!(
+                text,
+                "\n-- step {number}, shape {shape}\n{};",
+                statement.sql
+            )
+            .unwrap();
+            for (setting, value) in statement.settings {
+                writeln!(text, "-- with {setting} = {value}").unwrap();
+            }
+        }
+    });
+    text
+}
+
+/// Where the statements are long: how long, and that none is too long.
+fn describe_sizes(target: &CheckedTarget, plan: &Plan, case: &Case, text: &mut String) {
+    text.push('\n');
+    for step in &plan.steps {
+        let statement = compile(target, &step.arms, "ebbtide:retention:x:<cycle>-1");
+        let n_bytes = statement.sql.len();
+        assert!(n_bytes <= case.limits().statement_bytes, "{n_bytes} bytes");
+        let (number, shape) = (step.number, statement.shape.as_str());
+        writeln!(text, "-- step {number}, shape {shape}, {n_bytes} bytes").unwrap();
+    }
+}
+
+fn describe_plan(plan: &Plan, text: &mut String) {
+    writeln!(text, "as of {}, day {}", plan.as_of, plan.day).unwrap();
+    for table in &plan.tables {
+        let totals = table.totals;
+        writeln!(
+            text,
+            "table {}: {} rows of {} workspaces, {} undatable, {} future, {} unreadable; {} due, {} kept",
+            table.table,
+            totals.n_rows,
+            totals.n_workspaces,
+            totals.n_undatable,
+            totals.n_future,
+            totals.n_unreadable,
+            table.n_due,
+            table.n_kept
+        )
+        .unwrap();
+    }
+    for rule in &plan.rules {
+        let number = rule.rule.map_or("-".into(), |id| id.to_string());
+        let past = if rule.apply_to_past {
+            ""
+        } else {
+            ", not to the past"
+        };
+        writeln!(
+            text,
+            "rule {number}: {} {}{past}",
+            rule.scope, rule.retention
+        )
+        .unwrap();
+    }
+    for refusal in &plan.refusals {
+        writeln!(text, "refused: {refusal}").unwrap();
+    }
+    for step in &plan.steps {
+        let (table, method) = (&step.table, step.method.as_str());
+        writeln!(
+            text,
+            "step {}: {table}, {method}, {} due",
+            step.number, step.n_due
+        )
+        .unwrap();
+        for arm in &step.arms {
+            writeln!(text, "  {}", describe_arm(arm)).unwrap();
+        }
+    }
+}
+
+fn describe_arm(arm: &Arm) -> String {
+    let short = |name: &str| match name.len() {
+        0..=40 => format!("{name:?}"),
+        length => format!(
+            "{:?}… ({length} bytes)",
+            name.chars().take(10).collect::<String>()
+        ),
+    };
+    let whose = match &arm.projects {
+        Projects::Only(project) => format!("{} project {}", short(&arm.workspace), short(project)),
+        Projects::Except(projects) if projects.is_empty() => short(&arm.workspace),
+        Projects::Except(projects) => format!("{} except {projects:?}", short(&arm.workspace)),
+    };
+    let Bounds { below_ms, from_ms } = arm.bounds;
+    let instant = |ms| Timestamp::from_millisecond(ms).unwrap();
+    let from = from_ms.map_or(String::new(), |ms| format!("from {} ", instant(ms)));
+    let rule = arm.rule.map_or("default".into(), |id| format!("rule {id}"));
+    format!(
+        "{whose}: {from}below {} by {rule}, {} due, {} kept",
+        instant(below_ms),
+        arm.n_due,
+        arm.n_kept
+    )
+}
