@@ -114,3 +114,40 @@ fn nothing_names_this_machine() {
         );
     }
 }
+
+/// A name in backticks with `::` is a test; `…` stands for the module of the one before it.
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let invariants = text.split("## Invariants").nth(1).unwrap();
+    let invariants = invariants.split("\n## ").next().unwrap();
+    let mut tests = String::new();
+    let mut folders = vec![root.join("tests/it")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                tests += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    for line in invariants.lines().filter(|line| line.starts_with("- ")) {
+        let names: Vec<&str> = line
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| name.contains("::"))
+            .collect();
+        assert!(!names.is_empty(), "no test is named by: {line}");
+        for name in names {
+            let function = name.rsplit("::").next().unwrap();
+            assert!(
+                tests.contains(&format!("fn {function}(")),
+                "there is no test {name}"
+            );
+        }
+    }
+}
