@@ -130,6 +130,20 @@ async fn check(context: &Context, config: &Config, findings: &mut Findings) {
             false
         }
     };
+    if config.shards.len() > 1 {
+        for target in config
+            .targets
+            .iter()
+            .filter(|target| !target.keep.is_empty())
+        {
+            findings.add(
+                Severity::Warning,
+                &target.table,
+                "keeps rows that another table refers to, and there are several shards: a reference \
+                 protects rows of its own shard only; shard both tables by the same key",
+            );
+        }
+    }
     for shard in engine.warehouse().shards() {
         check_shard(context, &engine, shard, needs_project, findings).await;
     }
