@@ -9,7 +9,7 @@
 //! apply: for each step: guards → intent recorded → pace → execute → verify → outcome recorded ──▶ CycleReport
 //! ```
 //!
-//! Every arrow is a function of this crate: [`RuleSet::parse`], [`resolve`], [`Cutoff::at`],
+//! Every arrow is a function of this crate: [`RuleSet::parse`], [`resolve()`], [`Cutoff::at`],
 //! [`candidates`], [`decide`], [`compile()`], [`judge`], and [`Engine::plan`] and [`Engine::apply`],
 //! which chain them over a real warehouse and a real ledger.
 //!

@@ -7,6 +7,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    clippy::format_collect,
     unreachable_pub,
     reason = "a test says what is wrong by failing, reads the environment and the time, and its \
               items are seen by no other crate"

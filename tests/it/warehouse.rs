@@ -99,11 +99,11 @@ impl Bench {
 
 fn options(database: &TestDatabase) -> ShardOptions {
     let mut options = ShardOptions::new(database.url());
-    options.database = database.name().to_owned();
-    options.user = database.user().to_owned();
+    options.database = database.name().into();
+    options.user = database.user().into();
     options.password = Some(database.password().to_owned().into());
     options.probe_timeout = Duration::from_secs(20);
-    options.statement_timeout = Duration::from_secs(60);
+    options.statement_timeout = Duration::from_mins(1);
     options.settle_timeout = Duration::from_secs(30);
     options
 }
