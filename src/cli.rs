@@ -31,7 +31,13 @@ const EVERYWHERE: &str = "Options of every verb";
 
 /// Data retention for ClickHouse: rules in, the cheapest correct deletes out.
 #[derive(Debug, Parser)]
-#[command(name = "ebbtide", version, about, max_term_width = 100)]
+#[command(
+    name = "ebbtide",
+    version,
+    about,
+    max_term_width = 100,
+    subcommand_value_name = "VERB"
+)]
 #[command(
     after_help = "Exit codes: 0 done or nothing due · 1 finished with failed steps · \
     2 usage or config · 3 refused by a guard · 69 a server cannot be reached · 75 busy, try later"
@@ -111,6 +117,11 @@ pub fn main() -> ExitCode {
             } else {
                 Exit::Done
             };
+            if code == Exit::Usage && wants_json() {
+                let message = error.to_string();
+                let message = message.trim_start_matches("error: ").trim_end().to_owned();
+                return exit::report(&anyhow::Error::msg(message), Format::Json).into();
+            }
             let printed = error.print();
             return if printed.is_err() { Exit::Done } else { code }.into();
         }
@@ -128,6 +139,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => exit::report(&error, cli.format).into(),
     }
+}
+
+/// Whether `--format json` was asked for, when the arguments could not be parsed.
+fn wants_json() -> bool {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let after = |pair: &[std::ffi::OsString]| matches!(pair, [flag, value] if flag == "--format" && value == "json");
+    arguments.iter().any(|argument| argument == "--format=json") || arguments.windows(2).any(after)
 }
 
 async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {

@@ -15,10 +15,10 @@ use crate::rule::{Retention, Rule};
 #[derive(Debug, Args)]
 pub struct Explain {
     /// The workspace.
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_hyphen_values = true)]
     pub workspace: String,
     /// One of its projects.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
     pub project: Option<String>,
     /// The age of a row: an instant, a day, or its UUIDv7.
     #[arg(long, value_name = "T")]

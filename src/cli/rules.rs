@@ -50,11 +50,14 @@ pub enum Rules {
 
 /// Create a rule; it replaces the active one of its scope.
 #[derive(Debug, Args)]
+#[command(
+    override_usage = "ebbtide rules add (--organization <O> | --workspace <W> [--project <P>]) --retention <RETENTION> [--no-apply-to-past]"
+)]
 pub struct Add {
     #[command(flatten)]
     scope: ScopeArgs,
     /// `unlimited`, the name of a period of the config, or days such as `7d`.
-    #[arg(long, value_name = "RETENTION")]
+    #[arg(long, value_name = "RETENTION", allow_hyphen_values = true)]
     retention: String,
     /// Leave rows from before this moment alone.
     #[arg(long)]
@@ -65,13 +68,18 @@ pub struct Add {
 #[group(id = "scope", required = true, multiple = true)]
 struct ScopeArgs {
     /// Every workspace of this organization.
-    #[arg(long, value_name = "O", conflicts_with_all = ["workspace", "project"])]
+    #[arg(long, value_name = "O", allow_hyphen_values = true, conflicts_with_all = ["workspace", "project"])]
     organization: Option<String>,
     /// This workspace.
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", allow_hyphen_values = true)]
     workspace: Option<String>,
     /// Only this project of the workspace.
-    #[arg(long, value_name = "P", requires = "workspace")]
+    #[arg(
+        long,
+        value_name = "P",
+        allow_hyphen_values = true,
+        requires = "workspace"
+    )]
     project: Option<String>,
 }
 

@@ -18,10 +18,10 @@ pub enum Workspaces {
     /// Place a workspace in an organization, or move it there.
     Add {
         /// The workspace.
-        #[arg(long, value_name = "W")]
+        #[arg(long, value_name = "W", allow_hyphen_values = true)]
         workspace: String,
         /// The organization.
-        #[arg(long, value_name = "O")]
+        #[arg(long, value_name = "O", allow_hyphen_values = true)]
         organization: String,
     },
     /// List the directory.

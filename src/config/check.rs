@@ -20,6 +20,25 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         ));
     }
     let without_effect = raw.without_effect();
+    if !["sqlite://", "mysql://"]
+        .iter()
+        .any(|scheme| raw.ledger.url.starts_with(scheme))
+    {
+        problems.push(
+            "ledger.url: this is no ledger; write sqlite://ebbtide.db or \
+             mysql://user@host:3306/database"
+                .into(),
+        );
+    }
+    if raw
+        .directory
+        .as_ref()
+        .is_some_and(|directory| !directory.url.starts_with("mysql://"))
+    {
+        problems.push(
+            "directory.url: only MySQL can be asked; write mysql://user@host:3306/database".into(),
+        );
+    }
     let shards = check_shards(&raw, problems);
     let ledger = DatabaseConfig {
         url: raw.ledger.url,

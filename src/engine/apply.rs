@@ -264,8 +264,9 @@ impl Engine {
                 };
                 (verdict.as_str(), left, None)
             }
-            StepOutcomeKind::Failed { error } => ("failed", None, Some(error.clone())),
-            StepOutcomeKind::Skipped { reason } => ("failed", None, Some(reason.clone())),
+            StepOutcomeKind::Failed { error: reason } | StepOutcomeKind::Skipped { reason } => {
+                ("failed", None, Some(reason.clone()))
+            }
         };
         StepOutcome {
             cycle: part.cycle.into(),

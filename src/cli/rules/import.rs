@@ -6,6 +6,7 @@ use std::io::{BufReader, Seek};
 use std::path::Path;
 
 use anyhow::bail;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::super::input::{MAX_LISTED, open};
@@ -24,6 +25,8 @@ pub(super) async fn run(
     let mut input = open(file)?;
     let name = file.display();
     let (mut n_rules, mut n_problems) = (0_u64, 0_u64);
+    // Another machine's clock may be a little ahead.
+    let latest = context.now() + SignedDuration::from_mins(10);
     let bar = progress::bar(
         "{spinner} checking {bytes}/{total_bytes} {wide_bar} {eta}",
         Some(len(&input)?),
@@ -32,10 +35,15 @@ pub(super) async fn run(
         let problem = match item {
             Ok(entry) => {
                 n_rules += 1;
-                let project = super::check_project(&entry.scope, &config);
-                project
-                    .err()
-                    .map(|error| format!("line {}: {error}", entry.line))
+                let project = super::check_project(&entry.scope, &config).err();
+                let problem = project.map(|error| error.to_string()).or_else(|| {
+                    let created_at = entry.created_at.filter(|at| *at > latest)?;
+                    Some(format!(
+                        "created_at {created_at} lies in the future; write when the rule was created, \
+                         or leave it out"
+                    ))
+                });
+                problem.map(|problem| format!("line {}: {problem}", entry.line))
             }
             Err(problem) => Some(problem.to_string()),
         };

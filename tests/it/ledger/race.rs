@@ -127,22 +127,6 @@ const LEVELS: [&str; 4] = [
     "SERIALIZABLE",
 ];
 
-#[tokio::test]
-async fn two_processes_on_mysql_at_any_isolation_level() {
-    let test = "two_processes_on_mysql_at_any_isolation_level";
-    if let Ok(url) = std::env::var(CONTENDER) {
-        return contend(&url).await;
-    }
-    for level in LEVELS {
-        let fresh = Fresh::mysql().await;
-        let sql = format!("SET GLOBAL TRANSACTION ISOLATION LEVEL {level}");
-        fresh.run(&sql).await.unwrap();
-        referee(test, &fresh).await;
-    }
-    let default = "SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ";
-    Fresh::mysql().await.run(default).await.unwrap();
-}
-
 /// Without the ledger's own order of locks: two transactions that both saw no active rule.
 #[tokio::test]
 async fn the_key_holds_between_two_transactions_at_any_isolation_level() {
