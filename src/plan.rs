@@ -9,6 +9,7 @@ mod pack;
 
 use std::sync::Arc;
 
+use foldhash::{HashSet, HashSetExt};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -256,15 +257,17 @@ fn exceeds(n_due: u64, n_rows: u64, max_share: f64) -> bool {
 }
 
 fn planned_rules(steps: &[Step], policies: &Policies<'_>) -> Vec<PlannedRule> {
-    let mut used: Vec<Option<RuleId>> = steps
-        .iter()
-        .flat_map(|step| &step.arms)
-        .map(|arm| arm.rule)
-        .collect();
-    used.sort_unstable();
-    used.dedup();
+    let mut used: HashSet<Option<RuleId>> = HashSet::new();
+    let mut last = None;
+    for arm in steps.iter().flat_map(|step| &step.arms) {
+        // Neighbours often follow one rule.
+        if last != Some(arm.rule) {
+            last = Some(arm.rule);
+            used.insert(arm.rule);
+        }
+    }
     let mut rules = Vec::new();
-    if used.first() == Some(&None) {
+    if used.contains(&None) {
         rules.push(PlannedRule {
             rule: None,
             scope: "default".into(),
@@ -275,7 +278,7 @@ fn planned_rules(steps: &[Step], policies: &Policies<'_>) -> Vec<PlannedRule> {
     let mut found: Vec<PlannedRule> = policies
         .rules()
         .iter()
-        .filter(|rule| used.binary_search(&Some(rule.id)).is_ok())
+        .filter(|rule| used.contains(&Some(rule.id)))
         .map(|rule| PlannedRule {
             rule: Some(rule.id),
             scope: rule.scope.to_string(),

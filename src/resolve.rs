@@ -113,19 +113,27 @@ pub fn resolve<'a>(
     directory: &'a Directory,
     default: &'a Retention,
 ) -> Policies<'a> {
+    let of_organization = |name: &Arc<str>| rules.organization(name);
     Policies {
         rules,
         directory,
         default,
+        by_organization: directory
+            .organizations
+            .iter()
+            .map(of_organization)
+            .collect(),
     }
 }
 
 /// The outcome of resolution.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Policies<'a> {
     rules: &'a RuleSet,
     directory: &'a Directory,
     default: &'a Retention,
+    /// The rules of the directory's organizations, in its order.
+    by_organization: Vec<Option<&'a Rule>>,
 }
 
 impl<'a> Policies<'a> {
@@ -144,11 +152,10 @@ impl<'a> Policies<'a> {
     }
 
     /// The projects of a workspace with a rule of their own, ordered by name.
-    pub fn projects(&self, workspace: &'a str) -> impl Iterator<Item = (&'a Arc<str>, Policy<'a>)> {
-        let policies = *self;
+    pub fn projects(&self, workspace: &str) -> impl Iterator<Item = (&'a Arc<str>, Policy<'a>)> {
         self.rules
             .projects(workspace)
-            .map(move |(project, rule)| (project, policies.decide(Some(rule), workspace)))
+            .map(move |(project, rule)| (project, self.decide(Some(rule), workspace)))
     }
 
     /// The rules that were resolved.
@@ -167,11 +174,11 @@ impl<'a> Policies<'a> {
     }
 
     fn decide(&self, project: Option<&'a Rule>, workspace: &str) -> Policy<'a> {
-        let organization = self.directory.organization_of(workspace);
+        let organization = self.directory.of.get(workspace);
         let candidates = [
             project,
             self.rules.workspace(workspace),
-            organization.and_then(|name| self.rules.organization(name)),
+            organization.and_then(|index| self.by_organization.get(*index).copied().flatten()),
         ];
         let trail = Trail { candidates };
         Policy {

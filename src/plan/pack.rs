@@ -47,7 +47,9 @@ pub fn pack(mut arms: Vec<Arm>, target: &CheckedTarget, limits: &Limits) -> Pack
     // From the last to the first, because statements are cut off at the end. A stable sort would
     // need half of the arms' memory again, and no two arms compare equal.
     arms.sort_unstable_by(|a, b| {
-        (b.bounds, &b.workspace, b.project()).cmp(&(a.bounds, &a.workspace, a.project()))
+        let by_bounds = b.bounds.cmp(&a.bounds);
+        let by_name = by_bounds.then_with(|| b.workspace.cmp(&a.workspace));
+        by_name.then_with(|| b.project().cmp(&a.project()))
     });
     let room = limits
         .statement_bytes
