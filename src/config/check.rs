@@ -20,25 +20,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         ));
     }
     let without_effect = raw.without_effect();
-    if !["sqlite://", "mysql://"]
-        .iter()
-        .any(|scheme| raw.ledger.url.starts_with(scheme))
-    {
-        problems.push(
-            "ledger.url: this is no ledger; write sqlite://ebbtide.db or \
-             mysql://user@host:3306/database"
-                .into(),
-        );
-    }
-    if raw
-        .directory
-        .as_ref()
-        .is_some_and(|directory| !directory.url.starts_with("mysql://"))
-    {
-        problems.push(
-            "directory.url: only MySQL can be asked; write mysql://user@host:3306/database".into(),
-        );
-    }
+    check_urls(&raw, problems);
     let shards = check_shards(&raw, problems);
     let ledger = DatabaseConfig {
         url: raw.ledger.url,
@@ -124,6 +106,28 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         targets: raw.targets,
         without_effect,
     })
+}
+
+fn check_urls(raw: &RawConfig, problems: &mut Vec<String>) {
+    if !["sqlite://", "mysql://"]
+        .iter()
+        .any(|scheme| raw.ledger.url.starts_with(scheme))
+    {
+        problems.push(
+            "ledger.url: this is no ledger; write sqlite://ebbtide.db or \
+             mysql://user@host:3306/database"
+                .into(),
+        );
+    }
+    if raw
+        .directory
+        .as_ref()
+        .is_some_and(|directory| !directory.url.starts_with("mysql://"))
+    {
+        problems.push(
+            "directory.url: only MySQL can be asked; write mysql://user@host:3306/database".into(),
+        );
+    }
 }
 
 fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions> {
