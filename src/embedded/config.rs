@@ -60,6 +60,7 @@ fn config_xml(
          <tcp_port>{tcp_port}</tcp_port>\n\
          <background_pool_size>{}</background_pool_size>\n\
          <users_config>{users}</users_config>\n\
+         <keep_alive_timeout>600</keep_alive_timeout>\n\
          {logs}{}\n</clickhouse>\n",
         options.background_pool_size, options.config_xml,
     )

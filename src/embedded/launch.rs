@@ -86,7 +86,8 @@ impl Embedded {
                     log,
                 });
             }
-            if is_ours(self.http_port, password) {
+            // The native port opens last; until then connections may still be reset.
+            if is_ours(self.http_port, password) && listens(self.tcp_port) {
                 return Ok(());
             }
             if started_at.elapsed() > deadline {
@@ -104,6 +105,10 @@ impl Embedded {
     fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.as_mut()?.try_wait().ok().flatten()
     }
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
 /// Whether the server on this port knows the password. `/ping` would answer on a foreign server
