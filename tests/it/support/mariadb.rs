@@ -100,8 +100,16 @@ impl Drop for Mariadb {
     }
 }
 
+/// A starting server removes the temporary tables that it finds, of whichever server they are.
+fn own_tmp(directory: &Path) -> PathBuf {
+    let tmp = directory.join("tmp");
+    std::fs::create_dir_all(&tmp).unwrap();
+    tmp
+}
+
 fn initialise(install: &Path, directory: &Path) {
     let output = Command::new(install)
+        .env("TMPDIR", own_tmp(directory))
         .args([
             "--no-defaults",
             "--auth-root-authentication-method=normal",
@@ -121,6 +129,7 @@ fn initialise(install: &Path, directory: &Path) {
 
 fn spawn(server: &Path, directory: &Path, port: u16) -> Child {
     Command::new("sh")
+        .env("TMPDIR", own_tmp(directory))
         .args(["-c", WRAPPER, "sh"])
         .arg(directory)
         .arg(server)
