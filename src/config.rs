@@ -8,12 +8,19 @@
 mod check;
 mod layer;
 mod raw;
+mod serve;
+mod sidecar;
 mod syntax;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::providers::Env;
 use secrecy::SecretString;
+
+pub use self::serve::{
+    ApiConfig, ApprovalMode, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+};
 
 use self::check::check;
 use self::raw::RawConfig;
@@ -35,6 +42,18 @@ pub struct Config {
     pub default_retention: Retention,
     /// Named periods and the floor.
     pub periods: Periods,
+    /// Whether the sidecar deletes, or only plans.
+    pub enabled: bool,
+    /// Whether changes that delete more wait for an approval.
+    pub approval: ApprovalMode,
+    /// How long a change that deletes more is held back, so that it can be taken back.
+    pub armed_for: Duration,
+    /// How many slots a day has.
+    pub slots_per_day: SlotsPerDay,
+    /// How the sidecar behaves.
+    pub serve: ServeConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
     /// The limits of a plan.
     pub limits: Limits,
     /// Statements per minute.

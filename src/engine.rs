@@ -11,9 +11,11 @@
 
 mod apply;
 mod error;
+mod preview;
 mod report;
 mod rulebook;
 mod survey;
+mod tenure;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -33,8 +35,10 @@ use crate::warehouse::{Shard, Warehouse};
 use self::survey::SurveyedTable;
 
 pub use error::EngineError;
+pub use preview::{Expired, Preview, PreviewTable, RuleChange};
 pub use report::{CycleReport, CycleStatus, Event, StepOutcomeKind, StepReport};
 pub use rulebook::Rulebook;
+pub use tenure::Tenure;
 
 /// How often a cycle plans again because rules changed while it ran.
 const MAX_REPLANS: u32 = 3;
@@ -171,6 +175,11 @@ impl Engine {
             as_of: plan.as_of,
             rules_digest: plan.rules_digest.clone(),
             revision: plan.revision,
+            kind: "run".into(),
+            plan_digest: String::new(),
+            slot: None,
+            holder: String::new(),
+            lease_token: 0,
         };
         self.ledger.begin_cycle(&start).await?;
         let applied = self.apply_steps(plan, &cycle).await;

@@ -4,26 +4,38 @@
 //! Invariant: every change is one transaction; a change of rules or directory raises the revision
 //! in the same transaction. The database itself guarantees that a scope has one active rule.
 
+mod approval;
+mod author;
 mod connect;
 mod directory;
 mod error;
+mod guard;
 mod import;
+mod lease;
 mod migrations;
 mod mysql;
 mod row;
 mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::audit::Entry;
+use crate::guard::PauseScope;
 use crate::rule::{RuleEntry, RuleId, Scope};
+use crate::slot::SlotRange;
 
+pub use approval::{Approval, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus};
+pub use author::{Author, Created, RequestKey};
 pub use connect::connect_ledger;
 pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
+pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
+pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
 
 /// A rule to be created; checked by the caller against the config's periods.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +96,8 @@ pub struct CreatedRule {
     pub id: RuleId,
     /// The rule of the same scope that it replaced.
     pub replaced: Option<RuleId>,
+    /// Whether the same request created it before; nothing was changed now.
+    pub is_repeated: bool,
 }
 
 /// What became of an import.
@@ -122,6 +136,16 @@ pub struct CycleStart {
     pub rules_digest: String,
     /// The revision of the ledger it was planned from.
     pub revision: u64,
+    /// What began it: `slot`, `run`, `apply` or `backfill`.
+    pub kind: String,
+    /// The digest of its plan.
+    pub plan_digest: String,
+    /// The slot that it is for, if it is for one: the UTC day and the places.
+    pub slot: Option<(String, SlotRange)>,
+    /// The instance or person that runs it.
+    pub holder: String,
+    /// The token of the [`CYCLE_LEASE`] it runs under.
+    pub lease_token: u64,
 }
 
 /// A step that is about to be sent. Content-free: counts and names of tables, no row data.
@@ -145,8 +169,13 @@ pub struct StepIntent {
     pub statement_digest: String,
     /// Workspaces in the statement.
     pub n_workspaces: u64,
-    /// Rows that the plan expects to go.
+    /// Rows that the plan expects to go: those that match the predicate before it.
     pub rows_due: u64,
+    /// The predicate: the text of the statement after WHERE. Names and bounds, no row data.
+    pub predicate: String,
+    /// Rules and cutoffs as JSON: `[{"rule": 3, "retention": "7d", "cutoff": "2026-11-14T00:00:00Z",
+    /// "from": null, "n_policies": 12, "n_due": 3400}]`.
+    pub bounds: String,
     /// When.
     pub intended_at: Timestamp,
 }
@@ -164,8 +193,41 @@ pub struct StepOutcome {
     pub rows_left: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
+    /// From sending the statement to the count after it, in milliseconds.
+    pub duration_ms: u64,
     /// When.
     pub finished_at: Timestamp,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intended {
+    /// It is recorded; the statement may be sent.
+    Recorded,
+    /// Rules, directory, holds or pauses have changed since the cycle was planned.
+    Stale,
+    /// The cycle's lease has ended or is somebody else's.
+    LeaseLost,
+}
+
+/// Rows deleted from one table of one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedRows {
+    /// The shard.
+    pub shard: String,
+    /// The table.
+    pub table: String,
+    /// The rows; where an outcome is unknown, all that were due.
+    pub n_rows: u64,
+}
+
+/// What was removed from the record because it was old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct PrunedRecord {
+    /// Cycles, with their steps.
+    pub n_cycles: u64,
+    /// Entries of the hash chain.
+    pub n_entries: u64,
 }
 
 /// A step as the ledger holds it.
@@ -197,8 +259,17 @@ pub trait Ledger: Send + Sync {
     /// A number that grows with every change of rules or directory.
     async fn revision(&self) -> Result<u64, LedgerError>;
 
+    /// The time, by the clock of the database.
+    async fn now(&self) -> Result<Timestamp, LedgerError> { unimplemented!() }
+    /// The revision that held at an instant of the database's clock; nothing before the first.
+    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> { unimplemented!() }
+
     /// Creates a rule and replaces the active one of its scope, if any, in one transaction.
-    async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError>;
+    async fn create_rule(
+        &self,
+        rule: &NewRule,
+        by: Author<'_>,
+    ) -> Result<CreatedRule, LedgerError>;
     /// Creates many rules in one transaction: all of them, or none if the iterator yields an
     /// error (its text is returned in [`LedgerError::Aborted`]). A rule replaces the active one of
     /// its scope, which is deactivated at `now`; but an active one with the same retention, the same
@@ -224,6 +295,96 @@ pub trait Ledger: Send + Sync {
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError>;
 
+    /// Streams the rules that were active at a revision, ordered by id.
+    async fn each_rule_at(
+        &self,
+        revision: u64,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> { unimplemented!() }
+    /// Up to `limit` rules after an id, in order: the active ones, or the whole history.
+    async fn rules_after(
+        &self,
+        after: RuleId,
+        with_history: bool,
+        limit: u32,
+    ) -> Result<Vec<RuleRecord>, LedgerError> { unimplemented!() }
+    /// One rule, active or not.
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> { unimplemented!() }
+
+    /// Records the settings that give rules their meaning (default and named periods, as
+    /// canonical JSON), if they differ from those recorded last; that raises the revision.
+    async fn note_settings(&self, body: &str, by: &str, at: Timestamp)
+    -> Result<bool, LedgerError> { unimplemented!() }
+    /// The settings that held at a revision.
+    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> { unimplemented!() }
+
+    /// Places a hold; raises the revision.
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> { unimplemented!() }
+    /// Releases a hold; the row stays. Raises the revision.
+    async fn release_hold(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> { unimplemented!() }
+    /// Holds ordered by id: those in force, or the whole history.
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError> { unimplemented!() }
+
+    /// Begins a pause; raises the revision, unless its scope is paused already.
+    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError> { unimplemented!() }
+    /// Ends the pause of a scope; raises the revision. Returns whether there was one.
+    async fn resume(
+        &self,
+        scope: &PauseScope,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> { unimplemented!() }
+    /// Pauses ordered by id: those in force, or the whole history.
+    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> { unimplemented!() }
+
+    /// Asks for a lease: granted if it is free, has ended, or is ours already (`holder`), with a
+    /// new token. Look and grant are one transaction, by the database's clock.
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        length: Duration,
+    ) -> Result<LeaseAttempt, LedgerError> { unimplemented!() }
+    /// Renews a lease, with the same token; nothing if it has ended or is somebody else's.
+    async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> { unimplemented!() }
+    /// Gives a lease back, if it still is ours.
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> { unimplemented!() }
+    /// All leases that have not ended.
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> { unimplemented!() }
+
+    /// Records an approval in the transaction that looks at the revision. Does not raise it.
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> { unimplemented!() }
+    /// The latest revision that was approved.
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> { unimplemented!() }
+    /// Keeps a plan for review, as `pending`. Does not raise the revision.
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> { unimplemented!() }
+    /// Kept plans before an id (or from the latest), newest first.
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError> { unimplemented!() }
+    /// A kept plan and its body.
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> { unimplemented!() }
+    /// Approves a kept plan: as [`Ledger::approve`], and marks it.
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError> { unimplemented!() }
+    /// Says where a kept plan stands.
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> { unimplemented!() }
+
     /// Adds or moves workspaces, pairs of workspace and organization, all in one transaction or,
     /// if the iterator yields an error, none; returns how many were added or moved.
     async fn put_workspaces(
@@ -238,15 +399,42 @@ pub trait Ledger: Send + Sync {
 
     /// Records that a cycle begins.
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
-    /// Records that a step is about to be sent, unless rules or directory have changed since the
-    /// cycle was planned; returns whether it was recorded. Look and record are one statement.
-    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError>;
+    /// Records that a step is about to be sent, unless the revision has moved on since the cycle
+    /// was planned, or its lease is lost. Look and record are one transaction.
+    async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
     /// Records how a cycle ended: `done`, `failed`, `refused` or `stale`.
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
     /// The latest cycles, newest first.
     async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError>;
+    /// Cycles before an id (or from the latest), newest first.
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError> { unimplemented!() }
+    /// One cycle.
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> { unimplemented!() }
     /// The steps of a cycle in order.
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
+    /// The ranges of a day whose cycles ended as `done`.
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> { unimplemented!() }
+    /// Rows deleted by steps that were intended at or after an instant.
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> { unimplemented!() }
+
+    /// Streams the hash chain from a number on, in order.
+    async fn each_entry(
+        &self,
+        from: u64,
+        visit: &mut (dyn FnMut(Entry) + Send),
+    ) -> Result<(), LedgerError> { unimplemented!() }
+    /// Removes cycles that ended before an instant with their steps, entries of the hash chain from
+    /// before it, and request keys older than a day. That it did so becomes an entry.
+    async fn prune_record(
+        &self,
+        before: Timestamp,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<PrunedRecord, LedgerError> { unimplemented!() }
 }

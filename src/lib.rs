@@ -81,6 +81,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod audit;
 pub mod cli;
 mod clock;
 mod compile;
@@ -88,31 +89,44 @@ mod config;
 mod cutoff;
 mod embedded;
 mod engine;
+mod guard;
+mod http;
 mod ledger;
 mod pace;
 mod plan;
 mod resolve;
 mod rule;
+mod schedule;
+mod slot;
 mod sql;
 mod target;
+mod telemetry;
 mod verify;
 mod warehouse;
 
+pub use audit::{Entry, Fact};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
-pub use config::{Config, ConfigError, DatabaseConfig, DirectoryConfig};
+pub use config::{
+    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, Role,
+    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+};
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
 pub use embedded::{
     Embedded, EmbeddedError, EmbeddedOptions, EmbeddedUser, FetchPhase, FetchProgress,
     LibchdbError, clickhouse_server_main, ensure_libchdb,
 };
 pub use engine::{
-    CycleReport, CycleStatus, Engine, EngineError, Event, Rulebook, StepOutcomeKind, StepReport,
+    CycleReport, CycleStatus, Engine, EngineError, Event, Expired, Preview, PreviewTable, RuleChange,
+    Rulebook, StepOutcomeKind, StepReport, Tenure,
 };
+pub use guard::{HoldRange, PauseScope};
 pub use ledger::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, DirectoryError, ImportRule, ImportedRules,
-    Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, connect_ledger,
-    read_directory,
+    Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
+    DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
+    LeaseAttempt, Ledger, LedgerError, NewApproval, NewHold, NewPause, NewPlan, NewRule,
+    PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord,
+    StepIntent, StepOutcome, StepRecord, connect_ledger, read_directory,
 };
 pub use pace::Pacer;
 pub use plan::{
@@ -124,6 +138,8 @@ pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,
 };
+pub use schedule::{Live, Phase, Status, TargetStatus};
+pub use slot::{N_PLACES, SlotRange, place};
 pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
     ProjectionMode, TableSchema, Target, TargetProblem, TextKind,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::raw::{RawConfig, RawRetention};
+use super::sidecar::{armed_for, check_api, check_serve, check_slots};
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::Limits;
 use crate::rule::{Days, Periods, Retention};
@@ -22,6 +23,9 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
     let without_effect = raw.without_effect();
     check_urls(&raw, problems);
     let shards = check_shards(&raw, problems);
+    let serve = check_serve(&raw, problems);
+    let slots_per_day = check_slots(&raw.retention, problems);
+    let armed_for = armed_for(&raw.retention.armed_for, problems);
     let ledger = DatabaseConfig {
         url: raw.ledger.url,
         password: secret(
@@ -87,6 +91,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             ));
         }
     }
+    let api = check_api(raw.api, problems);
     let (periods, default_retention) = retention?;
     Some(Config {
         shards,
@@ -94,6 +99,12 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         directory,
         default_retention,
         periods,
+        enabled: raw.retention.enabled,
+        approval: raw.retention.approval,
+        armed_for,
+        slots_per_day,
+        serve,
+        api,
         limits: Limits {
             workspaces_per_statement: usize::try_from(raw.plan.workspaces_per_statement)
                 .unwrap_or(usize::MAX),
@@ -229,7 +240,7 @@ fn check_retention(raw: &RawRetention, problems: &mut Vec<String>) -> Option<(Pe
     Some((periods, default))
 }
 
-fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
+pub(super) fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
     let parsed = text.parse::<jiff::SignedDuration>().ok();
     let length = parsed.and_then(|duration| Duration::try_from(duration).ok());
     length

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::serve::{ApprovalMode, Role, TlsFiles};
 use crate::target::Target;
 
 #[derive(Debug, Deserialize)]
@@ -24,6 +25,12 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) pace: RawPace,
     #[serde(default)]
+    pub(super) serve: RawServe,
+    #[serde(default)]
+    pub(super) record: RawRecord,
+    #[serde(default)]
+    pub(super) api: RawApi,
+    #[serde(default)]
     pub(super) targets: Vec<Target>,
 }
 
@@ -31,11 +38,6 @@ impl RawConfig {
     /// Keys of the format that this version accepts and does nothing with.
     pub(super) fn without_effect(&self) -> Vec<&'static str> {
         [
-            ("retention.enabled", self.retention.enabled.is_some()),
-            (
-                "retention.slots_per_day",
-                self.retention.slots_per_day.is_some(),
-            ),
             ("pace.backpressure", self.pace.backpressure.is_some()),
             ("pace.window", self.pace.window.is_some()),
         ]
@@ -119,11 +121,13 @@ pub(super) struct RawDirectory {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRetention {
-    pub(super) enabled: Option<bool>,
+    pub(super) enabled: bool,
+    pub(super) approval: ApprovalMode,
+    pub(super) armed_for: String,
     pub(super) default: String,
     pub(super) floor: String,
     pub(super) periods: BTreeMap<String, String>,
-    pub(super) slots_per_day: Option<SlotsPerDay>,
+    pub(super) slots_per_day: RawSlots,
     pub(super) max_share_of_table: f64,
 }
 
@@ -135,13 +139,15 @@ impl Default for RawRetention {
             ("extended_400d", "400d"),
         ];
         Self {
-            enabled: None,
+            enabled: false,
+            approval: ApprovalMode::default(),
+            armed_for: "0s".into(),
             default: "unlimited".into(),
             floor: "1d".into(),
             periods: periods
                 .map(|(name, days)| (name.to_owned(), days.to_owned()))
                 .into(),
-            slots_per_day: None,
+            slots_per_day: RawSlots::Auto(Auto::Auto),
             max_share_of_table: 0.5,
         }
     }
@@ -149,8 +155,7 @@ impl Default for RawRetention {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "checked here, used by the scheduler")]
-pub(super) enum SlotsPerDay {
+pub(super) enum RawSlots {
     Number(u32),
     Auto(Auto),
 }
@@ -210,4 +215,75 @@ pub(super) struct RawBackpressure {
     unfinished_mutations: Option<u32>,
     replication_lag: Option<String>,
     free_disk_share: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawServe {
+    pub(super) shutdown_timeout: String,
+    pub(super) lease: String,
+    pub(super) max_clock_skew: String,
+}
+
+impl Default for RawServe {
+    fn default() -> Self {
+        Self {
+            shutdown_timeout: "1m".into(),
+            lease: "1m".into(),
+            max_clock_skew: "10m".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawRecord {
+    pub(super) retention: String,
+}
+
+impl Default for RawRecord {
+    fn default() -> Self {
+        Self {
+            retention: "400d".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawApi {
+    pub(super) listen: String,
+    pub(super) metrics_listen: Option<String>,
+    pub(super) tls: Option<TlsFiles>,
+    pub(super) tokens: Vec<RawToken>,
+    pub(super) body_limit: u64,
+    pub(super) timeout: String,
+}
+
+impl Default for RawApi {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8484".into(),
+            metrics_listen: None,
+            tls: None,
+            tokens: Vec::new(),
+            body_limit: 1024 * 1024,
+            timeout: "30s".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawToken {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) sha256: Option<String>,
+    #[serde(default)]
+    pub(super) sha256_file: Option<PathBuf>,
+    pub(super) role: Role,
+    #[serde(default)]
+    pub(super) organization: Option<String>,
+    #[serde(default)]
+    pub(super) workspace: Option<String>,
 }

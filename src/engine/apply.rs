@@ -11,7 +11,7 @@ use super::survey::{error_chain, still_running};
 use super::{CycleReport, CycleStatus, Engine, EngineError, Event, StepReport};
 use crate::compile::{self, Statement};
 use crate::cutoff::{Cutoff, utc_day};
-use crate::ledger::{StepIntent, StepOutcome};
+use crate::ledger::{Intended, StepIntent, StepOutcome};
 use crate::plan::{Arm, Plan, Refusal, Step, refusals};
 use crate::target::CheckedTarget;
 use crate::verify::{Verdict, judge};
@@ -179,7 +179,7 @@ impl Engine {
         };
         // The last look at the rules and the record of the intent are one statement.
         let intent = self.intent(part, &report, &statement);
-        if !self.ledger.intend_step(&intent).await? {
+        if self.ledger.intend_step(&intent).await? != Intended::Recorded {
             return Ok(None);
         }
         let started = Instant::now();
@@ -250,6 +250,8 @@ impl Engine {
             statement_digest: format!("{digest:x}"),
             n_workspaces: u64::try_from(report.n_arms).unwrap_or(u64::MAX),
             rows_due: report.n_due,
+            predicate: String::new(),
+            bounds: String::new(),
             intended_at: self.clock.now(),
         }
     }
@@ -274,6 +276,7 @@ impl Engine {
             verdict: verdict.into(),
             rows_left,
             error,
+            duration_ms: 0,
             finished_at: self.clock.now(),
         }
     }

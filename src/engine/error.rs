@@ -68,6 +68,16 @@ pub enum EngineError {
         /// The guards and their reasons.
         refusals: Vec<Refusal>,
     },
+    /// Another instance holds the lease.
+    #[error(
+        "{holder} is at work and holds the lease until {until}, unless it is renewed; try again later"
+    )]
+    Busy {
+        /// The instance.
+        holder: String,
+        /// When its lease ends, by the clock of the ledger's database.
+        until: jiff::Timestamp,
+    },
     /// Rules kept changing while they were read.
     #[error(
         "rules changed during each of {n_reads} attempts to read them; try again when an import is over"

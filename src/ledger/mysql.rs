@@ -23,7 +23,7 @@ use super::connect::redact;
 use super::import::Batches;
 use super::row::{Malformed, storable};
 use super::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
+    Author, CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Intended, Ledger,
     LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
 };
 use crate::rule::RuleId;
@@ -163,7 +163,8 @@ impl Ledger for MySql {
         on_connection!(self, "read its revision", connection => rules::revision(connection))
     }
 
-    async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError> {
+    async fn create_rule(&self, rule: &NewRule, by: Author<'_>) -> Result<CreatedRule, LedgerError> {
+        let by = by.name;
         let mut rule = rule.clone();
         rule.created_at = storable(rule.created_at)?;
         retried!(self, "create the rule", connection => rules::create(connection, &rule, by))
@@ -224,7 +225,7 @@ impl Ledger for MySql {
         on_connection!(self, "record the cycle", connection => cycles::begin(connection, start))
     }
 
-    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError> {
+    async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError> {
         on_connection!(self, "record the step", connection => cycles::intend(connection, intent))
     }
 

@@ -24,7 +24,7 @@ use super::connect::redact;
 use super::import::Batches;
 use super::row::storable;
 use super::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
+    Author, CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Intended, Ledger,
     LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
 };
 use crate::rule::RuleId;
@@ -205,7 +205,8 @@ impl Ledger for Sqlite {
         .await
     }
 
-    async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError> {
+    async fn create_rule(&self, rule: &NewRule, by: Author<'_>) -> Result<CreatedRule, LedgerError> {
+        let by = by.name;
         let mut rule = rule.clone();
         rule.created_at = storable(rule.created_at)?;
         let by = by.to_owned();
@@ -285,7 +286,7 @@ impl Ledger for Sqlite {
         .await
     }
 
-    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError> {
+    async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError> {
         let intent = intent.clone();
         self.write("record the step", move |transaction| {
             cycles::intend(transaction, &intent)

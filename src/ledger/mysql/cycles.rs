@@ -6,7 +6,7 @@ use mysql_async::{Conn, Params, Row, Value};
 
 use super::{Fault, column, instant, instant_value};
 use crate::ledger::row::storable;
-use crate::ledger::{CycleRecord, CycleStart, LedgerError, StepIntent, StepOutcome, StepRecord};
+use crate::ledger::{CycleRecord, CycleStart, Intended, LedgerError, StepIntent, StepOutcome, StepRecord};
 use crate::sql::sql;
 
 pub(super) async fn begin(connection: &mut Conn, start: &CycleStart) -> Result<(), Fault> {
@@ -43,7 +43,7 @@ pub(super) async fn end(
     }
 }
 
-pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result<bool, Fault> {
+pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result<Intended, Fault> {
     let values = vec![
         Value::from(&intent.cycle),
         intent.step.into(),
@@ -62,7 +62,7 @@ pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result
     connection
         .exec_drop(sql, Params::Positional(values))
         .await?;
-    Ok(connection.affected_rows() == 1)
+    Ok(if connection.affected_rows() == 1 { Intended::Recorded } else { Intended::Stale })
 }
 
 pub(super) async fn finish(connection: &mut Conn, outcome: &StepOutcome) -> Result<(), Fault> {
@@ -73,6 +73,7 @@ pub(super) async fn finish(connection: &mut Conn, outcome: &StepOutcome) -> Resu
         rows_left,
         error,
         finished_at,
+        ..
     } = outcome;
     let values = vec![
         Value::from(verdict),
@@ -107,6 +108,11 @@ pub(super) async fn latest(connection: &mut Conn, limit: u32) -> Result<Vec<Cycl
             as_of: instant(&mut row, 2)?,
             rules_digest: column(&mut row, 3)?,
             revision: column(&mut row, 4)?,
+            kind: String::new(),
+            plan_digest: String::new(),
+            slot: None,
+            holder: String::new(),
+            lease_token: 0,
         };
         let status: Option<String> = column(&mut row, 6)?;
         let end = match status {
@@ -136,10 +142,13 @@ pub(super) async fn steps(connection: &mut Conn, cycle: &str) -> Result<Vec<Step
             n_workspaces: column(&mut row, 8)?,
             rows_due: column(&mut row, 9)?,
             intended_at: instant(&mut row, 10)?,
+            predicate: String::new(),
+            bounds: String::new(),
         };
         let verdict: Option<String> = column(&mut row, 11)?;
         let outcome = match verdict {
             Some(verdict) => Some(StepOutcome {
+                duration_ms: 0,
                 cycle: intent.cycle.clone(),
                 step: intent.step,
                 verdict,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{Fault, instant, instant_text, signed, unsigned};
 use crate::ledger::row::storable;
-use crate::ledger::{CycleRecord, CycleStart, LedgerError, StepIntent, StepOutcome, StepRecord};
+use crate::ledger::{CycleRecord, CycleStart, Intended, LedgerError, StepIntent, StepOutcome, StepRecord};
 use crate::sql::sql;
 
 pub(super) fn begin(transaction: &Transaction<'_>, start: &CycleStart) -> Result<(), Fault> {
@@ -36,7 +36,7 @@ pub(super) fn end(
     }
 }
 
-pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Result<bool, Fault> {
+pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Result<Intended, Fault> {
     let values = params![
         intent.cycle,
         intent.step,
@@ -51,7 +51,7 @@ pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Resu
         instant_text(storable(intent.intended_at)?),
         intent.cycle,
     ];
-    Ok(transaction.execute(sql!("ledger/sqlite/intend_step.sql"), values)? == 1)
+    Ok(if transaction.execute(sql!("ledger/sqlite/intend_step.sql"), values)? == 1 { Intended::Recorded } else { Intended::Stale })
 }
 
 pub(super) fn finish(transaction: &Transaction<'_>, outcome: &StepOutcome) -> Result<(), Fault> {
@@ -85,6 +85,11 @@ pub(super) fn latest(connection: &Connection, limit: u32) -> Result<Vec<CycleRec
             as_of: instant_at(row, 2)?,
             rules_digest: row.get(3)?,
             revision: unsigned(row.get(4)?)?,
+            kind: String::new(),
+            plan_digest: String::new(),
+            slot: None,
+            holder: String::new(),
+            lease_token: 0,
         };
         let status: Option<String> = row.get(6)?;
         let end = match status {
@@ -113,10 +118,13 @@ pub(super) fn steps(connection: &Connection, cycle: &str) -> Result<Vec<StepReco
             n_workspaces: unsigned(row.get(8)?)?,
             rows_due: unsigned(row.get(9)?)?,
             intended_at: instant_at(row, 10)?,
+            predicate: String::new(),
+            bounds: String::new(),
         };
         let verdict: Option<String> = row.get(11)?;
         let outcome = match verdict {
             Some(verdict) => Some(StepOutcome {
+                duration_ms: 0,
                 cycle: intent.cycle.clone(),
                 step: intent.step,
                 verdict,

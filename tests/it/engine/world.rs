@@ -88,7 +88,7 @@ impl World {
             apply_to_past: true,
             created_at: at(NOW),
         };
-        self.ledger.create_rule(&rule, "test").await.unwrap();
+        self.ledger.create_rule(&rule, "test".into()).await.unwrap();
     }
 
     pub async fn sql(&self, sql: &str) {

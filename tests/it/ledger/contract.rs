@@ -24,13 +24,13 @@ async fn creating_replaces_the_active_rule(fresh: Fresh) {
     let mut second = rule(workspace("w1"), "unlimited");
     second.apply_to_past = false;
     second.created_at = at("2026-11-22T00:00:00.000001Z");
-    let a = fresh.ledger.create_rule(&first, "eva").await.unwrap();
+    let a = fresh.ledger.create_rule(&first, "eva".into()).await.unwrap();
     let other = fresh
         .ledger
-        .create_rule(&rule(workspace("w2"), "7d"), "eva")
+        .create_rule(&rule(workspace("w2"), "7d"), "eva".into())
         .await
         .unwrap();
-    let b = fresh.ledger.create_rule(&second, "tom").await.unwrap();
+    let b = fresh.ledger.create_rule(&second, "tom".into()).await.unwrap();
     assert_eq!((a.replaced, other.replaced), (None, None));
     assert_eq!(
         b,
@@ -64,7 +64,7 @@ async fn deactivating_keeps_the_row(fresh: Fresh) {
     let when = at("2026-11-23T01:02:03.999999Z");
     let id = fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap()
         .id;
@@ -90,7 +90,7 @@ async fn deactivating_keeps_the_row(fresh: Fresh) {
 
     let next = fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     assert!(next.id > id, "a number is never used again");
@@ -100,7 +100,7 @@ async fn deactivating_keeps_the_row(fresh: Fresh) {
 async fn the_database_refuses_a_second_active_rule(fresh: Fresh) {
     fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     let copy = "INSERT INTO rules (scope_kind, workspace, scope_key, retention, apply_to_past, \
@@ -114,7 +114,7 @@ async fn the_database_refuses_a_second_active_rule(fresh: Fresh) {
     let revive = "UPDATE rules SET deactivated_at = NULL, deactivated_by = NULL";
     fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "8d"), "eva")
+        .create_rule(&rule(workspace("w1"), "8d"), "eva".into())
         .await
         .unwrap();
     let refusal = fresh.run(revive).await.unwrap_err();
@@ -134,12 +134,12 @@ async fn the_revision_rises_exactly_on_changes(fresh: Fresh) {
         last = now;
     };
     let created = ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     rose("a creation", true).await;
     ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     rose("a replacement", true).await;
@@ -319,7 +319,7 @@ async fn a_step_is_only_intended_while_the_rules_are_those_of_its_cycle(fresh: F
         apply_to_past: true,
         created_at: at("2026-11-21T10:00:00Z"),
     };
-    fresh.ledger.create_rule(&rule, "somebody").await.unwrap();
+    fresh.ledger.create_rule(&rule, "somebody".into()).await.unwrap();
     assert!(!fresh.ledger.intend_step(&intent(2)).await.unwrap());
     assert_eq!(fresh.ledger.steps("c1").await.unwrap().len(), 1);
 }
@@ -354,12 +354,12 @@ async fn instants_that_no_column_holds_are_refused(fresh: Fresh) {
     ] {
         let mut odd = rule(workspace("w1"), "7d");
         odd.created_at = at(instant);
-        let error = fresh.ledger.create_rule(&odd, "eva").await.unwrap_err();
+        let error = fresh.ledger.create_rule(&odd, "eva".into()).await.unwrap_err();
         assert!(matches!(error, LedgerError::Instant { .. }), "{error}");
     }
     let mut exact = rule(workspace("w1"), "7d");
     exact.created_at = at("1970-01-01T00:00:00.123456789Z");
-    fresh.ledger.create_rule(&exact, "eva").await.unwrap();
+    fresh.ledger.create_rule(&exact, "eva".into()).await.unwrap();
     let kept = fresh.rules(false).await[0].rule.created_at;
     assert_eq!(kept, at("1970-01-01T00:00:00.123456Z"));
 }

@@ -86,7 +86,7 @@ async fn odd_ids_are_scopes_of_their_own(fresh: Fresh) {
     for scope in &scopes {
         let created = fresh
             .ledger
-            .create_rule(&rule(scope.clone(), "7d"), "o'hara 💧")
+            .create_rule(&rule(scope.clone(), "7d"), "o'hara 💧".into())
             .await;
         assert_eq!(created.unwrap().replaced, None, "{scope}");
     }

@@ -1,0 +1,57 @@
+//! Guards: holds and pauses, and what they leave of an arm.
+//!
+//! Invariant: a guard only ever takes away. Where a guard and a rule disagree, rows stay.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+/// The times of the rows that a hold keeps: from the first instant, before the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HoldRange {
+    /// Rows from this instant on; from the beginning if nothing.
+    pub from: Option<Timestamp>,
+    /// Rows before this instant; without end if nothing.
+    pub until: Option<Timestamp>,
+}
+
+/// What a pause stops.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PauseScope {
+    /// Everything.
+    Everything,
+    /// One target, by the name of its table.
+    Target(Arc<str>),
+    /// One workspace.
+    Workspace(Arc<str>),
+}
+
+impl PauseScope {
+    /// The word for this kind of scope: `everything`, `target` or `workspace`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::Target(_) => "target",
+            Self::Workspace(_) => "workspace",
+        }
+    }
+
+    /// The name of the target or workspace.
+    pub fn name(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Everything => None,
+            Self::Target(name) | Self::Workspace(name) => Some(name),
+        }
+    }
+}
+
+impl fmt::Display for PauseScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str("everything"),
+            Self::Target(name) => write!(f, "target {name:?}"),
+            Self::Workspace(name) => write!(f, "workspace {name:?}"),
+        }
+    }
+}

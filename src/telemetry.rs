@@ -1,0 +1,1 @@
+//! Telemetry: logs, metrics and traces, with the names of the domain.
