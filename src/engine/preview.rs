@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{Engine, EngineError};
 use crate::plan::Unprobed;
@@ -48,7 +47,7 @@ pub struct PreviewTable {
 }
 
 /// Expired rows of the scope in one table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Expired {
     /// Rows.
     pub n_rows: u64,
