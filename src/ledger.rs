@@ -260,16 +260,17 @@ pub trait Ledger: Send + Sync {
     async fn revision(&self) -> Result<u64, LedgerError>;
 
     /// The time, by the clock of the database.
-    async fn now(&self) -> Result<Timestamp, LedgerError> { unimplemented!() }
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        unimplemented!()
+    }
     /// The revision that held at an instant of the database's clock; nothing before the first.
-    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> { unimplemented!() }
+    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> {
+        unimplemented!()
+    }
 
     /// Creates a rule and replaces the active one of its scope, if any, in one transaction.
-    async fn create_rule(
-        &self,
-        rule: &NewRule,
-        by: Author<'_>,
-    ) -> Result<CreatedRule, LedgerError>;
+    async fn create_rule(&self, rule: &NewRule, by: Author<'_>)
+    -> Result<CreatedRule, LedgerError>;
     /// Creates many rules in one transaction: all of them, or none if the iterator yields an
     /// error (its text is returned in [`LedgerError::Aborted`]). A rule replaces the active one of
     /// its scope, which is deactivated at `now`; but an active one with the same retention, the same
@@ -300,47 +301,73 @@ pub trait Ledger: Send + Sync {
         &self,
         revision: u64,
         visit: &mut (dyn FnMut(RuleRecord) + Send),
-    ) -> Result<(), LedgerError> { unimplemented!() }
+    ) -> Result<(), LedgerError> {
+        unimplemented!()
+    }
     /// Up to `limit` rules after an id, in order: the active ones, or the whole history.
     async fn rules_after(
         &self,
         after: RuleId,
         with_history: bool,
         limit: u32,
-    ) -> Result<Vec<RuleRecord>, LedgerError> { unimplemented!() }
+    ) -> Result<Vec<RuleRecord>, LedgerError> {
+        unimplemented!()
+    }
     /// One rule, active or not.
-    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> { unimplemented!() }
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
+        unimplemented!()
+    }
 
     /// Records the settings that give rules their meaning (default and named periods, as
     /// canonical JSON), if they differ from those recorded last; that raises the revision.
-    async fn note_settings(&self, body: &str, by: &str, at: Timestamp)
-    -> Result<bool, LedgerError> { unimplemented!() }
+    async fn note_settings(
+        &self,
+        body: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        unimplemented!()
+    }
     /// The settings that held at a revision.
-    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> { unimplemented!() }
+    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> {
+        unimplemented!()
+    }
 
     /// Places a hold; raises the revision.
-    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> { unimplemented!() }
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> {
+        unimplemented!()
+    }
     /// Releases a hold; the row stays. Raises the revision.
     async fn release_hold(
         &self,
         id: u64,
         by: &str,
         at: Timestamp,
-    ) -> Result<Deactivation, LedgerError> { unimplemented!() }
+    ) -> Result<Deactivation, LedgerError> {
+        unimplemented!()
+    }
     /// Holds ordered by id: those in force, or the whole history.
-    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError> { unimplemented!() }
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError> {
+        unimplemented!()
+    }
 
     /// Begins a pause; raises the revision, unless its scope is paused already.
-    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError> { unimplemented!() }
+    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError> {
+        unimplemented!()
+    }
     /// Ends the pause of a scope; raises the revision. Returns whether there was one.
     async fn resume(
         &self,
         scope: &PauseScope,
         by: &str,
         at: Timestamp,
-    ) -> Result<bool, LedgerError> { unimplemented!() }
+    ) -> Result<bool, LedgerError> {
+        unimplemented!()
+    }
     /// Pauses ordered by id: those in force, or the whole history.
-    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> { unimplemented!() }
+    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> {
+        unimplemented!()
+    }
 
     /// Asks for a lease: granted if it is free, has ended, or is ours already (`holder`), with a
     /// new token. Look and grant are one transaction, by the database's clock.
@@ -349,41 +376,63 @@ pub trait Ledger: Send + Sync {
         name: &str,
         holder: &str,
         length: Duration,
-    ) -> Result<LeaseAttempt, LedgerError> { unimplemented!() }
+    ) -> Result<LeaseAttempt, LedgerError> {
+        unimplemented!()
+    }
     /// Renews a lease, with the same token; nothing if it has ended or is somebody else's.
     async fn renew_lease(
         &self,
         lease: &Lease,
         length: Duration,
-    ) -> Result<Option<Lease>, LedgerError> { unimplemented!() }
+    ) -> Result<Option<Lease>, LedgerError> {
+        unimplemented!()
+    }
     /// Gives a lease back, if it still is ours.
-    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> { unimplemented!() }
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
+        unimplemented!()
+    }
     /// All leases that have not ended.
-    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> { unimplemented!() }
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
+        unimplemented!()
+    }
 
     /// Records an approval in the transaction that looks at the revision. Does not raise it.
-    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> { unimplemented!() }
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {
+        unimplemented!()
+    }
     /// The latest revision that was approved.
-    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> { unimplemented!() }
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> {
+        unimplemented!()
+    }
     /// Keeps a plan for review, as `pending`. Does not raise the revision.
-    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> { unimplemented!() }
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> {
+        unimplemented!()
+    }
     /// Kept plans before an id (or from the latest), newest first.
     async fn plans_before(
         &self,
         before: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<PlanRecord>, LedgerError> { unimplemented!() }
+    ) -> Result<Vec<PlanRecord>, LedgerError> {
+        unimplemented!()
+    }
     /// A kept plan and its body.
-    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> { unimplemented!() }
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {
+        unimplemented!()
+    }
     /// Approves a kept plan: as [`Ledger::approve`], and marks it.
     async fn approve_plan(
         &self,
         id: &str,
         by: &str,
         at: Timestamp,
-    ) -> Result<PlanApproval, LedgerError> { unimplemented!() }
+    ) -> Result<PlanApproval, LedgerError> {
+        unimplemented!()
+    }
     /// Says where a kept plan stands.
-    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> { unimplemented!() }
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> {
+        unimplemented!()
+    }
 
     /// Adds or moves workspaces, pairs of workspace and organization, all in one transaction or,
     /// if the iterator yields an error, none; returns how many were added or moved.
@@ -413,22 +462,32 @@ pub trait Ledger: Send + Sync {
         &self,
         before: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<CycleRecord>, LedgerError> { unimplemented!() }
+    ) -> Result<Vec<CycleRecord>, LedgerError> {
+        unimplemented!()
+    }
     /// One cycle.
-    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> { unimplemented!() }
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> {
+        unimplemented!()
+    }
     /// The steps of a cycle in order.
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
-    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> { unimplemented!() }
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
+        unimplemented!()
+    }
     /// Rows deleted by steps that were intended at or after an instant.
-    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> { unimplemented!() }
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
+        unimplemented!()
+    }
 
     /// Streams the hash chain from a number on, in order.
     async fn each_entry(
         &self,
         from: u64,
         visit: &mut (dyn FnMut(Entry) + Send),
-    ) -> Result<(), LedgerError> { unimplemented!() }
+    ) -> Result<(), LedgerError> {
+        unimplemented!()
+    }
     /// Removes cycles that ended before an instant with their steps, entries of the hash chain from
     /// before it, and request keys older than a day. That it did so becomes an entry.
     async fn prune_record(
@@ -436,5 +495,7 @@ pub trait Ledger: Send + Sync {
         before: Timestamp,
         by: &str,
         now: Timestamp,
-    ) -> Result<PrunedRecord, LedgerError> { unimplemented!() }
+    ) -> Result<PrunedRecord, LedgerError> {
+        unimplemented!()
+    }
 }

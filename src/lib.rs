@@ -117,8 +117,8 @@ pub use embedded::{
     LibchdbError, clickhouse_server_main, ensure_libchdb,
 };
 pub use engine::{
-    CycleReport, CycleStatus, Engine, EngineError, Event, Expired, Preview, PreviewTable, RuleChange,
-    Rulebook, StepOutcomeKind, StepReport, Tenure,
+    CycleReport, CycleStatus, Engine, EngineError, Event, Expired, Preview, PreviewTable,
+    RuleChange, Rulebook, StepOutcomeKind, StepReport, Tenure,
 };
 pub use guard::{HoldRange, PauseScope};
 pub use ledger::{

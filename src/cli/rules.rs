@@ -124,7 +124,9 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
         created_at: context.now(),
     };
     let ledger = context.ledger(&config).await?;
-    let created = ledger.create_rule(&rule, context::user_name().as_str().into()).await?;
+    let created = ledger
+        .create_rule(&rule, context::user_name().as_str().into())
+        .await?;
     output.result(&created, |created| {
         let replaced = created.replaced.map(|id| format!(" (replaces rule {id})"));
         format!(

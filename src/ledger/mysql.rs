@@ -23,8 +23,9 @@ use super::connect::redact;
 use super::import::Batches;
 use super::row::{Malformed, storable};
 use super::{
-    Author, CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Intended, Ledger,
-    LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
+    Author, CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules,
+    Intended, Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    migrations,
 };
 use crate::rule::RuleId;
 use crate::sql::sql;
@@ -163,7 +164,11 @@ impl Ledger for MySql {
         on_connection!(self, "read its revision", connection => rules::revision(connection))
     }
 
-    async fn create_rule(&self, rule: &NewRule, by: Author<'_>) -> Result<CreatedRule, LedgerError> {
+    async fn create_rule(
+        &self,
+        rule: &NewRule,
+        by: Author<'_>,
+    ) -> Result<CreatedRule, LedgerError> {
         let by = by.name;
         let mut rule = rule.clone();
         rule.created_at = storable(rule.created_at)?;

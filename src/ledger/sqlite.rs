@@ -24,8 +24,9 @@ use super::connect::redact;
 use super::import::Batches;
 use super::row::storable;
 use super::{
-    Author, CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Intended, Ledger,
-    LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
+    Author, CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules,
+    Intended, Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    migrations,
 };
 use crate::rule::RuleId;
 use crate::sql::sql;
@@ -205,7 +206,11 @@ impl Ledger for Sqlite {
         .await
     }
 
-    async fn create_rule(&self, rule: &NewRule, by: Author<'_>) -> Result<CreatedRule, LedgerError> {
+    async fn create_rule(
+        &self,
+        rule: &NewRule,
+        by: Author<'_>,
+    ) -> Result<CreatedRule, LedgerError> {
         let by = by.name;
         let mut rule = rule.clone();
         rule.created_at = storable(rule.created_at)?;

@@ -6,7 +6,9 @@ use mysql_async::{Conn, Params, Row, Value};
 
 use super::{Fault, column, instant, instant_value};
 use crate::ledger::row::storable;
-use crate::ledger::{CycleRecord, CycleStart, Intended, LedgerError, StepIntent, StepOutcome, StepRecord};
+use crate::ledger::{
+    CycleRecord, CycleStart, Intended, LedgerError, StepIntent, StepOutcome, StepRecord,
+};
 use crate::sql::sql;
 
 pub(super) async fn begin(connection: &mut Conn, start: &CycleStart) -> Result<(), Fault> {
@@ -62,7 +64,11 @@ pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result
     connection
         .exec_drop(sql, Params::Positional(values))
         .await?;
-    Ok(if connection.affected_rows() == 1 { Intended::Recorded } else { Intended::Stale })
+    Ok(if connection.affected_rows() == 1 {
+        Intended::Recorded
+    } else {
+        Intended::Stale
+    })
 }
 
 pub(super) async fn finish(connection: &mut Conn, outcome: &StepOutcome) -> Result<(), Fault> {

@@ -43,7 +43,11 @@ pub(super) async fn create(
     raise_revision(&mut transaction).await?;
     transaction.commit().await?;
     let id = id.ok_or_else(|| Malformed("the table rules numbers no rows".into()))?;
-    Ok(CreatedRule { id, replaced, is_repeated: false })
+    Ok(CreatedRule {
+        id,
+        replaced,
+        is_repeated: false,
+    })
 }
 
 pub(super) async fn import(

@@ -5,7 +5,9 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{Fault, instant, instant_text, signed, unsigned};
 use crate::ledger::row::storable;
-use crate::ledger::{CycleRecord, CycleStart, Intended, LedgerError, StepIntent, StepOutcome, StepRecord};
+use crate::ledger::{
+    CycleRecord, CycleStart, Intended, LedgerError, StepIntent, StepOutcome, StepRecord,
+};
 use crate::sql::sql;
 
 pub(super) fn begin(transaction: &Transaction<'_>, start: &CycleStart) -> Result<(), Fault> {
@@ -36,7 +38,10 @@ pub(super) fn end(
     }
 }
 
-pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Result<Intended, Fault> {
+pub(super) fn intend(
+    transaction: &Transaction<'_>,
+    intent: &StepIntent,
+) -> Result<Intended, Fault> {
     let values = params![
         intent.cycle,
         intent.step,
@@ -51,7 +56,13 @@ pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Resu
         instant_text(storable(intent.intended_at)?),
         intent.cycle,
     ];
-    Ok(if transaction.execute(sql!("ledger/sqlite/intend_step.sql"), values)? == 1 { Intended::Recorded } else { Intended::Stale })
+    Ok(
+        if transaction.execute(sql!("ledger/sqlite/intend_step.sql"), values)? == 1 {
+            Intended::Recorded
+        } else {
+            Intended::Stale
+        },
+    )
 }
 
 pub(super) fn finish(transaction: &Transaction<'_>, outcome: &StepOutcome) -> Result<(), Fault> {

@@ -22,7 +22,11 @@ pub(super) fn create(
     insert(transaction, &[Keyed { key, value: rule }], by)?;
     let id = unsigned(transaction.last_insert_rowid())?;
     raise_revision(transaction)?;
-    Ok(CreatedRule { id, replaced, is_repeated: false })
+    Ok(CreatedRule {
+        id,
+        replaced,
+        is_repeated: false,
+    })
 }
 
 pub(super) fn import(

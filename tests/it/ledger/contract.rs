@@ -1,8 +1,8 @@
 //! Rules, directory, cycles and steps: what goes in comes out, and the revision tells of it.
 
 use ebbtide::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, LedgerError, NewRule, Scope, StepIntent,
-    StepOutcome, StepRecord,
+    CreatedRule, CycleRecord, CycleStart, Deactivation, Intended, LedgerError, NewRule, Scope,
+    StepIntent, StepOutcome, StepRecord,
 };
 
 use super::{Fresh, at, on_both, rule, workspace};
@@ -24,19 +24,28 @@ async fn creating_replaces_the_active_rule(fresh: Fresh) {
     let mut second = rule(workspace("w1"), "unlimited");
     second.apply_to_past = false;
     second.created_at = at("2026-11-22T00:00:00.000001Z");
-    let a = fresh.ledger.create_rule(&first, "eva".into()).await.unwrap();
+    let a = fresh
+        .ledger
+        .create_rule(&first, "eva".into())
+        .await
+        .unwrap();
     let other = fresh
         .ledger
         .create_rule(&rule(workspace("w2"), "7d"), "eva".into())
         .await
         .unwrap();
-    let b = fresh.ledger.create_rule(&second, "tom".into()).await.unwrap();
+    let b = fresh
+        .ledger
+        .create_rule(&second, "tom".into())
+        .await
+        .unwrap();
     assert_eq!((a.replaced, other.replaced), (None, None));
     assert_eq!(
         b,
         CreatedRule {
             id: b.id,
-            replaced: Some(a.id)
+            replaced: Some(a.id),
+            is_repeated: false,
         }
     );
     assert!(b.id > other.id && other.id > a.id);
@@ -223,6 +232,11 @@ fn start(id: &str) -> CycleStart {
         as_of: at("2026-11-21T09:59:59.000001Z"),
         rules_digest: "ab".repeat(32),
         revision: 0,
+        kind: "run".into(),
+        plan_digest: String::new(),
+        slot: None,
+        holder: String::new(),
+        lease_token: 0,
     }
 }
 
@@ -239,6 +253,8 @@ fn intent(step: u32) -> StepIntent {
         n_workspaces: 1_000,
         rows_due: 5_000_000_000,
         intended_at: at("2026-11-21T10:00:01Z"),
+        predicate: String::new(),
+        bounds: String::new(),
     }
 }
 
@@ -250,6 +266,7 @@ fn outcome(step: u32, verdict: &str) -> StepOutcome {
         rows_left: (verdict == "incomplete").then_some(12),
         error: (verdict == "unknown").then(|| "timed out after 30 s — “maybe”".into()),
         finished_at: at("2026-11-21T10:00:02.000003Z"),
+        duration_ms: 0,
     }
 }
 
@@ -312,15 +329,25 @@ async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
 
 async fn a_step_is_only_intended_while_the_rules_are_those_of_its_cycle(fresh: Fresh) {
     fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
-    assert!(fresh.ledger.intend_step(&intent(1)).await.unwrap());
+    assert_eq!(
+        fresh.ledger.intend_step(&intent(1)).await.unwrap(),
+        Intended::Recorded
+    );
     let rule = NewRule {
         scope: Scope::Workspace("w1".into()),
         retention: "unlimited".into(),
         apply_to_past: true,
         created_at: at("2026-11-21T10:00:00Z"),
     };
-    fresh.ledger.create_rule(&rule, "somebody".into()).await.unwrap();
-    assert!(!fresh.ledger.intend_step(&intent(2)).await.unwrap());
+    fresh
+        .ledger
+        .create_rule(&rule, "somebody".into())
+        .await
+        .unwrap();
+    assert_eq!(
+        fresh.ledger.intend_step(&intent(2)).await.unwrap(),
+        Intended::Stale
+    );
     assert_eq!(fresh.ledger.steps("c1").await.unwrap().len(), 1);
 }
 
@@ -354,12 +381,20 @@ async fn instants_that_no_column_holds_are_refused(fresh: Fresh) {
     ] {
         let mut odd = rule(workspace("w1"), "7d");
         odd.created_at = at(instant);
-        let error = fresh.ledger.create_rule(&odd, "eva".into()).await.unwrap_err();
+        let error = fresh
+            .ledger
+            .create_rule(&odd, "eva".into())
+            .await
+            .unwrap_err();
         assert!(matches!(error, LedgerError::Instant { .. }), "{error}");
     }
     let mut exact = rule(workspace("w1"), "7d");
     exact.created_at = at("1970-01-01T00:00:00.123456789Z");
-    fresh.ledger.create_rule(&exact, "eva".into()).await.unwrap();
+    fresh
+        .ledger
+        .create_rule(&exact, "eva".into())
+        .await
+        .unwrap();
     let kept = fresh.rules(false).await[0].rule.created_at;
     assert_eq!(kept, at("1970-01-01T00:00:00.123456Z"));
 }
