@@ -1,5 +1,6 @@
 //! The command line: one file per verb. stdout is data, stderr is talk.
 
+mod audit;
 mod clickhouse;
 mod completions;
 mod context;
@@ -7,13 +8,17 @@ mod demo;
 mod doctor;
 mod exit;
 mod explain;
+mod history;
+mod holds;
 mod input;
 mod migrate;
 mod output;
+mod pause;
 mod plan;
 mod progress;
 mod rules;
 mod run;
+mod scope;
 mod validate;
 mod workspaces;
 
@@ -95,6 +100,18 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
+    /// Place, list and release holds: rows that must stay, whatever the rules say.
+    #[command(subcommand)]
+    Holds(holds::Holds),
+    /// Stop deleting: everything, one target, or one workspace.
+    Pause(pause::Pause),
+    /// Delete again what was paused.
+    Resume(pause::Resume),
+    /// Show what was done: cycles and their steps.
+    History(history::History),
+    /// The record that nobody can edit unnoticed: verify it, export it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Keep an embedded ClickHouse running, to play with.
     Clickhouse(clickhouse::Clickhouse),
     /// Create the ledger's schema, or bring it up to date.
@@ -160,6 +177,11 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
         Verb::Run(args) => run::run(args, &context, &mut output).await,
+        Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
+        Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
+        Verb::Resume(args) => pause::resume(args, &context, &mut output).await,
+        Verb::History(args) => history::run(args, cli.verbose, &context, &mut output).await,
+        Verb::Audit(verb) => audit::run(verb, &context, &mut output).await,
         Verb::Clickhouse(args) => clickhouse::run(args, &context, &mut output).await,
         Verb::Migrate => migrate::run(&context, &mut output).await,
         Verb::Completions(args) => completions::run(args, &mut output),

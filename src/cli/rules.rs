@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod preview;
 
 use std::path::PathBuf;
 
@@ -10,16 +11,18 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::output::table;
+use super::scope::{ScopeArgs, ScopeView, check_project};
 use super::{Context, Exit, Output, context};
-use crate::config::Config;
 use crate::ledger::{Deactivation, NewRule, RuleRecord};
-use crate::rule::{RuleId, Scope};
+use crate::rule::RuleId;
 
 /// Set, list, import and export rules.
 #[derive(Debug, Subcommand)]
 pub enum Rules {
     /// Create a rule; it replaces the active one of its scope.
     Add(Add),
+    /// Show what a rule would delete, without saving it.
+    Preview(preview::PreviewArgs),
     /// List the active rules.
     List {
         /// Show rules that were replaced or deactivated too.
@@ -64,39 +67,6 @@ pub struct Add {
     no_apply_to_past: bool,
 }
 
-#[derive(Debug, Args)]
-#[group(id = "scope", required = true, multiple = true)]
-struct ScopeArgs {
-    /// Every workspace of this organization.
-    #[arg(long, value_name = "O", allow_hyphen_values = true, conflicts_with_all = ["workspace", "project"])]
-    organization: Option<String>,
-    /// This workspace.
-    #[arg(long, value_name = "W", allow_hyphen_values = true)]
-    workspace: Option<String>,
-    /// Only this project of the workspace.
-    #[arg(
-        long,
-        value_name = "P",
-        allow_hyphen_values = true,
-        requires = "workspace"
-    )]
-    project: Option<String>,
-}
-
-impl ScopeArgs {
-    fn scope(&self) -> anyhow::Result<Scope> {
-        Ok(match (&self.organization, &self.workspace, &self.project) {
-            (Some(name), None, None) => Scope::Organization(name.as_str().into()),
-            (None, Some(name), None) => Scope::Workspace(name.as_str().into()),
-            (None, Some(workspace), Some(project)) => Scope::Project {
-                workspace: workspace.as_str().into(),
-                project: project.as_str().into(),
-            },
-            _ => bail!("name either --organization, or --workspace with or without --project"),
-        })
-    }
-}
-
 pub(super) async fn run(
     verb: &Rules,
     context: &Context,
@@ -104,6 +74,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     match verb {
         Rules::Add(args) => add(args, context, output).await,
+        Rules::Preview(args) => preview::run(args, context, output).await,
         Rules::List { history } => list(*history, context, output).await,
         Rules::Show { id } => show(*id, context, output).await,
         Rules::Deactivate { id } => deactivate(*id, context, output).await,
@@ -116,7 +87,7 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
     let config = context.config()?;
     let scope = args.scope.scope()?;
     let retention = config.periods.retention(&args.retention)?;
-    check_project(&scope, &config)?;
+    check_project(&scope, "rule", &config)?;
     let rule = NewRule {
         scope: scope.clone(),
         retention: retention.to_string(),
@@ -138,22 +109,6 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-/// A project rule needs a project column in every target, or nobody could say which rows it means.
-fn check_project(scope: &Scope, config: &Config) -> anyhow::Result<()> {
-    let without = config
-        .targets
-        .iter()
-        .find(|target| target.project.is_none());
-    match (scope, without) {
-        (Scope::Project { .. }, Some(target)) => bail!(
-            "{scope} cannot have a rule: target {} has no project column; add targets[].project \
-             to the config",
-            target.table
-        ),
-        _ => Ok(()),
-    }
-}
-
 /// A rule as it is printed.
 #[derive(Debug, Serialize)]
 struct RuleView {
@@ -166,37 +121,6 @@ struct RuleView {
     created_by: String,
     deactivated_at: Option<String>,
     deactivated_by: Option<String>,
-}
-
-/// A scope with the keys of the YAML format.
-#[derive(Debug, Default, Serialize)]
-struct ScopeView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    workspace: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<String>,
-}
-
-impl From<&Scope> for ScopeView {
-    fn from(scope: &Scope) -> Self {
-        match scope {
-            Scope::Organization(name) => Self {
-                organization: Some(name.to_string()),
-                ..Self::default()
-            },
-            Scope::Workspace(name) => Self {
-                workspace: Some(name.to_string()),
-                ..Self::default()
-            },
-            Scope::Project { workspace, project } => Self {
-                workspace: Some(workspace.to_string()),
-                project: Some(project.to_string()),
-                organization: None,
-            },
-        }
-    }
 }
 
 impl From<RuleRecord> for RuleView {

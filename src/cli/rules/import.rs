@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::super::input::{MAX_LISTED, open};
 use super::super::output::counted;
+use super::super::scope::check_project;
 use super::super::{Context, Exit, Output, context, progress};
 use crate::ledger::ImportRule;
 use crate::rule::RuleReader;
@@ -35,7 +36,7 @@ pub(super) async fn run(
         let problem = match item {
             Ok(entry) => {
                 n_rules += 1;
-                let project = super::check_project(&entry.scope, &config).err();
+                let project = check_project(&entry.scope, "rule", &config).err();
                 let problem = project.map(|error| error.to_string()).or_else(|| {
                     let created_at = entry.created_at.filter(|at| *at > latest)?;
                     Some(format!(
