@@ -1,5 +1,7 @@
 //! `ebbtide audit`: the record that nobody can edit unnoticed.
 
+mod verify;
+
 use std::io::{self, BufWriter, Write};
 
 use clap::Subcommand;
@@ -10,6 +12,8 @@ use crate::audit::Entry;
 /// The record that nobody can edit unnoticed: verify it, export it.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
+    /// Look for entries that were edited, removed, added or put in another order.
+    Verify(verify::Verify),
     /// Write the record as JSON lines, oldest first.
     Export,
 }
@@ -20,6 +24,7 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     match verb {
+        Audit::Verify(args) => verify::run(args, context, output).await,
         Audit::Export => export(context, output).await,
     }
 }
