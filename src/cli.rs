@@ -19,6 +19,7 @@ mod progress;
 mod rules;
 mod run;
 mod scope;
+mod turn;
 mod validate;
 mod workspaces;
 

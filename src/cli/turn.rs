@@ -21,7 +21,10 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Takes the lease; fails if another instance is at work.
-    pub(super) async fn begin(config: &Config, ledger: &Arc<dyn Ledger>) -> Result<Self, EngineError> {
+    pub(super) async fn begin(
+        config: &Config,
+        ledger: &Arc<dyn Ledger>,
+    ) -> Result<Self, EngineError> {
         let tenure = Tenure::begin(ledger, &context::holder(), config.serve.lease).await?;
         Ok(Self {
             tenure,
@@ -56,7 +59,9 @@ impl Turn {
     /// Gives the lease back. If that fails, it ends by itself.
     pub(super) async fn end(self) {
         if let Err(error) = self.tenure.release().await {
-            progress::warn(&format!("the lease could not be given back, it ends by itself: {error}"));
+            progress::warn(&format!(
+                "the lease could not be given back, it ends by itself: {error}"
+            ));
         }
     }
 }

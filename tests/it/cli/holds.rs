@@ -10,10 +10,36 @@ async fn holds_are_placed_listed_and_released() {
     let scene = Scene::new().await;
     let verbs: [&[&str]; 11] = [
         &["holds", "list"],
-        &["holds", "add", "--organization=acme", "--reason=audit of 2026"],
-        &["holds", "add", "--workspace=w1", "--reason=case 4711", "--owner=legal", "--from=2026-01-01", "--until=2026-04-01"],
-        &["holds", "add", "--workspace=w1", "--project=p 1", "--reason=-", "--until=2026-04-01T10:00:00Z"],
-        &["holds", "add", "--workspace=--w", "--reason=a name like a flag", "--from=2026-04-01"],
+        &[
+            "holds",
+            "add",
+            "--organization=acme",
+            "--reason=audit of 2026",
+        ],
+        &[
+            "holds",
+            "add",
+            "--workspace=w1",
+            "--reason=case 4711",
+            "--owner=legal",
+            "--from=2026-01-01",
+            "--until=2026-04-01",
+        ],
+        &[
+            "holds",
+            "add",
+            "--workspace=w1",
+            "--project=p 1",
+            "--reason=-",
+            "--until=2026-04-01T10:00:00Z",
+        ],
+        &[
+            "holds",
+            "add",
+            "--workspace=--w",
+            "--reason=a name like a flag",
+            "--from=2026-04-01",
+        ],
         &["holds", "list"],
         &["holds", "release", "2"],
         &["holds", "release", "2"],
@@ -21,7 +47,10 @@ async fn holds_are_placed_listed_and_released() {
         &["holds", "list", "--history"],
         &["audit", "verify"],
     ];
-    let transcript: String = verbs.iter().map(|verb| scene.good(verb).transcript + "\n").collect();
+    let transcript: String = verbs
+        .iter()
+        .map(|verb| scene.good(verb).transcript + "\n")
+        .collect();
     matches_snapshot!("holds", transcript);
 }
 
@@ -32,12 +61,31 @@ async fn holds_that_nobody_can_mean_are_refused() {
     let bad: [&[&str]; 9] = [
         &["holds", "add", "--workspace=w1"],
         &["holds", "add", "--reason=r"],
-        &["holds", "add", "--organization=o", "--workspace=w1", "--reason=r"],
+        &[
+            "holds",
+            "add",
+            "--organization=o",
+            "--workspace=w1",
+            "--reason=r",
+        ],
         &["holds", "add", "--project=p", "--reason=r"],
         &["holds", "add", "--workspace=w1", "--reason= "],
         &["holds", "add", "--workspace=w1", "--reason=r", "--owner="],
-        &["holds", "add", "--workspace=w1", "--reason=r", "--from=2026-04-01", "--until=2026-04-01"],
-        &["holds", "add", "--workspace=w1", "--reason=r", "--until=April"],
+        &[
+            "holds",
+            "add",
+            "--workspace=w1",
+            "--reason=r",
+            "--from=2026-04-01",
+            "--until=2026-04-01",
+        ],
+        &[
+            "holds",
+            "add",
+            "--workspace=w1",
+            "--reason=r",
+            "--until=April",
+        ],
         &["holds", "release", "7"],
     ];
     for arguments in bad {
@@ -45,9 +93,22 @@ async fn holds_that_nobody_can_mean_are_refused() {
         transcript.push('\n');
     }
     scene.targets("  - {table: traces, workspace: workspace_id, age: {uuid_v7: id}}\n");
-    let project = ["holds", "add", "--workspace=w1", "--project=p", "--reason=r"];
+    let project = [
+        "holds",
+        "add",
+        "--workspace=w1",
+        "--project=p",
+        "--reason=r",
+    ];
     transcript += &scene.refused(2, &project).await.transcript;
-    assert_eq!(scene.good(&["holds", "list", "--history"]).stdout.lines().count(), 1);
+    assert_eq!(
+        scene
+            .good(&["holds", "list", "--history"])
+            .stdout
+            .lines()
+            .count(),
+        1
+    );
     matches_snapshot!("holds_refused", transcript);
 }
 
@@ -69,7 +130,10 @@ async fn pauses_begin_and_end() {
         &["pause", "list", "--history"],
         &["audit", "verify"],
     ];
-    let transcript: String = verbs.iter().map(|verb| scene.good(verb).transcript + "\n").collect();
+    let transcript: String = verbs
+        .iter()
+        .map(|verb| scene.good(verb).transcript + "\n")
+        .collect();
     matches_snapshot!("pauses", transcript);
 }
 
@@ -91,7 +155,10 @@ async fn pauses_that_nobody_can_mean_are_refused() {
         transcript += &scene.refused(2, arguments).await.transcript;
         transcript.push('\n');
     }
-    assert_eq!(scene.good(&["pause", "list", "--history"]).stdout, "nothing is paused\n");
+    assert_eq!(
+        scene.good(&["pause", "list", "--history"]).stdout,
+        "nothing is paused\n"
+    );
     matches_snapshot!("pauses_refused", transcript);
 }
 
@@ -102,7 +169,11 @@ async fn a_target_that_left_the_config_can_be_resumed() {
     scene.good(&["pause", "--target=traces", "--reason=r"]);
     scene.targets("  - {table: others, workspace: workspace_id, age: {uuid_v7: id}}\n");
     let resumed = scene.good(&["resume", "--target=traces"]);
-    assert!(resumed.stdout.contains("no longer paused"), "{}", resumed.stdout);
+    assert!(
+        resumed.stdout.contains("no longer paused"),
+        "{}",
+        resumed.stdout
+    );
     scene.refused(2, &["resume", "--target=traces"]).await;
 }
 
@@ -127,5 +198,8 @@ async fn what_is_held_or_paused_stays() {
     scene.good(&["resume", "--all"]);
     scene.good(&["run"]);
     assert_eq!(scene.count_rows().await, N_YOUNG);
-    matches_snapshot!("holds_and_pauses_at_work", [plan, paused].map(|o| o.transcript).join("\n"));
+    matches_snapshot!(
+        "holds_and_pauses_at_work",
+        [plan, paused].map(|o| o.transcript).join("\n")
+    );
 }

@@ -108,8 +108,14 @@ async fn a_number_in_the_place_of_a_text_is_read_the_same_under_a_variable() {
     assert_eq!(scene.good(&["validate"]).code, 0);
     assert_eq!(scene.run_with(&["validate"], &[pace], "").code, 0);
     for (section, problem) in [
-        ("record: {retention: 400}\n", "record.retention: retention \"400\""),
-        ("retention: {armed_for: 1.5}\n", "retention.armed_for: \"1.5\""),
+        (
+            "record: {retention: 400}\n",
+            "record.retention: retention \"400\"",
+        ),
+        (
+            "retention: {armed_for: 1.5}\n",
+            "retention.armed_for: \"1.5\"",
+        ),
         ("serve: {lease: true}\n", "serve.lease: \"true\""),
     ] {
         scene.retention(section);

@@ -7,7 +7,8 @@ use super::{Scene, matches_snapshot};
 
 fn json(scene: &Scene, arguments: &[&str]) -> Value {
     let outcome = scene.run(&[&["--format=json"], arguments].concat());
-    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {}", outcome.transcript))
+    serde_json::from_str(&outcome.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", outcome.transcript))
 }
 
 fn change(scene: &Scene, sql: &str) {
@@ -24,21 +25,48 @@ async fn history_shows_cycles_and_steps() {
     scene.good(&["run"]);
     let both = scene.good(&["history"]);
     let of_table = json(&scene, &["history", "--table=traces"]);
-    assert_eq!(of_table.as_array().unwrap().len(), 1, "only one cycle had a step");
-    assert_eq!(json(&scene, &["history", "--table=spans"]), Value::Array(vec![]));
-    assert_eq!(json(&scene, &["history", "--limit=1"]).as_array().unwrap().len(), 1);
+    assert_eq!(
+        of_table.as_array().unwrap().len(),
+        1,
+        "only one cycle had a step"
+    );
+    assert_eq!(
+        json(&scene, &["history", "--table=spans"]),
+        Value::Array(vec![])
+    );
+    assert_eq!(
+        json(&scene, &["history", "--limit=1"])
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 
     let cycle = &of_table[0];
-    assert_eq!((&cycle["kind"], &cycle["status"]), (&"run".into(), &"done".into()));
+    assert_eq!(
+        (&cycle["kind"], &cycle["status"]),
+        (&"run".into(), &"done".into())
+    );
     let step = &cycle["steps"][0];
-    assert_eq!((&step["rows_before"], &step["rows_after"]), (&N_OLD.into(), &0.into()));
-    assert_eq!((&step["verdict"], &step["table"]), (&"verified".into(), &"traces".into()));
-    assert!(step["predicate"].as_str().unwrap().contains("workspace_id"), "{step:#}");
+    assert_eq!(
+        (&step["rows_before"], &step["rows_after"]),
+        (&N_OLD.into(), &0.into())
+    );
+    assert_eq!(
+        (&step["verdict"], &step["table"]),
+        (&"verified".into(), &"traces".into())
+    );
+    assert!(
+        step["predicate"].as_str().unwrap().contains("workspace_id"),
+        "{step:#}"
+    );
     assert_eq!(step["bounds"][0]["n_due"], N_OLD);
     // The query id is the one that the server knows.
     scene.execute("SYSTEM FLUSH LOGS").await;
     let id = step["query_id"].as_str().unwrap();
-    let known = format!("SELECT count() FROM system.query_log WHERE query_id = '{id}' AND type = 'QueryFinish'");
+    let known = format!(
+        "SELECT count() FROM system.query_log WHERE query_id = '{id}' AND type = 'QueryFinish'"
+    );
     assert_eq!(scene.count(&known).await, 1);
 
     let id = cycle["cycle"].as_str().unwrap();
@@ -47,7 +75,10 @@ async fn history_shows_cycles_and_steps() {
     scene.refused(2, &["history", "--limit=0"]).await;
     let verbose = scene.good(&["-v", "history", "--table=traces"]);
     assert!(verbose.stdout.contains("predicate"), "{}", verbose.stdout);
-    matches_snapshot!("history", [empty, both, one, unknown].map(|o| o.transcript).join("\n"));
+    matches_snapshot!(
+        "history",
+        [empty, both, one, unknown].map(|o| o.transcript).join("\n")
+    );
 }
 
 /// A process that died leaves an intent without an outcome: history does not make one up.
@@ -56,13 +87,22 @@ async fn a_step_without_an_outcome_is_shown_as_what_it_is() {
     let scene = Scene::new().await;
     scene.retention("retention: {default: 60d, approval: none}\n");
     scene.good(&["run"]);
-    change(&scene, "UPDATE steps SET verdict = NULL, rows_left = NULL, finished_at = NULL, duration_ms = NULL");
+    change(
+        &scene,
+        "UPDATE steps SET verdict = NULL, rows_left = NULL, finished_at = NULL, duration_ms = NULL",
+    );
     change(&scene, "UPDATE cycles SET status = NULL, ended_at = NULL");
     let cycle = json(&scene, &["history"])[0].clone();
-    assert_eq!((&cycle["status"], &cycle["ended_at"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&cycle["status"], &cycle["ended_at"]),
+        (&Value::Null, &Value::Null)
+    );
     assert_eq!(cycle["steps"][0]["verdict"], Value::Null);
     let id = cycle["cycle"].as_str().unwrap();
-    matches_snapshot!("history_without_outcome", scene.good(&["history", "--cycle", id]).transcript);
+    matches_snapshot!(
+        "history_without_outcome",
+        scene.good(&["history", "--cycle", id]).transcript
+    );
 }
 
 #[tokio::test]
@@ -71,14 +111,23 @@ async fn an_unbroken_record_has_a_head_to_keep() {
     let empty = scene.good(&["audit", "verify"]);
     scene.good(&["rules", "add", "--workspace=w1", "--retention=60d"]);
     let first = json(&scene, &["audit", "verify"]);
-    assert_eq!((&first["ok"], &first["n_entries"]), (&true.into(), &1.into()));
+    assert_eq!(
+        (&first["ok"], &first["n_entries"]),
+        (&true.into(), &1.into())
+    );
     scene.good(&["rules", "deactivate", "1"]);
     let head = first["head"].as_str().unwrap();
     let kept = scene.good(&["audit", "verify", "--head", head]);
 
     let lines = scene.good(&["audit", "export"]).stdout;
-    let entries: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let kinds: Vec<_> = entries.iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    let entries: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let kinds: Vec<_> = entries
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["rule_created", "rule_deactivated"]);
     assert_eq!(entries[0]["actor"], "tester");
     assert_eq!(entries[0]["hash"], head.split_once(':').unwrap().1);
@@ -91,17 +140,34 @@ async fn an_unbroken_record_has_a_head_to_keep() {
     let other = format!("--head=1:{}", "0".repeat(64));
     let rewritten = scene.run(&["audit", "verify", &other]);
     let cut = scene.run(&["audit", "verify", &format!("--head=9:{}", "0".repeat(64))]);
-    assert_eq!((rewritten.code, cut.code), (1, 1), "{}{}", rewritten.transcript, cut.transcript);
-    matches_snapshot!("audit_heads", [empty, kept, rewritten, cut].map(|o| o.transcript).join("\n"));
+    assert_eq!(
+        (rewritten.code, cut.code),
+        (1, 1),
+        "{}{}",
+        rewritten.transcript,
+        cut.transcript
+    );
+    matches_snapshot!(
+        "audit_heads",
+        [empty, kept, rewritten, cut]
+            .map(|o| o.transcript)
+            .join("\n")
+    );
 }
 
 /// Whatever somebody does to the table beside ebbtide is found, and named.
 #[tokio::test]
 async fn a_record_that_was_changed_is_found_broken() {
     let changes = [
-        ("an entry was edited", "UPDATE audit SET actor = 'somebody' WHERE seq = 2"),
+        (
+            "an entry was edited",
+            "UPDATE audit SET actor = 'somebody' WHERE seq = 2",
+        ),
         ("an entry was removed", "DELETE FROM audit WHERE seq = 2"),
-        ("the last entry was removed", "DELETE FROM audit WHERE seq = 3"),
+        (
+            "the last entry was removed",
+            "DELETE FROM audit WHERE seq = 3",
+        ),
         ("all were removed", "DELETE FROM audit"),
     ];
     let mut transcript = String::new();

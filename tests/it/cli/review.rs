@@ -12,7 +12,10 @@ use crate::support::wait_until;
 const REQUIRED: &str = "retention: {default: 60d, approval: required}\n";
 
 fn transcript(outcomes: impl IntoIterator<Item = Outcome>) -> String {
-    let transcripts: Vec<_> = outcomes.into_iter().map(|outcome| outcome.transcript).collect();
+    let transcripts: Vec<_> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.transcript)
+        .collect();
     transcripts.join("\n")
 }
 
@@ -26,17 +29,28 @@ async fn a_new_install_waits_for_a_reviewed_plan() {
     let proposed = scene.good(&["plan", "--out", "plan.json"]);
     scene.untouched(N_OLD + N_YOUNG).await;
     let applied = scene.good(&["apply", "plan.json"]);
-    assert_eq!((scene.count_rows().await, scene.n_mutations().await), (N_YOUNG, 1));
+    assert_eq!(
+        (scene.count_rows().await, scene.n_mutations().await),
+        (N_YOUNG, 1)
+    );
     // What it did is on record, and the next cycle needs nobody.
-    let history = scene.good(&["--format=json", "history", "--limit=1"]).stdout;
+    let history = scene
+        .good(&["--format=json", "history", "--limit=1"])
+        .stdout;
     let history: Value = serde_json::from_str(&history).unwrap();
-    assert_eq!((&history[0]["kind"], &history[0]["status"]), (&"apply".into(), &"done".into()));
+    assert_eq!(
+        (&history[0]["kind"], &history[0]["status"]),
+        (&"apply".into(), &"done".into())
+    );
     scene.fill("traces", 90, 5).await;
     let next = scene.good(&["run"]);
     assert_eq!(scene.count_rows().await, N_YOUNG);
     let record = scene.good(&["audit", "export"]).stdout;
     assert!(record.contains("\"kind\":\"approved\""), "{record}");
-    matches_snapshot!("review_of_a_new_install", transcript([waits, effective, proposed, applied, next]));
+    matches_snapshot!(
+        "review_of_a_new_install",
+        transcript([waits, effective, proposed, applied, next])
+    );
 }
 
 /// What deletes less acts at once; what deletes more waits, and says so where it is set.
@@ -60,7 +74,11 @@ async fn a_shorter_rule_waits_and_a_longer_one_acts_at_once() {
     let too_short = scene.good(&["rules", "add", "--workspace=w2", "--retention=20d"]);
     let taken_back = scene.good(&["rules", "deactivate", "3"]);
     scene.good(&["run"]);
-    assert_eq!(scene.count_rows().await, N_OLD / 3 * 2 + N_YOUNG + 30, "nothing of it waits");
+    assert_eq!(
+        scene.count_rows().await,
+        N_OLD / 3 * 2 + N_YOUNG + 30,
+        "nothing of it waits"
+    );
     matches_snapshot!(
         "review_of_rules",
         transcript([shorter, waiting, why, longer, too_short, taken_back])
@@ -91,9 +109,13 @@ async fn a_stale_or_edited_plan_is_refused_and_says_what_changed() {
     refused("everything was paused").await;
     scene.good(&["resume", "--all"]);
     plan();
-    scene.execute("ALTER TABLE traces MODIFY COLUMN project_id LowCardinality(String)").await;
+    scene
+        .execute("ALTER TABLE traces MODIFY COLUMN project_id LowCardinality(String)")
+        .await;
     refused("a column has another type").await;
-    scene.execute("ALTER TABLE traces MODIFY COLUMN project_id String").await;
+    scene
+        .execute("ALTER TABLE traces MODIFY COLUMN project_id String")
+        .await;
     plan();
     let file = std::fs::read_to_string(scene.path().join("plan.json")).unwrap();
     scene.write("plan.json", &file.replace("\"w0\"", "\"w2\""));
@@ -147,7 +169,11 @@ async fn whoever_finds_the_lease_held_tries_later() {
     let url = format!("sqlite://{}", scene.path().join("ebbtide.db").display());
     let ledger = connect_ledger(&url, None).await.unwrap();
     let length = Duration::from_mins(5);
-    let LeaseAttempt::Held(lease) = ledger.acquire_lease(CYCLE_LEASE, "another", length).await.unwrap() else {
+    let LeaseAttempt::Held(lease) = ledger
+        .acquire_lease(CYCLE_LEASE, "another", length)
+        .await
+        .unwrap()
+    else {
         panic!("the lease is free");
     };
     let run = scene.refused(75, &["run"]).await;

@@ -120,9 +120,16 @@ impl Scene {
         path
     }
 
-    /// Writes `config.yml` with these sections.
+    /// Writes `config.yml` with these sections. Rules act at once, unless the section says otherwise.
     pub fn configure(&self, retention: &str, targets: &str) {
-        let text = format!("{}{retention}{targets}", self.head());
+        let at_once = if retention.contains("approval:") {
+            retention.to_owned()
+        } else if retention.contains("retention: {") {
+            retention.replacen("retention: {", "retention: {approval: none, ", 1)
+        } else {
+            format!("retention: {{approval: none}}\n{retention}")
+        };
+        let text = format!("{}{at_once}{targets}", self.head());
         self.write("config.yml", &text);
     }
 
