@@ -173,10 +173,11 @@ impl Config {
                 path: path.to_owned(),
                 message: syntax::describe(&error, path),
             })?;
-        let raw = match layer::names(environment).is_empty() {
-            true => alone,
-            false => layer::extract(text, environment)
-                .map_err(|message| ConfigError::Environment { message })?,
+        let raw = if layer::names(environment).is_empty() {
+            alone
+        } else {
+            layer::extract(text, environment)
+                .map_err(|message| ConfigError::Environment { message })?
         };
         let mut problems = Vec::new();
         let config = check(raw, &mut problems);

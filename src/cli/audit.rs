@@ -1,6 +1,6 @@
 //! `ebbtide audit`: the record that nobody can edit unnoticed.
 
-//mod verify;
+mod verify;
 
 use std::io::{self, BufWriter, Write};
 
@@ -13,7 +13,7 @@ use crate::audit::Entry;
 #[derive(Debug, Subcommand)]
 pub enum Audit {
     /// Look for entries that were edited, removed, added or put in another order.
-    //Verify(verify::Verify),
+    Verify(verify::Verify),
     /// Write the record as JSON lines, oldest first.
     Export,
 }
@@ -24,7 +24,7 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     match verb {
-        //Audit::Verify(args) => verify::run(args, context, output).await,
+        Audit::Verify(args) => verify::run(args, context, output).await,
         Audit::Export => export(context, output).await,
     }
 }

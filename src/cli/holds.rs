@@ -9,9 +9,11 @@ use serde_json::json;
 use super::context::parse_instant;
 use super::output::table;
 use super::scope::{ScopeArgs, ScopeView, check_project};
-use super::{Context, Exit, Output, context};
+use super::{Context, Exit, Output, context, progress};
+use crate::config::{Config, DirectoryConfig};
 use crate::guard::HoldRange;
-use crate::ledger::{Deactivation, HoldRecord, NewHold};
+use crate::ledger::{Deactivation, HoldRecord, Ledger, NewHold, read_directory};
+use crate::rule::Scope;
 
 /// Place, list and release holds: rows that must stay, whatever the rules say.
 #[derive(Debug, Subcommand)]
@@ -82,6 +84,13 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
     };
     let ledger = context.ledger(&config).await?;
     let created = ledger.place_hold(&hold, user.as_str().into()).await?;
+    if let Scope::Organization(name) = &hold.scope
+        && !has_workspaces(name, &*ledger, &config).await?
+    {
+        progress::warn(&format!(
+            "the directory places no workspace in organization {name:?}: the hold keeps nothing yet"
+        ));
+    }
     output.result(&json!({"id": created.id}), |_| {
         format!(
             "hold {}: {} of {} stay until it is released",
@@ -93,13 +102,32 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
+/// Whether the directory places a workspace in an organization.
+async fn has_workspaces(
+    organization: &str,
+    ledger: &dyn Ledger,
+    config: &Config,
+) -> anyhow::Result<bool> {
+    let mut found = false;
+    let visit = &mut |_, name: String| found |= name == organization;
+    match &config.directory {
+        Some(DirectoryConfig { database, query }) => {
+            read_directory(&database.url, database.password.clone(), query, visit).await?;
+        }
+        None => ledger.each_workspace(visit).await?,
+    }
+    Ok(found)
+}
+
 fn range(args: &Add) -> anyhow::Result<HoldRange> {
     let instant = |text: &Option<String>| text.as_deref().map(parse_instant).transpose();
     let (from, until) = (instant(&args.from)?, instant(&args.until)?);
     if let (Some(from), Some(until)) = (from, until)
         && from >= until
     {
-        bail!("no row is of {from} or later and from before {until}; exchange --from and --until");
+        bail!(
+            "no row is of {from} or later and from before {until}; --until must be later than --from"
+        );
     }
     Ok(HoldRange { from, until })
 }

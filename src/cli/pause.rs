@@ -91,19 +91,25 @@ pub(super) async fn pause(
         created_at: context.now(),
     };
     let ledger = context.ledger(&config).await?;
-    let before = ledger.pauses(false).await?;
     let by = context::user_name();
     let created = ledger.pause(&pause, by.as_str().into()).await?;
     // One scope is paused at most once; a second pause of it is the first.
-    let earlier = before.iter().find(|record| record.id == created.id);
-    let result = json!({"id": created.id, "was_paused_already": earlier.is_some()});
+    let pauses = ledger.pauses(false).await?;
+    let is_earlier = |record: &&PauseRecord| created.is_repeated && record.id == created.id;
+    let earlier = pauses.iter().find(is_earlier);
+    let result = json!({"id": created.id, "was_paused_already": created.is_repeated});
     output.result(&result, |_| match earlier {
         Some(earlier) => format!(
             "{scope} is paused already, since {} by {}: {}",
             earlier.pause.created_at, earlier.created_by, earlier.pause.reason
         ),
         None => format!(
-            "{scope} is paused; a statement that runs is not stopped. `ebbtide resume` ends it"
+            "{scope} is paused; a statement that runs is not stopped. `ebbtide resume {}` ends it",
+            match &scope {
+                PauseScope::Everything => "--all",
+                PauseScope::Target(_) => "--target",
+                PauseScope::Workspace(_) => "--workspace",
+            }
         ),
     })?;
     Ok(Exit::Done)
@@ -127,9 +133,9 @@ pub(super) async fn resume(
     let left = ledger.pauses(false).await?;
     output.result(&json!({"was_paused": was_paused}), |_| {
         let mut text = if was_paused {
-            format!("{scope} is no longer paused")
+            format!("the pause of {scope} has ended")
         } else {
-            format!("{scope} was not paused")
+            format!("there is no pause of {scope} to end")
         };
         let still = left.iter().map(|record| record.pause.scope.to_string());
         let still: Vec<String> = still.collect();

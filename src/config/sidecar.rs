@@ -39,9 +39,8 @@ fn record_retention(text: &str, problems: &mut Vec<String>) -> Duration {
         Ok(days) if days.get() >= RECORD_FLOOR_DAYS => days.get(),
         Ok(days) => {
             problems.push(format!(
-                "record.retention: {} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes must \
-                 be able to say so for a while",
-                days
+                "record.retention: {days} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes must \
+                 be able to say so for a while"
             ));
             RECORD_FLOOR_DAYS
         }
@@ -60,16 +59,16 @@ pub(super) fn check_slots(raw: &RawRetention, problems: &mut Vec<String>) -> Slo
     let in_range = u32::try_from(number)
         .ok()
         .filter(|number| (1..=MOST_SLOTS).contains(number));
-    match in_range {
-        Some(number) => SlotsPerDay::Number(number),
-        None => {
+    in_range.map_or_else(
+        || {
             problems.push(format!(
                 "retention.slots_per_day: {number} is outside 1 to {MOST_SLOTS} (one a minute); \
                  write a number in between, or auto"
             ));
             SlotsPerDay::Auto
-        }
-    }
+        },
+        SlotsPerDay::Number,
+    )
 }
 
 /// A length of time that may be nothing: `0s`.

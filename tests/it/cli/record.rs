@@ -75,10 +75,8 @@ async fn history_shows_cycles_and_steps() {
     scene.refused(2, &["history", "--limit=0"]).await;
     let verbose = scene.good(&["-v", "history", "--table=traces"]);
     assert!(verbose.stdout.contains("predicate"), "{}", verbose.stdout);
-    matches_snapshot!(
-        "history",
-        [empty, both, one, unknown].map(|o| o.transcript).join("\n")
-    );
+    let transcript = [empty, both, one, unknown].map(|o| o.transcript).join("\n");
+    matches_snapshot!("history", transcript);
 }
 
 /// A process that died leaves an intent without an outcome: history does not make one up.
@@ -89,7 +87,7 @@ async fn a_step_without_an_outcome_is_shown_as_what_it_is() {
     scene.good(&["run"]);
     change(
         &scene,
-        "UPDATE steps SET verdict = NULL, rows_left = NULL, finished_at = NULL, duration_ms = NULL",
+        "UPDATE steps SET verdict = NULL, rows_left = NULL, finished_at = NULL",
     );
     change(&scene, "UPDATE cycles SET status = NULL, ended_at = NULL");
     let cycle = json(&scene, &["history"])[0].clone();
@@ -99,10 +97,8 @@ async fn a_step_without_an_outcome_is_shown_as_what_it_is() {
     );
     assert_eq!(cycle["steps"][0]["verdict"], Value::Null);
     let id = cycle["cycle"].as_str().unwrap();
-    matches_snapshot!(
-        "history_without_outcome",
-        scene.good(&["history", "--cycle", id]).transcript
-    );
+    let transcript = scene.good(&["history", "--cycle", id]).transcript;
+    matches_snapshot!("history_without_outcome", transcript);
 }
 
 #[tokio::test]
@@ -147,12 +143,10 @@ async fn an_unbroken_record_has_a_head_to_keep() {
         rewritten.transcript,
         cut.transcript
     );
-    matches_snapshot!(
-        "audit_heads",
-        [empty, kept, rewritten, cut]
-            .map(|o| o.transcript)
-            .join("\n")
-    );
+    let transcript = [empty, kept, rewritten, cut]
+        .map(|o| o.transcript)
+        .join("\n");
+    matches_snapshot!("audit_heads", transcript);
 }
 
 /// Whatever somebody does to the table beside ebbtide is found, and named.

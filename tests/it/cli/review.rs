@@ -11,12 +11,12 @@ use crate::support::wait_until;
 
 const REQUIRED: &str = "retention: {default: 60d, approval: required}\n";
 
-fn transcript(outcomes: impl IntoIterator<Item = Outcome>) -> String {
-    let transcripts: Vec<_> = outcomes
+fn transcripts(outcomes: impl IntoIterator<Item = Outcome>) -> String {
+    let all: Vec<_> = outcomes
         .into_iter()
         .map(|outcome| outcome.transcript)
         .collect();
-    transcripts.join("\n")
+    all.join("\n")
 }
 
 /// A new install: nothing goes before somebody applied a plan that was written for review.
@@ -47,10 +47,8 @@ async fn a_new_install_waits_for_a_reviewed_plan() {
     assert_eq!(scene.count_rows().await, N_YOUNG);
     let record = scene.good(&["audit", "export"]).stdout;
     assert!(record.contains("\"kind\":\"approved\""), "{record}");
-    matches_snapshot!(
-        "review_of_a_new_install",
-        transcript([waits, effective, proposed, applied, next])
-    );
+    let transcript = transcripts([waits, effective, proposed, applied, next]);
+    matches_snapshot!("review_of_a_new_install", transcript);
 }
 
 /// What deletes less acts at once; what deletes more waits, and says so where it is set.
@@ -79,10 +77,8 @@ async fn a_shorter_rule_waits_and_a_longer_one_acts_at_once() {
         N_OLD / 3 * 2 + N_YOUNG + 30,
         "nothing of it waits"
     );
-    matches_snapshot!(
-        "review_of_rules",
-        transcript([shorter, waiting, why, longer, too_short, taken_back])
-    );
+    let transcript = transcripts([shorter, waiting, why, longer, too_short, taken_back]);
+    matches_snapshot!("review_of_rules", transcript);
 }
 
 /// A plan that is no longer true is refused, and names what changed.
