@@ -1,16 +1,19 @@
 //! The command line: one file per verb. stdout is data, stderr is talk.
 
+mod apply;
 mod audit;
 mod clickhouse;
 mod completions;
 mod context;
 mod demo;
 mod doctor;
+mod effect;
 mod exit;
 mod explain;
 mod history;
 mod holds;
 mod input;
+mod left;
 mod migrate;
 mod output;
 mod pause;
@@ -99,6 +102,8 @@ pub enum Verb {
     Explain(explain::Explain),
     /// Show what a cycle would delete, and how; read-only.
     Plan(plan::PlanArgs),
+    /// Approve a plan that `plan --out` wrote, and execute exactly that plan.
+    Apply(apply::Apply),
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
     /// Place, list and release holds: rows that must stay, whatever the rules say.
@@ -177,6 +182,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Workspaces(verb) => workspaces::run(verb, &context, &mut output).await,
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
+        Verb::Apply(args) => apply::run(args, &context, &mut output).await,
         Verb::Run(args) => run::run(args, &context, &mut output).await,
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,

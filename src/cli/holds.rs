@@ -84,12 +84,15 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
     };
     let ledger = context.ledger(&config).await?;
     let created = ledger.place_hold(&hold, user.as_str().into()).await?;
-    if let Scope::Organization(name) = &hold.scope
-        && !has_workspaces(name, &*ledger, &config).await?
-    {
-        progress::warn(&format!(
-            "the directory places no workspace in organization {name:?}: the hold keeps nothing yet"
-        ));
+    if let Scope::Organization(name) = &hold.scope {
+        // The hold is placed, whatever comes of this.
+        match has_workspaces(name, &*ledger, &config).await {
+            Ok(true) => {}
+            Ok(false) => progress::warn(&format!(
+                "the directory places no workspace in organization {name:?}: the hold keeps nothing yet"
+            )),
+            Err(error) => progress::warn(&format!("the directory cannot be asked: {error}")),
+        }
     }
     output.result(&json!({"id": created.id}), |_| {
         format!(

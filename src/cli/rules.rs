@@ -5,15 +5,17 @@ mod import;
 mod preview;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::effect::{self, Effect};
 use super::output::table;
 use super::scope::{ScopeArgs, ScopeView, check_project};
 use super::{Context, Exit, Output, context};
-use crate::ledger::{Deactivation, NewRule, RuleRecord};
+use crate::ledger::{CreatedRule, Deactivation, NewRule, RuleRecord};
 use crate::rule::RuleId;
 
 /// Set, list, import and export rules.
@@ -98,15 +100,31 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
     let created = ledger
         .create_rule(&rule, context::user_name().as_str().into())
         .await?;
-    output.result(&created, |created| {
+    let engine = context.engine_on(&config, Arc::clone(&ledger))?;
+    let effect = effect::of(Some(&scope), &engine, &*ledger, &config).await;
+    output.result(&Changed { created, effect }, |changed| {
+        let created = changed.created;
         let replaced = created.replaced.map(|id| format!(" (replaces rule {id})"));
         format!(
-            "rule {}: {scope} {retention}{}",
+            "rule {}: {scope} {retention}{}{}",
             created.id,
-            replaced.unwrap_or_default()
+            replaced.unwrap_or_default(),
+            ending(changed.effect.as_ref())
         )
     })?;
     Ok(Exit::Done)
+}
+
+/// A rule that was created, and what becomes of it.
+#[derive(Debug, Serialize)]
+struct Changed {
+    #[serde(flatten)]
+    created: CreatedRule,
+    effect: Option<Effect>,
+}
+
+fn ending(effect: Option<&Effect>) -> String {
+    effect.map_or_else(String::new, |effect| format!("; {}", effect.describe()))
 }
 
 /// A rule as it is printed.
@@ -191,18 +209,12 @@ async fn list(history: bool, context: &Context, output: &mut Output) -> anyhow::
 
 async fn show(id: RuleId, context: &Context, output: &mut Output) -> anyhow::Result<Exit> {
     let config = context.config()?;
-    let mut found = None;
     let ledger = context.ledger(&config).await?;
-    ledger
-        .each_rule(true, &mut |record| {
-            if record.id == id {
-                found = Some((record.rule.scope.to_string(), RuleView::from(record)));
-            }
-        })
-        .await?;
-    let Some((scope, view)) = found else {
+    let Some(record) = ledger.rule(id).await? else {
         bail!("there is no rule {id}; `ebbtide rules list --history` shows all");
     };
+    let scope = record.rule.scope.to_string();
+    let view = RuleView::from(record);
     output.result(&view, |rule| {
         let mut text = format!(
             "rule {id}\n  scope       {scope}\n  retention   {}\n  applies to  {}\n  created     {} by {}",
@@ -228,11 +240,18 @@ async fn deactivate(id: RuleId, context: &Context, output: &mut Output) -> anyho
     if outcome == Deactivation::NotFound {
         bail!("there is no rule {id}; `ebbtide rules list` shows the active ones");
     }
+    let effect = match (outcome, ledger.rule(id).await?) {
+        (Deactivation::Done, Some(record)) => {
+            let engine = context.engine_on(&config, Arc::clone(&ledger))?;
+            effect::of(Some(&record.rule.scope), &engine, &*ledger, &config).await
+        }
+        _ => None,
+    };
     output.result(
-        &serde_json::json!({"id": id, "outcome": outcome}),
+        &serde_json::json!({"id": id, "outcome": outcome, "effect": effect}),
         |_| match outcome {
             Deactivation::AlreadyInactive => format!("rule {id} was inactive already"),
-            _ => format!("rule {id} is inactive now"),
+            _ => format!("rule {id} is inactive now{}", ending(effect.as_ref())),
         },
     )?;
     Ok(Exit::Done)
