@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use serde_json::json;
 
 use super::turn::Turn;
 use super::{Context, Exit, Output, run};
-use crate::engine::EngineError;
 use crate::plan::Plan;
 
 /// Approve a plan that `plan --out` wrote, and execute exactly that plan.
@@ -39,7 +37,12 @@ pub(super) async fn run(
     let engine = context.engine_on(&config, Arc::clone(&ledger))?;
     let turn = Turn::begin(&config, &ledger).await?;
     let applied = turn
-        .work(engine.apply_reviewed(&plan, &super::context::user_name(), &turn.tenure, &turn.stop))
+        .work(engine.apply_reviewed(
+            &plan,
+            &super::context::user_name(),
+            &turn.tenure,
+            &turn.stop,
+        ))
         .await;
     turn.end().await;
     let report = match applied? {

@@ -80,10 +80,10 @@ async fn look(
     let default = &config.default_retention;
     let deletes_more = match (&base, scope) {
         (BaseBook::NotNeeded | BaseBook::Same { .. }, _) => false,
-        (BaseBook::Missing, None) | (BaseBook::Earlier { .. }, None) => true,
-        (BaseBook::Missing, Some(scope)) => {
-            Promise::of(scope, &rulebook.rules, &rulebook, default).days.is_some()
-        }
+        (BaseBook::Missing | BaseBook::Earlier { .. }, None) => true,
+        (BaseBook::Missing, Some(scope)) => Promise::of(scope, &rulebook.rules, &rulebook, default)
+            .days
+            .is_some(),
         (
             BaseBook::Earlier {
                 rules: earlier,

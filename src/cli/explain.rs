@@ -157,7 +157,11 @@ fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Exp
             .collect(),
     };
     let row = row_time.map(|time| {
-        let effective = effective(&policy, of_base.as_ref().map(|all| policy_of(args, all)), &world);
+        let effective = effective(
+            &policy,
+            of_base.as_ref().map(|all| policy_of(args, all)),
+            &world,
+        );
         RowLine::new(time, &policy, effective, base.as_ref(), &world.guards, now)
     });
     Explanation {
@@ -201,7 +205,11 @@ fn cutoff_line(policy: &Policy<'_>, now: Timestamp) -> Option<CutoffLine> {
 }
 
 /// The interval in which rows go at present, holds and pauses apart.
-fn effective(policy: &Policy<'_>, of_base: Option<Policy<'_>>, world: &World<'_>) -> Option<Bounds> {
+fn effective(
+    policy: &Policy<'_>,
+    of_base: Option<Policy<'_>>,
+    world: &World<'_>,
+) -> Option<Bounds> {
     let bounds = policy.bounds(world.now)?;
     match (world.base, of_base) {
         (BaseBook::Missing, _) => None,
@@ -232,8 +240,7 @@ fn base_line(
         revision,
         retention,
         keeps_back,
-        cutoff: effective
-            .and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
+        cutoff: effective.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
         armed_until: world.armed_until.filter(|_| keeps_back),
     })
 }

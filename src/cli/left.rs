@@ -7,7 +7,11 @@ use crate::plan::{Basis, Plan, TableRows};
 pub(super) fn left_out(plan: &Plan) -> String {
     let mut text = String::new();
     if !plan.waiting.is_empty() {
-        text.push_str(&format!("waits: {}; {}\n", rows(&plan.waiting), why_waiting(plan)));
+        text.push_str(&format!(
+            "waits: {}; {}\n",
+            rows(&plan.waiting),
+            why_waiting(plan)
+        ));
     }
     if !plan.held.is_empty() {
         let holds: Vec<String> = plan.holds.iter().map(|id| format!("hold {id}")).collect();

@@ -163,7 +163,12 @@ impl Chapters<'_, '_> {
              the same predicate.\n",
         )?;
         let report = engine
-            .apply_reviewed(plan, &context::user_name(), tenure, &CancellationToken::new())
+            .apply_reviewed(
+                plan,
+                &context::user_name(),
+                tenure,
+                &CancellationToken::new(),
+            )
             .await?;
         self.story.say(&run::describe(plan, &report))?;
         Ok(report)

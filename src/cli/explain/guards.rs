@@ -72,13 +72,12 @@ pub(super) async fn read(
         )
         .map(|hold| hold.id)
         .collect();
-    let over_projects: Vec<u64> = match args.project {
-        Some(_) => Vec::new(),
-        None => {
-            let holds = rulebook.guards.over_projects(&args.workspace);
-            holds.map(|(_, hold)| hold.id).collect()
-        }
-    };
+    let over_projects: Vec<u64> = rulebook
+        .guards
+        .over_projects(&args.workspace)
+        .filter(|_| args.project.is_none())
+        .map(|(_, hold)| hold.id)
+        .collect();
     let mut lines = GuardLines {
         holds: Vec::new(),
         project_holds: Vec::new(),

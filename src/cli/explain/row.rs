@@ -45,11 +45,15 @@ impl RowLine {
             let over = guards.holds.iter();
             let held = over.filter(|hold| hold.range().contains(time));
             line.kept_by.extend(held.map(|hold| {
-                format!("hold {} keeps it ({}; {})", hold.hold, hold.reason, hold.owner)
+                format!(
+                    "hold {} keeps it ({}; {})",
+                    hold.hold, hold.reason, hold.owner
+                )
             }));
             line.kept_by.extend(guards.pauses.iter().map(|pause| {
                 let table = pause.target.as_ref();
-                let table = table.map_or_else(String::new, |table| format!(", if it is in {table}"));
+                let table =
+                    table.map_or_else(String::new, |table| format!(", if it is in {table}"));
                 format!("{} is paused{table} ({})", pause.scope, pause.reason)
             }));
         }
@@ -60,8 +64,15 @@ impl RowLine {
     }
 
     pub(super) fn describe(&self) -> Vec<String> {
-        let mut lines = vec![format!("a row of {}", self.time), format!("  {}", self.reason)];
-        lines.extend(self.expires_at.iter().map(|at| format!("  expires       {at}")));
+        let mut lines = vec![
+            format!("a row of {}", self.time),
+            format!("  {}", self.reason),
+        ];
+        lines.extend(
+            self.expires_at
+                .iter()
+                .map(|at| format!("  expires       {at}")),
+        );
         lines
     }
 }
