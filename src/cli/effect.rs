@@ -31,7 +31,7 @@ impl Effect {
     /// For people, as the end of a line.
     pub(super) fn describe(&self) -> String {
         if self.acts_at_once {
-            return "it acts at once".into();
+            return "acts at once".into();
         }
         let more = "what it deletes more than before";
         match (self.waits_for_approval, self.armed_until) {

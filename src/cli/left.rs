@@ -3,16 +3,22 @@
 use super::output::counted;
 use crate::plan::{Basis, Plan, TableRows};
 
-/// A line for each kind; nothing if nothing is left out.
+/// A line for each kind of rows that a plan leaves out, with what to do about it.
 pub(super) fn left_out(plan: &Plan) -> String {
-    let mut text = String::new();
-    if !plan.waiting.is_empty() {
-        text.push_str(&format!(
-            "waits: {}; {}\n",
-            rows(&plan.waiting),
-            why_waiting(plan)
-        ));
+    waiting(plan) + &kept_back(plan)
+}
+
+/// Rows that go by rules which nobody approved, or that are not armed for long enough.
+fn waiting(plan: &Plan) -> String {
+    if plan.waiting.is_empty() {
+        return String::new();
     }
+    format!("waits: {}; {}\n", rows(&plan.waiting), why_waiting(plan))
+}
+
+/// Rows that are held or paused.
+pub(super) fn kept_back(plan: &Plan) -> String {
+    let mut text = String::new();
     if !plan.held.is_empty() {
         let holds: Vec<String> = plan.holds.iter().map(|id| format!("hold {id}")).collect();
         text.push_str(&format!(
@@ -24,7 +30,7 @@ pub(super) fn left_out(plan: &Plan) -> String {
     if !plan.paused.is_empty() {
         let pauses: Vec<String> = plan.pauses.iter().map(ToString::to_string).collect();
         text.push_str(&format!(
-            "paused: {}; paused are {}; `ebbtide pause list` says why\n",
+            "paused: {} ({}); `ebbtide pause list` says why\n",
             rows(&plan.paused),
             pauses.join(", ")
         ));

@@ -129,8 +129,11 @@ pub(super) fn exit_of(plan: &Plan) -> Exit {
 /// A plan for people: per table what is there, per rule what goes, and what is left alone.
 pub(super) fn describe(plan: &Plan) -> String {
     let mut text = overview(plan);
+    let left_out = left_out(plan);
     if plan.steps.is_empty() {
-        text.push_str(if plan.unprobed.is_empty() {
+        text.push_str(if !left_out.is_empty() {
+            "\nno statement will be sent\n"
+        } else if plan.unprobed.is_empty() {
             "\nnothing is due: no statement will be sent\n"
         } else {
             "\nno statement will be sent: nothing is due where that is known\n"
@@ -156,7 +159,6 @@ pub(super) fn describe(plan: &Plan) -> String {
             unprobed.shard, unprobed.reason
         ));
     }
-    let left_out = left_out(plan);
     if !left_out.is_empty() {
         text.push_str(&format!("\n{left_out}"));
     }

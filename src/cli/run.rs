@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::left::left_out;
+use super::left::{kept_back, left_out};
 use super::output::{counted, grouped, table};
 use super::turn::Turn;
 use super::{Context, Exit, Output, progress};
 use crate::engine::{CycleReport, CycleStatus, EngineError};
 use crate::guard::PauseScope;
-use crate::plan::{Plan, TableRows};
+use crate::plan::{Basis, Plan, TableRows};
 
 /// One full cycle now: plan, delete, verify, record.
 #[derive(Debug, Args)]
@@ -120,8 +120,15 @@ pub(super) fn exit_of(report: &CycleReport) -> Exit {
 /// A cycle for people.
 pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
     let mut text = String::new();
+    let left_out = match plan.basis {
+        Basis::Effective => left_out(plan),
+        // What waited is approved now.
+        Basis::Proposed => kept_back(plan),
+    };
     if report.steps.is_empty() {
-        text.push_str(if report.unprobed.is_empty() {
+        text.push_str(if !left_out.is_empty() {
+            "no statement was sent\n"
+        } else if report.unprobed.is_empty() {
             "nothing was due: no statement was sent\n"
         } else {
             "no statement was sent: nothing was due where that is known\n"
@@ -157,7 +164,7 @@ pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
         ));
     }
     let n_statements = u64::try_from(report.n_statements()).unwrap_or(u64::MAX);
-    text.push_str(&left_out(plan));
+    text.push_str(&left_out);
     text.push_str(&format!(
         "cycle {} {}: {} deleted by {}, cutoffs of {}",
         report.cycle,

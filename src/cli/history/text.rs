@@ -115,7 +115,8 @@ fn particulars(step: &StepView) -> String {
         lines.push(format!("  bound     {}", bound_line(bound)));
     }
     if !step.predicate.is_empty() {
-        lines.push(format!("  predicate {}", step.predicate));
+        let predicate = step.predicate.replace('\n', "\n            ");
+        lines.push(format!("  predicate {predicate}"));
     }
     lines.join("\n")
 }

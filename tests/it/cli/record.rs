@@ -71,8 +71,11 @@ async fn history_shows_cycles_and_steps() {
 
     let id = cycle["cycle"].as_str().unwrap();
     let one = scene.good(&["history", "--cycle", id]);
-    let unknown = scene.refused(2, &["history", "--cycle", "nothing"]).await;
-    scene.refused(2, &["history", "--limit=0"]).await;
+    let unknown = scene.run(&["history", "--cycle", "nothing"]);
+    assert_eq!(
+        (unknown.code, scene.run(&["history", "--limit=0"]).code),
+        (2, 2)
+    );
     let verbose = scene.good(&["-v", "history", "--table=traces"]);
     assert!(verbose.stdout.contains("predicate"), "{}", verbose.stdout);
     let transcript = [empty, both, one, unknown].map(|o| o.transcript).join("\n");

@@ -23,7 +23,8 @@ fn transcripts(outcomes: impl IntoIterator<Item = Outcome>) -> String {
 async fn a_new_install_waits_for_a_reviewed_plan() {
     let scene = Scene::new().await;
     scene.retention(REQUIRED);
-    let waits = scene.refused(3, &["run"]).await;
+    let waits = scene.run(&["run"]);
+    assert_eq!(waits.code, 3, "{}", waits.transcript);
     let effective = scene.run(&["plan"]);
     let proposed = scene.good(&["plan", "--out", "plan.json"]);
     scene.untouched(N_OLD + N_YOUNG).await;
@@ -62,7 +63,17 @@ async fn a_shorter_rule_waits_and_a_longer_one_acts_at_once() {
     let shorter = scene.good(&["rules", "add", "--workspace=w1", "--retention=60d"]);
     let waiting = scene.good(&["run"]);
     assert_eq!(scene.count_rows().await, N_OLD + N_YOUNG + 30);
-    let why = scene.good(&["explain", "--workspace=w1", "--row-time=2026-01-01"]);
+    // A row that the rule of now expires, and the one that was approved keeps.
+    let json = scene
+        .good(&["--format=json", "explain", "--workspace=w1"])
+        .stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let cutoff: jiff::Timestamp = json["cutoff"]["at"].as_str().unwrap().parse().unwrap();
+    let row_time = format!(
+        "--row-time={}",
+        cutoff - jiff::SignedDuration::from_hours(24)
+    );
+    let why = scene.good(&["explain", "--workspace=w1", &row_time]);
     scene.good(&["plan", "--out", "plan.json"]);
     scene.good(&["apply", "plan.json"]);
     assert_eq!(scene.count_rows().await, N_OLD / 3 * 2 + N_YOUNG + 30);
@@ -104,13 +115,12 @@ async fn a_stale_or_edited_plan_is_refused_and_says_what_changed() {
     refused("everything was paused").await;
     scene.good(&["resume", "--all"]);
     plan();
-    scene
-        .execute("ALTER TABLE traces MODIFY COLUMN project_id LowCardinality(String)")
-        .await;
-    refused("a column has another type").await;
-    scene
-        .execute("ALTER TABLE traces MODIFY COLUMN project_id String")
-        .await;
+    let other = "targets:\n  - {table: traces, workspace: workspace_id, age: {uuid_v7: id}}\n";
+    scene.configure(REQUIRED, other);
+    refused("the target has no project").await;
+    scene.configure("retention: {default: 50d, approval: required}\n", other);
+    refused("the default is another one, too").await;
+    scene.retention(REQUIRED);
     plan();
     let file = std::fs::read_to_string(scene.path().join("plan.json")).unwrap();
     scene.write("plan.json", &file.replace("\"w0\"", "\"w2\""));
