@@ -19,6 +19,7 @@ mod scene;
 mod servers;
 mod shards;
 mod snapshots;
+mod stop;
 mod targets;
 
 use scene::Scene;

@@ -127,6 +127,11 @@ async fn a_stale_or_edited_plan_is_refused_and_says_what_changed() {
     refused("the file was edited").await;
     scene.run(&["plan", "--out", "plan.json", "--as-of", "2199-01-01"]);
     refused("it is of a day to come").await;
+    assert_eq!(
+        scene.run(&["run"]).code,
+        3,
+        "what was refused was not approved"
+    );
     assert_eq!(scene.count_rows().await, N_OLD + N_YOUNG);
     matches_snapshot!("review_stale", text);
 }

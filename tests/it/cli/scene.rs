@@ -155,21 +155,28 @@ impl Scene {
         self.run_with(arguments, &[], "")
     }
 
-    /// Runs the binary with variables and something on stdin.
-    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], stdin: &str) -> Outcome {
+    /// The binary with these arguments, in this directory, with pipes for what it says.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ebbtide"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EBBTIDE_")) {
             command.env_remove(name);
         }
-        let mut child = command
+        command
             .args(arguments)
             .current_dir(self.path())
             .env("EBBTIDE_TEST_PASSWORD", self.database.password())
             .env("USER", "tester")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the binary with variables and something on stdin.
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], stdin: &str) -> Outcome {
+        let mut child = self
+            .command(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         // A process that reads nothing may have closed the pipe.
