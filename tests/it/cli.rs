@@ -11,6 +11,7 @@ mod json;
 mod layers;
 mod ledger;
 mod names;
+mod preview;
 mod record;
 mod retention;
 mod review;

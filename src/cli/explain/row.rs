@@ -57,6 +57,16 @@ impl RowLine {
                 format!("{} is paused{table} ({})", pause.scope, pause.reason)
             }));
         }
+        let of_projects = guards.project_holds.iter();
+        let held_projects: Vec<&str> = of_projects
+            .filter(|hold| hold.range().contains(time))
+            .map(|hold| hold.scope.as_str())
+            .collect();
+        if is_expired && line.kept_by.is_empty() && !held_projects.is_empty() {
+            let projects = held_projects.join(" or ");
+            line.reason
+                .push_str(&format!(", or it is of {projects}, which is held"));
+        }
         if !line.kept_by.is_empty() {
             line.reason = format!("it is expired, but {}", line.kept_by.join("; and "));
         }

@@ -80,18 +80,30 @@ fn bounds(cutoff: &CutoffLine, explanation: &Explanation, lines: &mut Vec<String
     if let Some(id) = &cutoff.min_id {
         lines.push(format!("  not below     {id}"));
     }
+    lines.push(format!(
+        "  next cycle    {}",
+        next_cycle(cutoff, explanation)
+    ));
+}
+
+fn next_cycle(cutoff: &CutoffLine, explanation: &Explanation) -> String {
+    let guards = &explanation.guards;
     let base = explanation.base.as_ref().filter(|base| base.keeps_back);
-    lines.push(match base {
-        Some(base) => format!("  next cycle    {}", next_cycle(base)),
-        None if cutoff.has_anything_to_do => {
-            "  next cycle    deletes the rows below the cutoff".into()
-        }
-        None => "  next cycle    deletes nothing: the rule is younger than its cutoff".into(),
-    });
+    if !cutoff.has_anything_to_do {
+        "deletes nothing: the rule is younger than its cutoff".into()
+    } else if let Some(pause) = guards.pauses.iter().find(|pause| pause.target.is_none()) {
+        format!("deletes nothing: {} is paused", pause.scope)
+    } else if let Some(base) = base {
+        while_waiting(base)
+    } else if guards.holds.is_empty() && guards.project_holds.is_empty() {
+        "deletes the rows below the cutoff".into()
+    } else {
+        "deletes the rows below the cutoff that no hold keeps".into()
+    }
 }
 
 /// What goes while the rules of now wait.
-fn next_cycle(base: &BaseLine) -> String {
+fn while_waiting(base: &BaseLine) -> String {
     let wait = match base.armed_until {
         Some(at) => format!("the rules of now are armed until {at}"),
         None => "the rules of now wait for an approval".into(),
