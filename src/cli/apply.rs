@@ -13,7 +13,7 @@ use crate::plan::Plan;
 /// Approve a plan that `plan --out` wrote, and execute exactly that plan.
 ///
 /// It is refused if the world is no longer the one that it was made from: rules, settings, directory,
-/// holds, pauses, targets, or the day; and if the file was edited.
+/// holds, pauses or targets; and if the file was edited.
 #[derive(Debug, Args)]
 pub struct Apply {
     /// The file.

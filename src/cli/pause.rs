@@ -103,14 +103,16 @@ pub(super) async fn pause(
             "{scope} is paused already, since {} by {}: {}",
             earlier.pause.created_at, earlier.created_by, earlier.pause.reason
         ),
-        None => format!(
-            "{scope} is paused; a statement that runs is not stopped. `ebbtide resume {}` ends it",
-            match &scope {
-                PauseScope::Everything => "--all",
-                PauseScope::Target(_) => "--target",
-                PauseScope::Workspace(_) => "--workspace",
-            }
-        ),
+        None => {
+            let flag = match &scope {
+                PauseScope::Everything => "--all".into(),
+                PauseScope::Target(table) => format!("--target {table}"),
+                PauseScope::Workspace(_) => "--workspace".to_owned(),
+            };
+            format!(
+                "{scope} is paused; a statement that runs is not stopped. `ebbtide resume {flag}` ends it"
+            )
+        }
     })?;
     Ok(Exit::Done)
 }

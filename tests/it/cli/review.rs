@@ -136,6 +136,25 @@ async fn a_stale_or_edited_plan_is_refused_and_says_what_changed() {
     matches_snapshot!("review_stale", text);
 }
 
+/// The share of a table is asked again when a plan is applied, and is then approved nowhere.
+#[tokio::test]
+async fn a_reviewed_plan_that_takes_too_much_is_refused() {
+    let scene = Scene::new().await;
+    scene.fill("traces", 200, 200).await;
+    scene.retention(REQUIRED);
+    let plan = scene.run(&["plan", "--out", "plan.json"]);
+    assert_eq!(plan.code, 3, "{}", plan.transcript);
+    let refused = scene.refused(3, &["apply", "plan.json"]).await;
+    assert!(refused.stderr.contains("max_share_of_table"), "{}", refused.stderr);
+    let json = scene.run(&["--format=json", "apply", "plan.json"]);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["status"], &json["refusals"][0]["guard"]), (&"refused".into(), &"share".into()));
+    let record = scene.good(&["audit", "export"]).stdout;
+    assert!(!record.contains("\"kind\":\"approved\""), "{record}");
+    scene.good(&["apply", "plan.json", "--max-share-of-table=0.9"]);
+    assert_eq!(scene.count_rows().await, N_YOUNG);
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_plan_is_a_usage_error() {
     let scene = Scene::new().await;
