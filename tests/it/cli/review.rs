@@ -145,10 +145,17 @@ async fn a_reviewed_plan_that_takes_too_much_is_refused() {
     let plan = scene.run(&["plan", "--out", "plan.json"]);
     assert_eq!(plan.code, 3, "{}", plan.transcript);
     let refused = scene.refused(3, &["apply", "plan.json"]).await;
-    assert!(refused.stderr.contains("max_share_of_table"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("max_share_of_table"),
+        "{}",
+        refused.stderr
+    );
     let json = scene.run(&["--format=json", "apply", "plan.json"]);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!((&json["status"], &json["refusals"][0]["guard"]), (&"refused".into(), &"share".into()));
+    assert_eq!(
+        (&json["status"], &json["refusals"][0]["guard"]),
+        (&"refused".into(), &"share".into())
+    );
     let record = scene.good(&["audit", "export"]).stdout;
     assert!(!record.contains("\"kind\":\"approved\""), "{record}");
     scene.good(&["apply", "plan.json", "--max-share-of-table=0.9"]);
