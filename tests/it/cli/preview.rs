@@ -64,6 +64,9 @@ async fn a_preview_counts_before_and_after_and_saves_nothing() {
         "nothing is saved"
     );
     scene.untouched(N_OLD + N_YOUNG + 12).await;
+    // How well a part was compressed differs from run to run.
+    let bytes = regex::Regex::new(r"(now|then)   ([1-9]\d*)   [\d,]+").unwrap();
+    let transcript = bytes.replace_all(&transcript, "$1   $2   <bytes>");
     matches_snapshot!("preview", transcript);
 }
 

@@ -278,6 +278,7 @@ pub fn mask(text: &str) -> String {
             (r"\b[0-9a-f]{64}\b", "<digest>"),
             (r"\d+\.\d s\)", "<seconds> s)"),
             (r"ClickHouse \d+(\.\d+)+", "ClickHouse <version>"),
+            (r"\d+\.\d{3} s\b", "<took>"),
             (r"tester@\S+, process \d+", "<holder>"),
             (r"127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
         ]
