@@ -143,3 +143,56 @@ impl Promise {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn promise(days: Option<u32>, from: Option<&str>) -> Promise {
+        Promise {
+            days: days.map(|days| Days::new(days).unwrap()),
+            from: from.map(|at| at.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_promise_is_compared_by_every_row_that_it_may_ever_expire() {
+        let (early, late) = (Some("2026-01-01T00:00:00Z"), Some("2026-02-01T00:00:00Z"));
+        let cases = [
+            // now, before, whether it deletes more
+            (promise(None, None), promise(Some(7), None), false),
+            (promise(Some(7), None), promise(None, None), true),
+            (promise(Some(7), None), promise(Some(7), None), false),
+            (promise(Some(8), None), promise(Some(7), None), false),
+            (promise(Some(6), None), promise(Some(7), None), true),
+            (promise(Some(7), early), promise(Some(7), None), false),
+            (promise(Some(7), None), promise(Some(7), early), true),
+            (promise(Some(7), early), promise(Some(7), late), true),
+            (promise(Some(7), late), promise(Some(7), early), false),
+            // Longer, but of rows that were spared for ever.
+            (promise(Some(9), None), promise(Some(7), late), true),
+            // Shorter, but of fewer rows: some of them go earlier than before.
+            (promise(Some(6), late), promise(Some(7), None), true),
+        ];
+        for (now, before, more) in cases {
+            assert_eq!(now.deletes_more_than(before), more, "{now:?} {before:?}");
+        }
+    }
+
+    #[test]
+    fn what_becomes_of_a_change_is_said_with_its_remedy() {
+        let armed_until = Some("2026-02-01T00:00:00Z".parse().unwrap());
+        let effect = |waits_for_approval, armed_until| Effect {
+            acts_at_once: false,
+            waits_for_approval,
+            armed_until,
+        };
+        assert_eq!(Effect::AT_ONCE.describe(), "acts at once");
+        let waits = effect(true, None).describe();
+        assert!(waits.contains("`ebbtide apply plan.json`"), "{waits}");
+        for armed in [effect(true, armed_until), effect(false, armed_until)] {
+            let armed = armed.describe();
+            assert!(armed.contains("armed until 2026-02-01"), "{armed}");
+        }
+    }
+}

@@ -91,6 +91,57 @@ async fn a_shorter_rule_waits_and_a_longer_one_acts_at_once() {
     matches_snapshot!("review_of_rules", transcript);
 }
 
+/// Every kind of scope is compared with what was approved for it.
+#[tokio::test]
+async fn what_becomes_of_a_rule_is_told_for_every_scope() {
+    let scene = Scene::new().await;
+    scene.retention("retention: {default: 200d, approval: required, armed_for: 2d}\n");
+    let effect = |arguments: &[&str]| {
+        let outcome = scene.good(&[&["--format=json", "rules"], arguments].concat());
+        let json: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        json["effect"].clone()
+    };
+    let first = effect(&["add", "--workspace=w0", "--retention=unlimited"]);
+    assert_eq!(first["acts_at_once"], true, "it deletes nothing: {first}");
+    let first = effect(&["add", "--workspace=w1", "--retention=300d"]);
+    assert_eq!(
+        first["acts_at_once"], false,
+        "nothing was approved: {first}"
+    );
+    scene.good(&["plan", "--out", "plan.json"]);
+    scene.good(&["apply", "plan.json"]);
+
+    // Approved is everything; armed is nothing yet, until the clock of the ledger has gone on.
+    scene.retention("retention: {default: 200d, approval: required}\n");
+    let cases: [(&[&str], bool); 8] = [
+        (&["add", "--organization=acme", "--retention=300d"], true),
+        (&["add", "--organization=acme", "--retention=100d"], false),
+        (&["add", "--workspace=w1", "--retention=299d"], false),
+        (&["add", "--workspace=w1", "--retention=300d"], true),
+        (
+            &["add", "--workspace=w1", "--project=p1", "--retention=301d"],
+            true,
+        ),
+        (
+            &["add", "--workspace=w1", "--project=p1", "--retention=7d"],
+            false,
+        ),
+        (&["deactivate", "1"], false),
+        (&["add", "--workspace=w0", "--retention=unlimited"], true),
+    ];
+    for (arguments, acts_at_once) in cases {
+        let effect = effect(arguments);
+        assert_eq!(
+            effect["acts_at_once"], acts_at_once,
+            "{arguments:?} {effect}"
+        );
+        assert_eq!(
+            effect["waits_for_approval"], !acts_at_once,
+            "{arguments:?} {effect}"
+        );
+    }
+}
+
 /// A plan that is no longer true is refused, and names what changed.
 #[tokio::test]
 async fn a_stale_or_edited_plan_is_refused_and_says_what_changed() {
