@@ -108,8 +108,8 @@ pub use audit::{Entry, Fact};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
 pub use config::{
-    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, Role,
-    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat, Role,
+    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
 };
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
 pub use embedded::{
@@ -144,6 +144,7 @@ pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
     ProjectionMode, TableSchema, Target, TargetProblem, TextKind,
 };
+pub use telemetry::{Logging, METRICS, Metric, MetricKind, Metrics, start_logging};
 pub use verify::{Verdict, judge};
 pub use warehouse::{
     Execution, GrantNeed, MARKER_PREFIX, MINIMUM_VERSION, MutationState, Privilege, Request,
