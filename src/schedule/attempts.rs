@@ -9,8 +9,8 @@ use crate::slot::SlotRange;
 
 /// The first delay; each one after it is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest delay, before chance is added.
-const LONGEST: Duration = Duration::from_secs(300);
+/// The longest delay of a slot, before chance is added.
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
 /// Ranges of places whose cycle failed.
 #[derive(Debug, Default)]
@@ -75,17 +75,17 @@ impl Attempts {
     }
 }
 
-/// How long to wait after so many failures in a row: longer each time, and never two instances
-/// alike.
-pub(super) fn delay(n_failed: usize) -> Duration {
+/// How long to wait after so many failures in a row: longer each time, up to a bound and as much
+/// again by chance, so that no two instances are alike.
+pub(super) fn delay(n_failed: usize, longest: Duration) -> Duration {
     ExponentialBuilder::new()
         .with_jitter()
         .with_min_delay(FIRST)
-        .with_max_delay(LONGEST)
+        .with_max_delay(longest)
         .without_max_times()
         .build()
         .nth(n_failed.saturating_sub(1).min(16))
-        .unwrap_or(LONGEST)
+        .unwrap_or(longest)
 }
 
 #[cfg(test)]
@@ -95,11 +95,11 @@ mod tests {
     #[test]
     fn delays_grow_up_to_a_bound_and_differ() {
         for (n_failed, least) in [(1, 1), (2, 2), (4, 8), (9, 256), (10, 300), (1_000, 300)] {
-            let delay = delay(n_failed);
+            let delay = delay(n_failed, LONGEST);
             let least = Duration::from_secs(least);
             assert!(delay >= least && delay <= 2 * least, "{n_failed}: {delay:?}");
         }
-        let delays: Vec<Duration> = (0..10).map(|_| delay(5)).collect();
+        let delays: Vec<Duration> = (0..10).map(|_| delay(5, LONGEST)).collect();
         assert!(delays.iter().any(|other| *other != delays[0]), "{delays:?}");
     }
 

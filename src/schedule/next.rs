@@ -2,14 +2,10 @@
 //!
 //! Invariant: pure. The same view gives the same answer, whichever instance asks.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::attempts::Attempts;
-use crate::slot::{N_PLACES, SlotRange};
-
-const DAY_MS: u64 = 86_400_000;
+use crate::slot::{N_PLACES, SlotRange, due_places, slot_at, slot_start};
 
 /// What the decision is made from.
 #[derive(Debug)]
@@ -18,7 +14,7 @@ pub(super) struct View<'a> {
     pub(super) now: Timestamp,
     /// How many slots the day has.
     pub(super) n_slots: u32,
-    /// The places of today that are done.
+    /// The places of today that are done; in order, apart, and joined where they touch.
     pub(super) done: &'a [SlotRange],
     /// What failed before.
     pub(super) attempts: &'a Attempts,
@@ -83,92 +79,48 @@ pub(super) fn decide(view: &View<'_>) -> Next {
 
 /// The day as it stands.
 pub(super) fn day(view: &View<'_>) -> Day {
-    let current = current_slot(view.now, view.n_slots);
-    let n_done = (0..view.n_slots)
-        .filter(|slot| gaps(slot_range(*slot, view.n_slots), view.done).is_empty())
-        .count();
-    let left: u64 = gaps(SlotRange::ALL, view.done)
-        .iter()
-        .map(|gap| gap.to - gap.from)
-        .sum();
+    let places = |range: &SlotRange| range.n_places();
+    let n_done: u64 = view.done.iter().map(places).sum();
+    let is_done = |slot: &u32| {
+        let slot = SlotRange::of_slot(*slot, view.n_slots);
+        let covered = |done: &SlotRange| common(slot, *done) == slot;
+        view.done.iter().any(covered)
+    };
+    let n_slots_done = (0..view.n_slots).filter(is_done).count();
     Day {
-        n_due: current + 1,
-        n_done: u32::try_from(n_done).unwrap_or(u32::MAX),
-        done_permille: u32::try_from((N_PLACES - left) * 1_000 / N_PLACES).unwrap_or(1_000),
+        n_due: slot_at(view.now, view.n_slots) + 1,
+        n_done: u32::try_from(n_slots_done).unwrap_or(u32::MAX),
+        done_permille: u32::try_from(n_done * 1_000 / N_PLACES).unwrap_or(1_000),
         next_slot_at: next_slot_at(view.now, view.n_slots),
     }
 }
 
-/// How long a slot is.
-pub(super) fn width(n_slots: u32) -> Duration {
-    Duration::from_millis(DAY_MS / u64::from(n_slots.max(1)))
-}
-
-/// When a slot of a range was due, on the day of `now`.
-pub(super) fn due_at(range: SlotRange, now: Timestamp) -> Timestamp {
-    let ms = u128::from(range.from) * u128::from(DAY_MS) / u128::from(N_PLACES);
-    after_midnight(now, u64::try_from(ms).unwrap_or(0))
+/// When the first place of a range was due, on the day of `now`.
+pub(super) fn due_at(range: SlotRange, now: Timestamp, n_slots: u32) -> Timestamp {
+    let is_its = |slot: &u32| SlotRange::of_slot(*slot, n_slots).to > range.from;
+    let slot = (0..n_slots).find(is_its).unwrap_or(0);
+    slot_start(now, slot, n_slots)
 }
 
 /// What is due and not done, cut where slots begin, in the order of the day.
 fn open(view: &View<'_>) -> Vec<SlotRange> {
-    (0..=current_slot(view.now, view.n_slots))
-        .flat_map(|slot| gaps(slot_range(slot, view.n_slots), view.done))
+    let due = due_places(view.now, view.n_slots, view.done);
+    (0..=slot_at(view.now, view.n_slots))
+        .map(|slot| SlotRange::of_slot(slot, view.n_slots))
+        .flat_map(|slot| due.iter().map(move |due| common(slot, *due)))
+        .filter(|piece| !piece.is_empty())
         .collect()
 }
 
-fn slot_range(slot: u32, n_slots: u32) -> SlotRange {
-    let bound = |slot: u64| slot * N_PLACES / u64::from(n_slots.max(1));
+fn common(one: SlotRange, other: SlotRange) -> SlotRange {
     SlotRange {
-        from: bound(slot.into()),
-        to: bound(u64::from(slot) + 1),
+        from: one.from.max(other.from),
+        to: one.to.min(other.to),
     }
-}
-
-/// What of a range is in none of the others.
-fn gaps(range: SlotRange, others: &[SlotRange]) -> Vec<SlotRange> {
-    let mut left = vec![range];
-    for other in others {
-        left = left
-            .into_iter()
-            .flat_map(|piece| {
-                let before = SlotRange {
-                    from: piece.from,
-                    to: piece.to.min(other.from),
-                };
-                let after = SlotRange {
-                    from: piece.from.max(other.to),
-                    to: piece.to,
-                };
-                [before, after]
-            })
-            .filter(|piece| piece.from < piece.to)
-            .collect();
-    }
-    left
-}
-
-fn ms_of_day(now: Timestamp) -> u64 {
-    u64::try_from(now.as_millisecond()).unwrap_or(0) % DAY_MS
-}
-
-fn current_slot(now: Timestamp, n_slots: u32) -> u32 {
-    let n_slots = n_slots.max(1);
-    let slot = ms_of_day(now) * u64::from(n_slots) / DAY_MS;
-    u32::try_from(slot).unwrap_or(0).min(n_slots - 1)
 }
 
 fn next_slot_at(now: Timestamp, n_slots: u32) -> Timestamp {
-    let n_slots = u64::from(n_slots.max(1));
-    let next = u64::from(current_slot(now, u32::try_from(n_slots).unwrap_or(1))) + 1;
-    after_midnight(now, (next * DAY_MS).div_ceil(n_slots))
-}
-
-/// An instant of the day of `now`, or of the days after.
-fn after_midnight(now: Timestamp, ms: u64) -> Timestamp {
-    let midnight = now.as_millisecond() - i64::try_from(ms_of_day(now)).unwrap_or(0);
-    let at = midnight.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
-    Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
+    slot_start(now, slot_at(now, n_slots) + 1, n_slots)
 }
 
 #[cfg(test)]
@@ -217,7 +169,7 @@ mod tests {
         let next = check("12:00:00", 3, &[quarter(0)]);
         let range = SlotRange {
             from: N_PLACES / 4,
-            to: N_PLACES / 3,
+            to: SlotRange::of_slot(0, 3).to,
         };
         assert_eq!(next, Next::Slot { range, n_due: 2 });
     }
@@ -229,12 +181,13 @@ mod tests {
             for (hour, n_slots) in [8, 13, 23].into_iter().zip(numbers) {
                 let time = format!("{hour:02}:59:59.999");
                 while let Next::Slot { range, .. } = check(&time, n_slots, &done) {
-                    let overlaps = |other: &&SlotRange| range.from < other.to && other.from < range.to;
+                    let overlaps = |other: &&SlotRange| !common(range, **other).is_empty();
                     assert_eq!(done.iter().find(overlaps), None, "{numbers:?}");
                     done.push(range);
                 }
             }
-            assert_eq!(gaps(SlotRange::ALL, &done), [], "{numbers:?}");
+            let n_done: u64 = done.iter().map(|range| range.n_places()).sum();
+            assert_eq!(n_done, N_PLACES, "{numbers:?}");
         }
     }
 
@@ -281,6 +234,6 @@ mod tests {
         });
         assert_eq!((day.n_due, day.n_done, day.done_permille), (3, 2, 500));
         assert_eq!(day.next_slot_at, at("18:00:00"));
-        assert_eq!(due_at(quarter(3), at("01:00:00")), at("18:00:00"));
+        assert_eq!(due_at(quarter(3), at("01:00:00"), 4), at("18:00:00"));
     }
 }

@@ -30,7 +30,7 @@ pub struct Metric {
 
 macro_rules! metrics {
     ($($(#[$doc:meta])* $ident:ident: $kind:ident $name:literal $labels:expr, $unit:expr, $help:literal;)*) => {
-        $(pub(super) const $ident: &str = $name;)*
+        $(pub(crate) const $ident: &str = $name;)*
 
         /// Every metric of Ebbtide, for documents and tests.
         pub const METRICS: &[Metric] = &[$(Metric {

@@ -157,6 +157,10 @@ impl Metrics {
         self.set(name, labels, float(value));
     }
 
+    pub(crate) fn set_len(&self, name: &'static str, length: usize) {
+        self.set_count(name, &[], u64::try_from(length).unwrap_or(u64::MAX));
+    }
+
     pub(crate) fn record(
         &self,
         name: &'static str,

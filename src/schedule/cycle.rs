@@ -1,0 +1,214 @@
+//! One cycle of the loop: plan, apply, and what follows from how it ended.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::Instrument as _;
+
+use super::{Board, Live, Phase, Sidecar, Stop};
+use crate::engine::{
+    Basis, CycleReport, CycleStatus, EngineError, PlanRequest, Tenure, error_chain,
+};
+use crate::plan::Plan;
+use crate::slot::SlotRange;
+use crate::telemetry::{metric, ms};
+
+/// How often a cycle plans again because something changed while it ran.
+const MAX_REPLANS: usize = 3;
+
+/// A cycle as the loop sees it afterwards.
+pub(super) struct Cycled {
+    /// The plan, if one was made.
+    pub(super) plan: Option<Plan>,
+    /// How it ended.
+    pub(super) end: End,
+    /// How long it took.
+    pub(super) took: Duration,
+}
+
+/// How a cycle ended.
+pub(super) enum End {
+    /// The engine has a report.
+    Reported(CycleReport),
+    /// It was only planned.
+    Rehearsed,
+    /// It was told to stop before it sent anything.
+    Stopped,
+    /// The statement that runs is not waited for.
+    Abandoned,
+    /// It could not be planned or applied at all.
+    Failed(EngineError),
+}
+
+impl End {
+    /// The word for it, as metrics and logs have it.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reported(report) => report.status.as_str(),
+            Self::Rehearsed => "rehearsed",
+            Self::Stopped => "stopped",
+            Self::Abandoned => "abandoned",
+            Self::Failed(EngineError::Refused { .. } | EngineError::Clock { .. }) => "refused",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl Sidecar {
+    /// Plans a slot without applying it.
+    pub(super) async fn plan_only(
+        &self,
+        live: &Live,
+        range: SlotRange,
+        now: Timestamp,
+        stop: &Stop,
+    ) -> Cycled {
+        let began = Instant::now();
+        let (plan, end) = match plan(live, range, now, stop).await {
+            Some(Ok(plan)) => (Some(plan), End::Rehearsed),
+            Some(Err(error)) => (None, End::Failed(error)),
+            None => (None, End::Stopped),
+        };
+        Cycled {
+            plan,
+            end,
+            took: began.elapsed(),
+        }
+    }
+
+    /// Plans a slot and applies it, and again where something changed in between.
+    pub(super) async fn cycle(
+        &self,
+        live: &Live,
+        tenure: &Tenure,
+        range: SlotRange,
+        now: Timestamp,
+        stop: &Stop,
+    ) -> Cycled {
+        let began = Instant::now();
+        let mut cycled = Cycled {
+            plan: None,
+            end: End::Stopped,
+            took: Duration::ZERO,
+        };
+        for _ in 0..=MAX_REPLANS {
+            let plan = match plan(live, range, now, stop).await {
+                Some(Ok(plan)) => plan,
+                Some(Err(error)) => {
+                    cycled.end = End::Failed(error);
+                    break;
+                }
+                None => {
+                    cycled.end = End::Stopped;
+                    break;
+                }
+            };
+            cycled.end = apply(live, &plan, "slot", tenure, stop).await;
+            cycled.plan = Some(plan);
+            let is_stale = |end: &End| {
+                matches!(end, End::Reported(report) if report.status == CycleStatus::Stale)
+            };
+            if !is_stale(&cycled.end) {
+                break;
+            }
+            tracing::info!("rules, holds or pauses changed; planning the rest again");
+        }
+        cycled.took = began.elapsed();
+        cycled
+    }
+
+    /// Counts a cycle and logs it as one wide event.
+    pub(super) fn note(&self, kind: &str, range: Option<SlotRange>, cycled: &Cycled) {
+        let outcome = cycled.end.as_str();
+        if !matches!(cycled.end, End::Rehearsed) {
+            self.metrics.add(metric::CYCLES, &[("outcome", outcome)], 1);
+        }
+        let report = match &cycled.end {
+            End::Reported(report) => Some(report),
+            _ => None,
+        };
+        let error = match &cycled.end {
+            End::Failed(error) => Some(error_chain(error)),
+            _ => None,
+        };
+        if report.is_some_and(|report| report.status == CycleStatus::LeaseLost) {
+            self.metrics.add(metric::LEASE_LOSSES, &[], 1);
+        }
+        let plan = cycled.plan.as_ref();
+        tracing::info!(
+            cycle = report.map(|report| report.cycle.as_str()),
+            kind,
+            outcome,
+            error,
+            day = plan.map(|plan| plan.day.as_str()),
+            from_place = range.map(|range| range.from),
+            to_place = range.map(|range| range.to),
+            revision = plan.map(|plan| plan.revision),
+            plan_digest = plan.map(|plan| plan.digest.as_str()),
+            n_steps = plan.map(|plan| plan.steps.len()),
+            n_statements = report.map(CycleReport::n_statements),
+            rows_due = plan.map(|plan| plan.tables.iter().map(|table| table.n_due).sum::<u64>()),
+            rows_deleted = report.map(CycleReport::n_deleted),
+            n_unprobed = plan.map(|plan| plan.unprobed.len()),
+            duration_ms = ms(cycled.took),
+            "cycle"
+        );
+        if let Some(report) = report {
+            self.board
+                .write(|status| status.cycle = Some(report.cycle.clone()));
+        }
+    }
+}
+
+/// Nothing if it was stopped; a plan only reads, so it may be left anywhere.
+async fn plan(
+    live: &Live,
+    range: SlotRange,
+    now: Timestamp,
+    stop: &Stop,
+) -> Option<Result<Plan, EngineError>> {
+    let request = PlanRequest {
+        as_of: Some(now),
+        basis: Basis::Effective,
+        slot: Some(range),
+    };
+    tokio::select! {
+        plan = live.engine.plan(&request) => Some(plan),
+        () = stop.gently.cancelled() => None,
+    }
+}
+
+/// Applies a plan; the statement that runs is waited for unless that takes too long.
+pub(super) async fn apply(
+    live: &Live,
+    plan: &Plan,
+    kind: &str,
+    tenure: &Tenure,
+    stop: &Stop,
+) -> End {
+    tokio::select! {
+        applied = live.engine.apply(plan, kind, tenure, &stop.gently) => match applied {
+            Ok(report) => End::Reported(report),
+            Err(error) => End::Failed(error),
+        },
+        () = stop.at_once.cancelled() => End::Abandoned,
+    }
+}
+
+/// Waits for a cycle, and says so once the next slot has to wait for it.
+pub(super) async fn watched<T>(
+    cycle: impl Future<Output = T>,
+    next_slot_in: Duration,
+    board: &Board,
+    now: Timestamp,
+) -> T {
+    let mut cycle = std::pin::pin!(cycle.in_current_span());
+    tokio::select! {
+        done = &mut cycle => return done,
+        () = tokio::time::sleep(next_slot_in) => {}
+    }
+    let reason = "the cycle takes longer than its slot; the next slot is due and waits for it";
+    tracing::warn!("{reason}");
+    board.phase(Phase::Working, reason, now);
+    cycle.await
+}
