@@ -14,6 +14,7 @@ mod plan;
 mod progress;
 mod rules;
 mod run;
+mod serve;
 mod validate;
 mod workspaces;
 
@@ -95,6 +96,8 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
+    /// The sidecar: works through the slots of each day, and answers the API.
+    Serve(serve::Serve),
     /// Keep an embedded ClickHouse running, to play with.
     Clickhouse(clickhouse::Clickhouse),
     /// Create the ledger's schema, or bring it up to date.
@@ -126,7 +129,10 @@ pub fn main() -> ExitCode {
             return if printed.is_err() { Exit::Done } else { code }.into();
         }
     };
-    progress::start_logging(cli.verbose);
+    // The sidecar's log is as its configuration says.
+    if !matches!(cli.verb, Verb::Serve(_)) {
+        progress::start_logging(cli.verbose);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -160,6 +166,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
         Verb::Run(args) => run::run(args, &context, &mut output).await,
+        Verb::Serve(args) => serve::run(args, &context, cli.verbose).await,
         Verb::Clickhouse(args) => clickhouse::run(args, &context, &mut output).await,
         Verb::Migrate => migrate::run(&context, &mut output).await,
         Verb::Completions(args) => completions::run(args, &mut output),

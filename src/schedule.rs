@@ -14,6 +14,7 @@ mod cycle;
 mod kept;
 mod next;
 mod reload;
+mod slot;
 mod status;
 mod stop;
 mod world;
@@ -164,8 +165,37 @@ impl Sidecar {
         )
     }
 
+    /// Brings the ledger's schema up to date, as soon as the ledger can be reached.
+    pub async fn migrate(&mut self, stop: &Stop) {
+        loop {
+            let error = match self.ledger.migrate().await {
+                Ok(applied) => {
+                    tracing::info!(n_applied = applied.len(), "the ledger's schema is up to date");
+                    return;
+                }
+                Err(error) => EngineError::from(error),
+            };
+            if let Then::Sleep(length) = self.unreached(&error) {
+                tokio::select! {
+                    () = tokio::time::sleep(length) => {}
+                    () = stop.gently.cancelled() => return,
+                }
+            }
+        }
+    }
+
     /// Works until it is told to stop.
     pub async fn run(mut self, stop: &Stop) {
+        let board = self.board.clone();
+        let clock = Arc::clone(&self.clock);
+        let stopping = async {
+            stop.gently.cancelled().await;
+            board.phase(Phase::Stopping, "it was told to end", clock.now());
+        };
+        tokio::join!(self.turns(stop), stopping);
+    }
+
+    async fn turns(&mut self, stop: &Stop) {
         while !stop.gently.is_cancelled() {
             let live = Arc::clone(&self.live.borrow());
             let then = match self.turn(&live, stop).await {
@@ -184,7 +214,6 @@ impl Sidecar {
                 }
             }
         }
-        self.board.phase(Phase::Stopping, "it was told to", self.clock.now());
     }
 
     /// One look at the world, and at most one cycle.
@@ -206,11 +235,11 @@ impl Sidecar {
             return Ok(Then::Sleep(POLL));
         }
         if !world.approved.is_empty() {
-            return self.apply_approved(live, &world, stop).await;
+            return self.apply_approved(live, stop).await;
         }
         let next = next::decide(&self.view(&world, n_slots, &world.done));
         match next {
-            Next::Slot { range, n_due } => self.work(live, range, n_due, n_slots, stop).await,
+            Next::Slot { .. } => self.work(live, n_slots, stop).await,
             next => Ok(self.rest(next, Phase::Idle, "nothing is due", world.now)),
         }
     }

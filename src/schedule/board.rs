@@ -38,7 +38,9 @@ impl Board {
     pub(super) fn phase(&self, phase: Phase, reason: impl Into<String>, now: Timestamp) {
         let reason = reason.into();
         self.status.send_if_modified(|status| {
-            if status.phase == phase && status.reason == reason {
+            // Whoever is about to end does nothing else any more.
+            let is_over = status.phase == Phase::Stopping;
+            if is_over || (status.phase == phase && status.reason == reason) {
                 return false;
             }
             if status.phase != phase {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
@@ -73,6 +74,11 @@ impl Reloader {
         }
         self.board.write(|status| status.config_error = error);
         taken
+    }
+
+    /// How long an end may wait for the statement that runs, as the configuration now says.
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
+        self.live.borrow().config.serve.shutdown_timeout
     }
 
     fn take(&self, config: Config) -> Result<(), ReloadError> {
