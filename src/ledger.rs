@@ -7,246 +7,41 @@
 mod approval;
 mod author;
 mod connect;
+mod cycle;
 mod directory;
 mod error;
+mod fact;
 mod guard;
 mod import;
 mod lease;
 mod migrations;
 mod mysql;
 mod row;
+mod rule;
 mod sqlite;
+mod step;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::audit::Entry;
+use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
-use crate::rule::{RuleEntry, RuleId, Scope};
+use crate::rule::RuleId;
 use crate::slot::SlotRange;
 
 pub use approval::{Approval, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus};
 pub use author::{Author, Created, RequestKey};
 pub use connect::connect_ledger;
+pub use cycle::{CycleRecord, CycleStart, PrunedRecord};
 pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
 pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
 pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
-
-/// A rule to be created; checked by the caller against the config's periods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRule {
-    /// What it applies to.
-    pub scope: Scope,
-    /// `unlimited`, the name of a period, or a custom `7d`, as a person wrote it.
-    pub retention: String,
-    /// Whether rows from before its creation follow it too.
-    pub apply_to_past: bool,
-    /// When it was created; bounds what it deletes if it does not apply to the past. Kept to the
-    /// microsecond. The rule it replaces is deactivated at this instant.
-    pub created_at: Timestamp,
-}
-
-/// A rule to be imported; checked by the caller against the config's periods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportRule {
-    /// What it applies to.
-    pub scope: Scope,
-    /// `unlimited`, the name of a period, or a custom `7d`, as a person wrote it.
-    pub retention: String,
-    /// Whether rows from before its creation follow it too.
-    pub apply_to_past: bool,
-    /// When it was created, if the file says so; otherwise a new rule is created now, and an
-    /// active one that is alike keeps its own instant.
-    pub created_at: Option<Timestamp>,
-}
-
-impl From<RuleEntry> for ImportRule {
-    fn from(entry: RuleEntry) -> Self {
-        Self {
-            scope: entry.scope,
-            retention: entry.retention.to_string(),
-            apply_to_past: entry.apply_to_past,
-            created_at: entry.created_at,
-        }
-    }
-}
-
-/// A rule as the ledger holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleRecord {
-    /// Its number.
-    pub id: RuleId,
-    /// What a person set.
-    pub rule: NewRule,
-    /// Who created it.
-    pub created_by: String,
-    /// When and by whom it was deactivated, if it was.
-    pub deactivated: Option<(Timestamp, String)>,
-}
-
-/// What became of a creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CreatedRule {
-    /// The new rule.
-    pub id: RuleId,
-    /// The rule of the same scope that it replaced.
-    pub replaced: Option<RuleId>,
-    /// Whether the same request created it before; nothing was changed now.
-    pub is_repeated: bool,
-}
-
-/// What became of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct ImportedRules {
-    /// Rules created.
-    pub n_created: u64,
-    /// Of these, rules that replaced an active one of the same scope.
-    pub n_replaced: u64,
-    /// Rules of the file that were active already, exactly alike; they were left alone.
-    pub n_unchanged: u64,
-}
-
-/// What became of a deactivation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Deactivation {
-    /// The rule was active and no longer is.
-    Done,
-    /// It was inactive already.
-    AlreadyInactive,
-    /// There is no such rule.
-    NotFound,
-}
-
-/// A cycle that begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CycleStart {
-    /// A UUIDv7.
-    pub id: String,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// The instant that its cutoffs are made from.
-    pub as_of: Timestamp,
-    /// [`crate::RuleSet::digest`] of the rules it was planned from.
-    pub rules_digest: String,
-    /// The revision of the ledger it was planned from.
-    pub revision: u64,
-    /// What began it: `slot`, `run`, `apply` or `backfill`.
-    pub kind: String,
-    /// The digest of its plan.
-    pub plan_digest: String,
-    /// The slot that it is for, if it is for one: the UTC day and the places.
-    pub slot: Option<(String, SlotRange)>,
-    /// The instance or person that runs it.
-    pub holder: String,
-    /// The token of the [`CYCLE_LEASE`] it runs under.
-    pub lease_token: u64,
-}
-
-/// A step that is about to be sent. Content-free: counts and names of tables, no row data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepIntent {
-    /// The cycle.
-    pub cycle: String,
-    /// The number of the step in the cycle, from 1.
-    pub step: u32,
-    /// The shard's URL without credentials.
-    pub shard: String,
-    /// The table.
-    pub table: String,
-    /// How it deletes, such as `lightweight`.
-    pub method: String,
-    /// The shape of the predicate, such as `in`.
-    pub shape: String,
-    /// The query id of the statement.
-    pub query_id: String,
-    /// SHA-256 of the statement, in hexadecimal.
-    pub statement_digest: String,
-    /// Workspaces in the statement.
-    pub n_workspaces: u64,
-    /// Rows that the plan expects to go: those that match the predicate before it.
-    pub rows_due: u64,
-    /// The predicate: the text of the statement after WHERE. Names and bounds, no row data.
-    pub predicate: String,
-    /// Rules and cutoffs as JSON: `[{"rule": 3, "retention": "7d", "cutoff": "2026-11-14T00:00:00Z",
-    /// "from": null, "n_policies": 12, "n_due": 3400}]`.
-    pub bounds: String,
-    /// When.
-    pub intended_at: Timestamp,
-}
-
-/// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepOutcome {
-    /// The cycle.
-    pub cycle: String,
-    /// The number of the step.
-    pub step: u32,
-    /// `verified`, `incomplete`, `failed` or `unknown`.
-    pub verdict: String,
-    /// Rows still there under the same predicate, if they could be counted.
-    pub rows_left: Option<u64>,
-    /// What went wrong.
-    pub error: Option<String>,
-    /// From sending the statement to the count after it, in milliseconds.
-    pub duration_ms: u64,
-    /// When.
-    pub finished_at: Timestamp,
-}
-
-/// What became of an intent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intended {
-    /// It is recorded; the statement may be sent.
-    Recorded,
-    /// Rules, directory, holds or pauses have changed since the cycle was planned.
-    Stale,
-    /// The cycle's lease has ended or is somebody else's.
-    LeaseLost,
-}
-
-/// Rows deleted from one table of one shard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeletedRows {
-    /// The shard.
-    pub shard: String,
-    /// The table.
-    pub table: String,
-    /// The rows; where an outcome is unknown, all that were due.
-    pub n_rows: u64,
-}
-
-/// What was removed from the record because it was old.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct PrunedRecord {
-    /// Cycles, with their steps.
-    pub n_cycles: u64,
-    /// Entries of the hash chain.
-    pub n_entries: u64,
-}
-
-/// A step as the ledger holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepRecord {
-    /// Written before the effect.
-    pub intent: StepIntent,
-    /// Written after it; missing if the process died in between.
-    pub outcome: Option<StepOutcome>,
-}
-
-/// A cycle as the ledger holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CycleRecord {
-    /// Written when it began.
-    pub start: CycleStart,
-    /// When it ended and how: `done`, `failed`, `refused`, `stale`; missing if the process died.
-    pub end: Option<(Timestamp, String)>,
-}
+pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
+pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
 
 /// The metadata database.
 #[async_trait]
@@ -439,6 +234,7 @@ pub trait Ledger: Send + Sync {
     async fn put_workspaces(
         &self,
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+        by: &str,
     ) -> Result<u64, LedgerError>;
     /// Streams the directory as pairs of workspace and organization.
     async fn each_workspace(
@@ -456,7 +252,9 @@ pub trait Ledger: Send + Sync {
     /// Records how a cycle ended: `done`, `failed`, `refused` or `stale`.
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
     /// The latest cycles, newest first.
-    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError>;
+    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {
+        self.cycles_before(None, limit).await
+    }
     /// Cycles before an id (or from the latest), newest first.
     async fn cycles_before(
         &self,
@@ -480,6 +278,10 @@ pub trait Ledger: Send + Sync {
         unimplemented!()
     }
 
+    /// The end of the hash chain, kept beside it: entries cut off at its end are missed by it.
+    async fn audit_head(&self) -> Result<Head, LedgerError> {
+        unimplemented!()
+    }
     /// Streams the hash chain from a number on, in order.
     async fn each_entry(
         &self,

@@ -104,7 +104,7 @@ mod telemetry;
 mod verify;
 mod warehouse;
 
-pub use audit::{Entry, Fact};
+pub use audit::{Chain, Entry, Fact, Flaw, Head, NotCanonical, canonical, seal};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
 pub use config::{

@@ -211,6 +211,7 @@ impl Ledger for MySql {
     async fn put_workspaces(
         &self,
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+        _by: &str,
     ) -> Result<u64, LedgerError> {
         let mut batches = Batches::new();
         let mut next = move || batches.next(&mut *pairs);

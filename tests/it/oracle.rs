@@ -94,7 +94,7 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
     let mut pairs = case.directory.iter().map(|(workspace, organization)| {
         Ok((workspace.as_str().into(), organization.as_str().into()))
     });
-    ledger.put_workspaces(&mut pairs).await.unwrap();
+    ledger.put_workspaces(&mut pairs, "oracle").await.unwrap();
 
     let engine = Engine::new(&config, ledger, Arc::new(FixedClock(case.now))).unwrap();
     let (plan, report) = engine

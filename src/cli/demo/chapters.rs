@@ -85,7 +85,9 @@ impl Chapters<'_, '_> {
             .iter()
             .map(|(workspace, name)| Ok((workspace.as_str().into(), name.as_str().into())));
         let ledger = stage::ledger(&config).await?;
-        ledger.put_workspaces(&mut pairs).await?;
+        ledger
+            .put_workspaces(&mut pairs, &context::user_name())
+            .await?;
         let mut imports = entries
             .iter()
             .cloned()

@@ -166,11 +166,20 @@ async fn the_revision_rises_exactly_on_changes(fresh: Fresh) {
     fresh.rules(true).await;
     rose("reading", false).await;
     let pair = |organization: &str| [Ok(("w1".into(), organization.into()))].into_iter();
-    ledger.put_workspaces(&mut pair("acme")).await.unwrap();
+    ledger
+        .put_workspaces(&mut pair("acme"), "eva")
+        .await
+        .unwrap();
     rose("a new workspace", true).await;
-    ledger.put_workspaces(&mut pair("acme")).await.unwrap();
+    ledger
+        .put_workspaces(&mut pair("acme"), "eva")
+        .await
+        .unwrap();
     rose("the same workspace", false).await;
-    ledger.put_workspaces(&mut pair("beta")).await.unwrap();
+    ledger
+        .put_workspaces(&mut pair("beta"), "eva")
+        .await
+        .unwrap();
     rose("a moved workspace", true).await;
     ledger.begin_cycle(&start("c1")).await.unwrap();
     ledger.end_cycle("c1", "done", when).await.unwrap();
@@ -180,7 +189,11 @@ async fn the_revision_rises_exactly_on_changes(fresh: Fresh) {
 async fn workspaces_are_added_and_moved(fresh: Fresh) {
     let put = async |pairs: &[(&str, &str)]| {
         let mut pairs = pairs.iter().map(|(w, o)| Ok(((*w).into(), (*o).into())));
-        fresh.ledger.put_workspaces(&mut pairs).await.unwrap()
+        fresh
+            .ledger
+            .put_workspaces(&mut pairs, "eva")
+            .await
+            .unwrap()
     };
     assert_eq!(
         put(&[("w1", "acme"), ("W1", "acme"), ("w1 ", "beta"), ("", "")]).await,
@@ -215,7 +228,7 @@ async fn workspaces_are_added_and_moved(fresh: Fresh) {
     ];
     let error = fresh
         .ledger
-        .put_workspaces(&mut broken.into_iter())
+        .put_workspaces(&mut broken.into_iter(), "eva")
         .await
         .unwrap_err();
     assert_eq!(

@@ -183,7 +183,14 @@ async fn long_names_are_imported(fresh: Fresh) {
     let rules = (0..300).map(|number| line(workspace(&name(number)), "7d"));
     assert_eq!(import(&fresh, rules.collect()).await, counts(300, 0, 0));
     let mut pairs = (0..300).map(|number| Ok((name(number).into(), "acme".into())));
-    assert_eq!(fresh.ledger.put_workspaces(&mut pairs).await.unwrap(), 300);
+    assert_eq!(
+        fresh
+            .ledger
+            .put_workspaces(&mut pairs, "eva")
+            .await
+            .unwrap(),
+        300
+    );
 }
 
 async fn an_import_that_is_dropped_leaves_nothing(fresh: Fresh) {
