@@ -126,7 +126,8 @@ pub use ledger::{
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
     LeaseAttempt, Ledger, LedgerError, NewApproval, NewHold, NewPause, NewPlan, NewRule,
     PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord,
-    StepIntent, StepOutcome, StepRecord, connect_ledger, read_directory,
+    StepIntent, StepOutcome, StepRecord, connect_ledger, open_ledger,
+    read_directory,
 };
 pub use pace::Pacer;
 pub use plan::{
@@ -138,7 +139,7 @@ pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,
 };
-pub use schedule::{Live, Phase, Status, TargetStatus};
+pub use schedule::{Live, Phase, ReloadError, Reloader, Sidecar, Status, Stop, TargetStatus};
 pub use slot::{N_PLACES, SlotRange, place};
 pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
