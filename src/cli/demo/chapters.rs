@@ -119,7 +119,7 @@ impl Chapters<'_, '_> {
         let (ledger, clock) = (Arc::clone(&book.ledger), Arc::clone(&self.clock));
         let engine =
             Engine::new(&book.config, ledger, clock)?.observed_by(progress::observer(self.format));
-        let plan = engine.plan(None).await?;
+        let plan = engine.plan(&PlanRequest::proposed()).await?;
         self.story.say(&plan::overview(&plan))?;
         self.story.say("Rows that go, by the rule that won:\n")?;
         self.story.say(&story::due_by_rule(&plan, &book.records))?;
@@ -157,7 +157,12 @@ impl Chapters<'_, '_> {
             "What `ebbtide run` does. Before each statement the rules are looked at again, and the \
              intent is recorded;\nafter it, what is left is counted under the same predicate.\n",
         )?;
-        let report = engine.apply(plan).await?;
+        let lease = Duration::from_mins(1);
+        let tenure = Tenure::begin(engine.ledger(), REVIEWER, lease).await?;
+        let never = CancellationToken::new();
+        let applied = engine.apply_reviewed(plan, REVIEWER, &tenure, &never).await;
+        tenure.release().await?;
+        let report = applied?;
         self.story.say(&run::describe(plan, &report))?;
         Ok(report)
     }
@@ -187,7 +192,10 @@ impl Chapters<'_, '_> {
     ) -> anyhow::Result<SecondCycle> {
         self.story.chapter("Once more")?;
         let before = database.n_mutations().await?;
-        let (_, report) = engine.run().await?;
+        let tenure = Tenure::begin(engine.ledger(), REVIEWER, Duration::from_mins(1)).await?;
+        let ran = engine.run(&tenure, &CancellationToken::new()).await;
+        tenure.release().await?;
+        let (_, report) = ran?;
         let second = SecondCycle {
             statements: report.n_statements(),
             mutations_before: before,
