@@ -53,6 +53,8 @@ pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
+pub(crate) use survey::error_chain;
+
 /// How often a cycle plans again because rules changed while it ran.
 const MAX_REPLANS: u32 = 3;
 /// Who notes settings that a plan for review depends on.

@@ -8,6 +8,7 @@
 //! waits, longer each time, and begins again with a fresh look.
 
 mod attempts;
+mod auto;
 mod backlog;
 mod board;
 mod cycle;
@@ -90,6 +91,8 @@ pub struct Sidecar {
     backlog: Backlog,
     /// The day, and what a dry run has planned of it.
     rehearsed: (String, Vec<SlotRange>),
+    /// The day, and how many slots it has where nobody chose a number.
+    auto: (String, u32),
     /// The day on which the record was tidied last.
     tidied: String,
     /// Failures to reach a server, in a row.
@@ -135,6 +138,7 @@ impl Sidecar {
             attempts: Attempts::default(),
             backlog: Backlog::default(),
             rehearsed: Default::default(),
+            auto: Default::default(),
             tidied: String::new(),
             n_unreached: 0,
         })
@@ -224,7 +228,7 @@ impl Sidecar {
         };
         self.metrics.set_count(metric::READY, &[], 1);
         self.new_day(&world.day);
-        let n_slots = self.n_slots(live);
+        let n_slots = self.n_slots(live, &world).await?;
         self.show_day(&world, n_slots);
         if !live.config.enabled {
             return self.rehearse(live, &world, n_slots, stop).await;

@@ -142,6 +142,7 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> BTreeMap<String, Left> {
     for step in report.iter().flat_map(|report| &report.steps) {
         let left = tables.entry(step.table.to_string()).or_default();
         left.n_rows = left.n_rows.saturating_sub(step.n_deleted());
+        left.lag_s = left.lag_s.max(u64::from(step.lag_s));
         if let StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) = step.outcome {
             // Rows may have come meanwhile.
             left.n_rows = left.n_rows.max(n_left);
@@ -178,7 +179,7 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
     match &cycled.end {
         End::Reported(report) => {
             for step in report.steps.iter().filter(|step| !step.is_verified()) {
-                let reason = step.outcome.to_string();
+                let reason = step.why();
                 let by = if reason.contains("still running") {
                     "running_mutation"
                 } else {

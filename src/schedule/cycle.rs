@@ -7,9 +7,9 @@ use tracing::Instrument as _;
 
 use super::{Board, Live, Phase, Sidecar, Stop};
 use crate::engine::{
-    Basis, CycleReport, CycleStatus, EngineError, PlanRequest, Tenure, error_chain,
+    CycleKind, CycleReport, CycleStatus, EngineError, PlanRequest, Tenure, error_chain,
 };
-use crate::plan::Plan;
+use crate::plan::{Basis, Plan, Refusal};
 use crate::slot::SlotRange;
 use crate::telemetry::{metric, ms};
 
@@ -41,6 +41,17 @@ pub(super) enum End {
 }
 
 impl End {
+    /// Whether another plan may do better: something changed since this one.
+    fn is_stale(&self) -> bool {
+        let is_of_a_guard =
+            |refusal: &Refusal| matches!(refusal, Refusal::Held { .. } | Refusal::Paused { .. });
+        match self {
+            Self::Reported(report) => report.status == CycleStatus::Stale,
+            Self::Failed(EngineError::Refused { refusals }) => refusals.iter().all(is_of_a_guard),
+            _ => false,
+        }
+    }
+
     /// The word for it, as metrics and logs have it.
     pub(super) fn as_str(&self) -> &'static str {
         match self {
@@ -91,6 +102,11 @@ impl Sidecar {
             end: End::Stopped,
             took: Duration::ZERO,
         };
+        // Noted later, they would make the plan stale.
+        if let Err(error) = live.engine.note_settings(&self.instance).await {
+            cycled.end = End::Failed(error);
+            return cycled;
+        }
         for _ in 0..=MAX_REPLANS {
             let plan = match plan(live, range, now, stop).await {
                 Some(Ok(plan)) => plan,
@@ -103,12 +119,9 @@ impl Sidecar {
                     break;
                 }
             };
-            cycled.end = apply(live, &plan, "slot", tenure, stop).await;
+            cycled.end = apply(live, &plan, CycleKind::Slot, tenure, stop).await;
             cycled.plan = Some(plan);
-            let is_stale = |end: &End| {
-                matches!(end, End::Reported(report) if report.status == CycleStatus::Stale)
-            };
-            if !is_stale(&cycled.end) {
+            if !cycled.end.is_stale() {
                 break;
             }
             tracing::info!("rules, holds or pauses changed; planning the rest again");
@@ -182,7 +195,7 @@ async fn plan(
 pub(super) async fn apply(
     live: &Live,
     plan: &Plan,
-    kind: &str,
+    kind: CycleKind,
     tenure: &Tenure,
     stop: &Stop,
 ) -> End {

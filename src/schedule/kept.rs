@@ -5,9 +5,10 @@ use tracing::Instrument as _;
 use super::cycle::{Cycled, End, apply};
 use super::world::World;
 use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
-use crate::engine::{Basis, CycleStatus, EngineError, PlanRequest, Tenure};
+use crate::config::ApprovalMode;
+use crate::engine::{CycleKind, CycleStatus, EngineError, PlanRequest, Tenure};
 use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
-use crate::plan::Plan;
+use crate::plan::{Basis, Plan};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 
@@ -87,7 +88,7 @@ impl Sidecar {
         self.board.phase(Phase::Working, reason, world.now);
         let began = std::time::Instant::now();
         let span = tracing::info_span!("cycle", kind = "apply", day = world.day);
-        let end = apply(live, &plan, "apply", tenure, stop)
+        let end = apply(live, &plan, CycleKind::Apply, tenure, stop)
             .instrument(span)
             .await;
         let cycled = Cycled {
@@ -115,16 +116,26 @@ impl Sidecar {
 
     /// Where rows wait for an approval and nobody has a plan to approve, one is kept.
     pub(super) async fn keep_for_review(&self, live: &Live, plan: &Plan, stop: &Stop) {
-        if !waits_for_approval(plan) || stop.gently.is_cancelled() {
+        let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
+        let needs_approval = live.config.approval == ApprovalMode::Required;
+        if !waits || !needs_approval || stop.gently.is_cancelled() {
             return;
         }
-        if let Err(error) = self.keep(live, plan.revision).await {
-            self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
+        let kept = self.keep(live, plan.revision);
+        let kept = tokio::select! {
+            kept = kept => kept,
+            () = stop.gently.cancelled() => return,
+        };
+        if let Err(error) = kept {
             tracing::warn!(error = error_chain(&error), "no plan is kept for review");
         }
     }
 
     async fn keep(&self, live: &Live, revision: u64) -> Result<(), EngineError> {
+        if self.ledger.approved_revision().await? >= Some(revision) {
+            // What waits is only armed, and needs nobody.
+            return Ok(());
+        }
         let plans = self.ledger.plans_before(None, 100).await?;
         let is_current = |plan: &&PlanRecord| {
             plan.revision == revision && plan.status == PlanStatus::Pending
@@ -169,8 +180,4 @@ impl Sidecar {
         );
         Ok(())
     }
-}
-
-fn waits_for_approval(plan: &Plan) -> bool {
-    plan.waiting.iter().any(|waiting| waiting.n_rows > 0)
 }

@@ -209,7 +209,7 @@ impl Sidecar {
 fn first_failure(report: &CycleReport) -> String {
     let step = report.steps.iter().find(|step| !step.is_verified());
     if let Some(step) = step {
-        return format!("table {}: {}", step.table, step.outcome);
+        return format!("table {}: {}", step.table, step.why());
     }
     match report.unprobed.first() {
         Some(unprobed) => format!(
