@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use self::effect::Effect;
+pub(super) use self::effect::of_workspace;
 use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
