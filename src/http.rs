@@ -27,7 +27,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use tokio::sync::{Notify, Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -151,7 +150,6 @@ fn finish(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(CatchPanicLayer::custom(limits::panicked))
         .layer(from_fn_with_state(Arc::clone(&shared), limits::finish))
-        .layer(DefaultBodyLimit::disable())
         .with_state(shared)
 }
 
