@@ -72,6 +72,7 @@ pub(super) struct Policy {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TrailRule {
     /// Its number.
+    #[schema(value_type = u64)]
     id: RuleId,
     /// What it applies to.
     scope: TrailScope,
