@@ -161,7 +161,7 @@ impl Bounds {
 }
 
 /// The first instant of the UTC day of an instant.
-pub fn start_of_day(at: Timestamp) -> Timestamp {
+pub(crate) fn start_of_day(at: Timestamp) -> Timestamp {
     let midnight = at.as_millisecond().div_euclid(DAY_MS) * DAY_MS;
     Timestamp::from_millisecond(midnight).unwrap_or(Timestamp::MIN)
 }

@@ -154,15 +154,11 @@ impl Guards {
         let of_organization = organization.and_then(|name| self.organizations.get(name));
         let of_project =
             project.and_then(|project| self.projects.get(workspace).and_then(|of| of.get(project)));
-        [
-            of_organization,
-            self.workspaces.get(workspace),
-            of_project,
-        ]
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|index| self.holds.get(*index))
+        [of_organization, self.workspaces.get(workspace), of_project]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|index| self.holds.get(*index))
     }
 
     /// The holds over projects of a workspace, with the project.

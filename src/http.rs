@@ -3,18 +3,45 @@
 //! Invariant: what a route needs (a role, a token bound to nobody) stands in its description, and the
 //! router asks the description. A route without one cannot be reached.
 
-use std::io;
-use std::net::TcpListener;
+mod access;
+mod audit;
+mod cycles;
+mod describe;
+mod health;
+mod holds;
+mod input;
+mod limits;
+mod page;
+mod pauses;
+mod plans;
+mod policies;
+mod problem;
+mod rules;
+mod server;
+mod status;
+mod tenant;
+mod wire;
+mod world;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
+use axum::middleware::from_fn_with_state;
+use tokio::sync::{Notify, Semaphore, watch};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
 
-use crate::config::TlsFiles;
+use self::access::Access;
+use self::problem::{Answer, Problem};
+use self::world::{Memory, Seen};
 use crate::ledger::Ledger;
 use crate::schedule::{Live, Status};
+
+pub use server::{serve, serve_metrics};
 
 /// What the API works with. The loop of the sidecar owns the other ends.
 #[derive(Clone)]
@@ -46,35 +73,113 @@ pub struct Answered<'a> {
     pub duration: Duration,
 }
 
+/// What handlers share.
+struct Shared {
+    app: App,
+    access: Access,
+    memory: Arc<Memory>,
+    requests: Semaphore,
+    probes: Semaphore,
+}
+
+impl Shared {
+    fn new(app: App, description: &OpenApi) -> Arc<Self> {
+        Arc::new(Self {
+            app,
+            access: Access::of(description),
+            memory: Arc::default(),
+            requests: Semaphore::new(limits::MOST_REQUESTS),
+            probes: Semaphore::new(limits::MOST_PROBES),
+        })
+    }
+
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.app.live.borrow())
+    }
+
+    fn body_limit(&self) -> usize {
+        self.app.live.borrow().config.api.body_limit
+    }
+
+    /// The rules as they are.
+    async fn see(&self) -> Answer<Seen> {
+        self.memory.see(&self.live(), &self.app.ledger).await
+    }
+
+    /// The rules as they were a moment ago.
+    async fn recall(&self) -> Answer<Seen> {
+        self.memory.recall(&self.live(), &self.app.ledger).await
+    }
+}
+
+/// The description of the API, as `/openapi.json` shows it.
+pub fn description() -> OpenApi {
+    let health = health_routes().merge(metrics_route());
+    describe::complete(v1().merge(health).into_openapi())
+}
+
 /// All routes. `/metrics` is among them unless `api.metrics_listen` is set.
 pub fn router(app: App) -> Router {
-    let _ = app;
-    Router::new()
+    let has_own_metrics = app.live.borrow().config.api.metrics_listen.is_some();
+    let description = description();
+    let shared = Shared::new(app, &description);
+    let (v1, _) = v1().split_for_parts();
+    let v1 = v1
+        .layer(from_fn_with_state(Arc::clone(&shared), access::authenticate))
+        .layer(from_fn_with_state(Arc::clone(&shared), limits::limit));
+    let (health, _) = if has_own_metrics {
+        health_routes().split_for_parts()
+    } else {
+        health_routes().merge(metrics_route()).split_for_parts()
+    };
+    let page = SwaggerUi::new("/docs").url("/openapi.json", description);
+    finish(v1.merge(health).merge(page), shared)
 }
 
-/// Serves the API until `shutdown`, then lets requests at work end for at most ten seconds.
-///
-/// # Errors
-/// The listener or the certificate cannot be used.
-pub async fn serve(
-    app: App,
-    listener: TcpListener,
-    tls: Option<&TlsFiles>,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let _ = (app, listener, tls, shutdown);
-    Ok(())
+/// Health and metrics alone.
+fn metrics_router(app: App) -> Router {
+    let description = description();
+    let shared = Shared::new(app, &description);
+    let (routes, _) = health_routes().merge(metrics_route()).split_for_parts();
+    finish(routes, shared)
 }
 
-/// Serves `/metrics` and `/health` alone, for `api.metrics_listen`, until `shutdown`.
-///
-/// # Errors
-/// The listener cannot be used.
-pub async fn serve_metrics(
-    app: App,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let _ = (app, listener, shutdown);
-    Ok(())
+fn finish(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    routes
+        .fallback(|| async { Problem::not_found("such path") })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(CatchPanicLayer::custom(limits::panicked))
+        .layer(from_fn_with_state(Arc::clone(&shared), limits::finish))
+        .with_state(shared)
+}
+
+fn v1() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::default()
+        .routes(routes!(rules::create, rules::list))
+        .routes(routes!(rules::preview::preview))
+        .routes(routes!(rules::get, rules::deactivate))
+        .routes(routes!(policies::find))
+        .routes(routes!(policies::get))
+        .routes(routes!(plans::make, plans::list))
+        .routes(routes!(plans::get))
+        .routes(routes!(plans::approve))
+        .routes(routes!(cycles::list))
+        .routes(routes!(cycles::get))
+        .routes(routes!(cycles::steps))
+        .routes(routes!(holds::place, holds::list))
+        .routes(routes!(holds::get, holds::release))
+        .routes(routes!(pauses::begin, pauses::list))
+        .routes(routes!(pauses::get, pauses::end))
+        .routes(routes!(status::get))
+        .routes(routes!(audit::list))
+}
+
+fn health_routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::default()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+}
+
+fn metrics_route() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::default().routes(routes!(health::metrics))
 }

@@ -84,7 +84,7 @@ pub struct Plan {
 }
 
 /// What a plan means for one table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TablePlan {
     /// The shard.
     pub shard: Arc<str>,

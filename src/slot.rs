@@ -86,7 +86,8 @@ pub fn slot_at(now: Timestamp, per_day: u32) -> u32 {
 pub fn slot_start(day: Timestamp, number: u32, per_day: u32) -> Timestamp {
     let midnight = day.as_millisecond().div_euclid(DAY_MS) * DAY_MS;
     // Rounded up: at that instant the slot is the current one.
-    let ms = (i64::from(number) * DAY_MS + i64::from(per_day.max(1)) - 1) / i64::from(per_day.max(1));
+    let ms =
+        (i64::from(number) * DAY_MS + i64::from(per_day.max(1)) - 1) / i64::from(per_day.max(1));
     Timestamp::from_millisecond(midnight.saturating_add(ms)).unwrap_or(Timestamp::MAX)
 }
 
@@ -103,7 +104,11 @@ pub fn slot_start(day: Timestamp, number: u32, per_day: u32) -> Timestamp {
 /// ```
 pub fn due_places(now: Timestamp, per_day: u32, done: &[SlotRange]) -> Vec<SlotRange> {
     let until = SlotRange::of_slot(slot_at(now, per_day), per_day).to;
-    let mut done: Vec<SlotRange> = done.iter().copied().filter(|range| !range.is_empty()).collect();
+    let mut done: Vec<SlotRange> = done
+        .iter()
+        .copied()
+        .filter(|range| !range.is_empty())
+        .collect();
     done.sort_unstable();
     let mut due = Vec::new();
     let mut from = 0;

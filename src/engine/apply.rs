@@ -82,10 +82,7 @@ impl Engine {
             .as_ref()
             .map_or(CycleStatus::Failed, |report| report.status);
         let now = self.clock.now();
-        let ended = self
-            .ledger
-            .end_cycle(&cycle.id, status.as_str(), now)
-            .await;
+        let ended = self.ledger.end_cycle(&cycle.id, status.as_str(), now).await;
         let report = applied?;
         ended?;
         (self.observer)(&Event::CycleEnded { report: &report });

@@ -94,9 +94,12 @@ impl Engine {
             let target = plan.targets.iter().find(|planned| {
                 planned.shard == step.shard && *planned.target.table == *step.table
             });
-            touches(step, target.map(|planned| &planned.target), &guards, |workspace| {
-                directory.organization_of(workspace).map(|name| &**name)
-            })
+            touches(
+                step,
+                target.map(|planned| &planned.target),
+                &guards,
+                |workspace| directory.organization_of(workspace).map(|name| &**name),
+            )
         });
         Ok(touched.collect())
     }

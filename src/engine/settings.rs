@@ -46,9 +46,7 @@ impl Settings {
         let named = self.periods.get(text).copied();
         // A retention below today's floor meant what it said.
         let custom = || Days::parse(text).ok();
-        named
-            .or_else(custom)
-            .map_or(Retention::Unlimited, plain)
+        named.or_else(custom).map_or(Retention::Unlimited, plain)
     }
 }
 

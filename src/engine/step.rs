@@ -1,7 +1,6 @@
 //! Applying one step: pace, intent, effect, proof.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use self::effect::Effect;
+pub(super) use self::effect::of_workspace;
 use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
@@ -54,6 +55,7 @@ pub(super) fn yes() -> bool {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Rule {
     /// Its number.
+    #[schema(value_type = u64)]
     id: RuleId,
     /// The organization it applies to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +94,7 @@ pub(super) struct CreatedRule {
     rule: Rule,
     /// The number of the rule of the same scope that it replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     replaced: Option<RuleId>,
     /// When it acts.
     effect: Effect,

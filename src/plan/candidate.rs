@@ -37,11 +37,7 @@ pub struct Candidates {
 /// A project that the target's project column cannot hold has no rows there and no arm. Where
 /// there is no such column, nobody can say which rows a hold on a project means: it keeps those of
 /// the whole workspace.
-pub fn candidates(
-    target: &CheckedTarget,
-    census: &[CensusRow],
-    terms: &Terms<'_>,
-) -> Candidates {
+pub fn candidates(target: &CheckedTarget, census: &[CensusRow], terms: &Terms<'_>) -> Candidates {
     let is_plain = terms.is_plain();
     let mut sorter = Sorter {
         target,
@@ -57,7 +53,10 @@ pub fn candidates(
         let Some(oldest_ms) = row.oldest_ms.filter(|_| row.is_readable) else {
             continue;
         };
-        if terms.slot.is_some_and(|slot| !slot.contains(&row.workspace)) {
+        if terms
+            .slot
+            .is_some_and(|slot| !slot.contains(&row.workspace))
+        {
             continue;
         }
         let workspace = Workspace {
@@ -121,7 +120,9 @@ impl<'a> Sorter<'a> {
         let mut push = |policy: &Policy<'_>, projects: Projects| {
             let bounds = policy.bounds(terms.now);
             if let Some(bounds) = bounds.filter(|bounds| workspace.reaches(bounds)) {
-                self.found.due.push(arm(workspace.name, projects, policy, bounds));
+                self.found
+                    .due
+                    .push(arm(workspace.name, projects, policy, bounds));
             }
         };
         let mut exceptions = Vec::new();
@@ -253,7 +254,10 @@ impl<'a> Sorter<'a> {
                 .collect();
         }
         let held = parts.iter().flat_map(|part| {
-            let inside: Vec<Bounds> = left.iter().filter_map(|left| left.intersect(*part)).collect();
+            let inside: Vec<Bounds> = left
+                .iter()
+                .filter_map(|left| left.intersect(*part))
+                .collect();
             part.gaps(&inside)
         });
         Left {

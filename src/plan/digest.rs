@@ -128,7 +128,12 @@ impl Feed {
         self.instant(Some(arm.bounds.below_ms));
         self.instant(arm.bounds.from_ms);
         self.instant(arm.rule.and_then(|rule| i64::try_from(rule).ok()));
-        for number in [arm.n_due, arm.n_kept, u64::from(arm.piece), u64::from(arm.lag_s)] {
+        for number in [
+            arm.n_due,
+            arm.n_kept,
+            u64::from(arm.piece),
+            u64::from(arm.lag_s),
+        ] {
             self.number(number);
         }
     }

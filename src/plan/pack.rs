@@ -85,8 +85,7 @@ fn fitting(arms: &[Arm], target: &CheckedTarget, limits: &Limits, room: usize) -
     let fits = |(at, arm): &(usize, &Arm)| {
         bytes += compile::encoded_len(arm, target);
         n_rows = n_rows.saturating_add(arm.n_due);
-        *at == 0
-            || (bytes <= room && n_rows <= limits.rows_per_step && Some(arm.piece) == piece)
+        *at == 0 || (bytes <= room && n_rows <= limits.rows_per_step && Some(arm.piece) == piece)
     };
     let most = limits.workspaces_per_statement.max(1);
     arms.iter()
@@ -145,22 +144,24 @@ mod tests {
             0_u64..50,
             0_u32..3,
         )
-            .prop_map(|(workspace, project, exceptions, below, from, n_due, piece)| Arm {
-                workspace: workspace.into(),
-                projects: match project {
-                    Some(project) => Projects::Only(project.into()),
-                    None => Projects::Except(exceptions.into_iter().map(Into::into).collect()),
+            .prop_map(
+                |(workspace, project, exceptions, below, from, n_due, piece)| Arm {
+                    workspace: workspace.into(),
+                    projects: match project {
+                        Some(project) => Projects::Only(project.into()),
+                        None => Projects::Except(exceptions.into_iter().map(Into::into).collect()),
+                    },
+                    bounds: Bounds {
+                        below_ms: below * 86_400_000,
+                        from_ms: from,
+                    },
+                    rule: None,
+                    piece,
+                    lag_s: 0,
+                    n_due,
+                    n_kept: 0,
                 },
-                bounds: Bounds {
-                    below_ms: below * 86_400_000,
-                    from_ms: from,
-                },
-                rule: None,
-                piece,
-                lag_s: 0,
-                n_due,
-                n_kept: 0,
-            })
+            )
     }
 
     proptest! {

@@ -65,7 +65,9 @@ pub enum Refusal {
         hold: u64,
     },
     /// It would delete where deleting is paused.
-    #[error("step {step} would delete rows of {table}, and {pause} is paused; resume it, and make the plan again")]
+    #[error(
+        "step {step} would delete rows of {table}, and {pause} is paused; resume it, and make the plan again"
+    )]
     Paused {
         /// The step.
         step: u32,
@@ -110,7 +112,8 @@ fn exceeds(table: &TablePlan, max_share: f64) -> bool {
     let n_today = table.n_deleted_today;
     let n_gone = table.n_due.saturating_add(n_today);
     // Where nothing is due, nothing is refused.
-    table.n_due > 0 && n_gone as f64 > table.totals.n_rows.saturating_add(n_today) as f64 * max_share
+    table.n_due > 0
+        && n_gone as f64 > table.totals.n_rows.saturating_add(n_today) as f64 * max_share
 }
 
 /// The holds and pauses that a step would go against. `organization_of` a workspace is asked of

@@ -2,4 +2,4 @@
 
 mod cycle;
 mod order;
-mod world;
+pub mod world;

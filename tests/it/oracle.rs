@@ -18,6 +18,7 @@ use ebbtide::{
 };
 
 use self::case::Case;
+use crate::engine::world::run;
 use crate::support::TestDatabase;
 
 const DEFAULT_CASES: u64 = 200;
@@ -97,8 +98,7 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
     ledger.put_workspaces(&mut pairs, "oracle").await.unwrap();
 
     let engine = Engine::new(&config, ledger, Arc::new(FixedClock(case.now))).unwrap();
-    let (plan, report) = engine
-        .run()
+    let (plan, report) = run(&engine)
         .await
         .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
     let context = || {
@@ -142,7 +142,7 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
     );
 
     // A second cycle finds nothing and sends nothing.
-    let (again, report) = engine.run().await.unwrap();
+    let (again, report) = run(&engine).await.unwrap();
     assert!(
         again.steps.is_empty() && report.steps.is_empty(),
         "{}",

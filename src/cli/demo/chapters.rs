@@ -1,6 +1,9 @@
 //! The chapters of the demo: each does one thing, says what, and shows what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::checks::{Check, TableChange};
 use super::database::{Database, TableSize};
@@ -16,9 +19,12 @@ use crate::cli::{Format, context, progress, run};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::embedded::{Embedded, EmbeddedOptions};
-use crate::engine::{CycleReport, Engine};
+use crate::engine::{CycleReport, Engine, PlanRequest, Tenure};
 use crate::ledger::{ImportRule, Ledger, RuleRecord};
 use crate::plan::Plan;
+
+/// Who reviews the plan and holds the lease.
+const REVIEWER: &str = "demo";
 
 /// What every chapter needs.
 pub(super) struct Chapters<'s, 'o> {
@@ -154,7 +160,7 @@ impl Chapters<'_, '_> {
     ) -> anyhow::Result<CycleReport> {
         self.story.chapter("The cycle")?;
         self.story.say(
-            "What `ebbtide run` does. Before each statement the rules are looked at again, and the \
+            "What `ebbtide apply` does with a reviewed plan. Before each statement the rules are looked at again, and the \
              intent is recorded;\nafter it, what is left is counted under the same predicate.\n",
         )?;
         let lease = Duration::from_mins(1);

@@ -10,7 +10,7 @@ use crate::config::{ApprovalMode, Config};
 use crate::http::world::Seen;
 use crate::ledger::NewRule;
 use crate::resolve::{Directory, resolve};
-use crate::rule::{Retention, Scope};
+use crate::rule::{Days, Retention, Rule, Scope};
 
 /// When a rule acts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,7 +70,7 @@ impl Effect {
         retention: &Retention,
     ) -> Self {
         let after = Reach {
-            days: retention.days().map(crate::rule::Days::get),
+            days: retention.days().map(Days::get),
             from: (!rule.apply_to_past).then_some(rule.created_at),
         };
         let is_shorter = after.exceeds(reach(config, before, &rule.scope));
@@ -105,28 +105,26 @@ impl Effect {
 /// What held for a scope before.
 fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
     let rulebook = &before.world.rulebook;
-    let (retention, winner) = match scope {
+    let of = |retention: &Retention, winner: Option<&Rule>| Reach {
+        days: retention.days().map(Days::get),
+        from: winner.filter(|rule| !rule.apply_to_past).map(|rule| rule.created_at),
+    };
+    let (workspace, project) = match scope {
         Scope::Organization(name) => {
             let rule = rulebook.rules.organization(name);
-            (rule.map_or(&config.default_retention, |rule| &rule.retention), rule)
+            let retention = rule.map_or(&config.default_retention, |rule| &rule.retention);
+            return of(retention, rule);
         }
-        Scope::Workspace(workspace) | Scope::Project { workspace, .. } => {
-            let directory = of_workspace(&rulebook.directory, workspace);
-            let policies = resolve(&rulebook.rules, &directory, &config.default_retention);
-            let policy = match scope {
-                Scope::Project { project, .. } => policies.project(workspace, project),
-                _ => policies.workspace(workspace),
-            };
-            // The policy borrows from a directory of one; its rule and retention do not.
-            let winner = policy.trail.winner().map(|rule| rule.id);
-            let rule = winner.and_then(|id| rulebook.rules.iter().find(|rule| rule.id == id));
-            (rule.map_or(&config.default_retention, |rule| &rule.retention), rule)
-        }
+        Scope::Workspace(workspace) => (workspace, None),
+        Scope::Project { workspace, project } => (workspace, Some(project)),
     };
-    Reach {
-        days: retention.days().map(crate::rule::Days::get),
-        from: winner.filter(|rule| !rule.apply_to_past).map(|rule| rule.created_at),
-    }
+    let directory = of_workspace(&rulebook.directory, workspace);
+    let policies = resolve(&rulebook.rules, &directory, &config.default_retention);
+    let policy = match project {
+        Some(project) => policies.project(workspace, project),
+        None => policies.workspace(workspace),
+    };
+    of(policy.retention, policy.trail.winner())
 }
 
 /// The part of a directory that one workspace needs: resolution looks every organization up.

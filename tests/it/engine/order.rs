@@ -4,7 +4,8 @@ use std::process::Command;
 
 use ebbtide::{CycleStatus, StepOutcomeKind};
 
-use super::world::World;
+use super::world::{World, run};
+
 /// A statement that the server cannot finish is given up soon.
 const IMPATIENT: &str = ", statement_timeout: 1s, settle_timeout: 1s";
 
@@ -16,7 +17,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
     // Only w1 has spans that are due, and they cannot go: mutations run in the merge pool.
     world.sql("DELETE FROM spans WHERE w = 'w2'").await;
     world.sql("SYSTEM STOP MERGES spans").await;
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     assert_eq!(report.status, CycleStatus::Failed);
     let [spans, traces] = &report.steps[..] else {
         panic!("{report:#?}")
@@ -35,7 +36,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
 
     // It still runs: the next cycle sends no second one, and says so even where nothing else is due.
     world.rule("w1", "unlimited").await;
-    let (plan, report) = world.engine().run().await.unwrap();
+    let (plan, report) = run(&world.engine()).await.unwrap();
     assert_eq!((plan.steps.len(), report.status), (0, CycleStatus::Failed));
     assert!(
         plan.unprobed[0].reason.contains("KILL MUTATION"),
@@ -43,7 +44,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
         plan.unprobed
     );
     world.rule("w1", "30d").await;
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     assert!(
         matches!(&report.steps[0].outcome, StepOutcomeKind::Skipped { reason } if reason.contains("still running"))
     );
@@ -54,7 +55,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
 
     world.sql("SYSTEM START MERGES spans").await;
     world.wait_for("spans WHERE w = 'w1'", 31).await;
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
 }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ebbtide::{Config, Engine, FixedClock, Ledger, MARKER_PREFIX, NewRule, Scope, connect_ledger};
+use ebbtide::{
+    Config, CycleKind, CycleReport, Engine, EngineError, FixedClock, Ledger, MARKER_PREFIX,
+    NewRule, Plan, PlanRequest, Scope, Tenure, connect_ledger,
+};
 use jiff::Timestamp;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::TestDatabase;
 
@@ -37,15 +41,15 @@ impl World {
                  toDateTime('{}', 'UTC') - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)",
                 NOW.trim_end_matches('Z').replace('T', " ")
             );
-            run(&database, &create).await;
-            run(&database, &fill).await;
+            execute(&database, &create).await;
+            execute(&database, &fill).await;
         }
         let folder = tempfile::tempdir().unwrap();
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}{clickhouse}}}\n\
              ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
-             retention: {{max_share_of_table: 0.9}}\n\
+             retention: {{approval: none, max_share_of_table: 0.9}}\n\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
              - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
@@ -81,6 +85,10 @@ impl World {
         Engine::new(config, self.ledger.clone(), Arc::new(FixedClock(at(now)))).unwrap()
     }
 
+    pub async fn tenure(&self) -> Tenure {
+        tenure(&self.ledger).await
+    }
+
     pub async fn rule(&self, workspace: &str, retention: &str) {
         let rule = NewRule {
             scope: Scope::Workspace(workspace.into()),
@@ -92,7 +100,7 @@ impl World {
     }
 
     pub async fn sql(&self, sql: &str) {
-        run(&self.database, sql).await;
+        execute(&self.database, sql).await;
     }
 
     pub async fn count(&self, what: &str) -> u64 {
@@ -137,11 +145,41 @@ impl World {
     }
 }
 
+/// The lease, for longer than a test lasts.
+pub async fn tenure(ledger: &Arc<dyn Ledger>) -> Tenure {
+    Tenure::begin(ledger, "test", Duration::from_mins(5))
+        .await
+        .unwrap()
+}
+
+/// A full cycle that holds the lease meanwhile.
+pub async fn run(engine: &Engine) -> Result<(Plan, CycleReport), EngineError> {
+    let tenure = tenure(engine.ledger()).await;
+    let ran = engine.run(&tenure, &CancellationToken::new()).await;
+    tenure.release().await?;
+    ran
+}
+
+/// Applies a plan, holding the lease meanwhile.
+pub async fn apply(engine: &Engine, plan: &Plan) -> Result<CycleReport, EngineError> {
+    let tenure = tenure(engine.ledger()).await;
+    let never = CancellationToken::new();
+    let applied = engine.apply(plan, CycleKind::Run, &tenure, &never).await;
+    // Where the ledger is gone the lease ends by itself.
+    tenure.release().await.ok();
+    applied
+}
+
+/// What a full cycle would do now.
+pub async fn plan(engine: &Engine) -> Plan {
+    engine.plan(&PlanRequest::default()).await.unwrap()
+}
+
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-async fn run(database: &TestDatabase, sql: &str) {
+async fn execute(database: &TestDatabase, sql: &str) {
     let done = database.client().query_raw(sql).execute().await;
     done.unwrap_or_else(|error| panic!("{error}\n{sql}"));
 }

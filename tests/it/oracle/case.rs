@@ -557,7 +557,7 @@ impl Case {
             "version": 1,
             "clickhouse": {"shards": [{"url": database.url()}], "database": database.name(), "user": database.user()},
             "ledger": {"url": format!("sqlite://{}", directory.join("ledger.db").display())},
-            "retention": {"default": default, "max_share_of_table": 1.0},
+            "retention": {"approval": "none", "default": default, "max_share_of_table": 1.0},
             "plan": {"workspaces_per_statement": self.per_statement},
             "targets": [target],
         })
