@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,6 +17,9 @@ use crate::http::{self, App};
 use crate::ledger::{Ledger, open_ledger};
 use crate::schedule::{Reloader, Sidecar, Stop};
 use crate::telemetry::{Metrics, start_logging};
+
+/// Signals that come within this long are one.
+const SAME_SIGNAL: Duration = Duration::from_millis(200);
 
 /// The sidecar: plans and applies the slots of each day, and answers the API.
 ///
@@ -37,7 +41,7 @@ pub(super) async fn run(args: &Serve, context: &Context, verbose: u8) -> anyhow:
     let ledger = open_ledger(&config.ledger.url, config.ledger.password.clone())?;
     let metrics = Metrics::new()?;
     let listeners = Listeners::bind(&config)?;
-    announce(&config, &instance);
+    announce(&config, &instance, &listeners)?;
     let mut sidecar = Sidecar::new(
         &instance,
         config.clone(),
@@ -94,7 +98,7 @@ fn instance() -> String {
     format!("{host}-{}-{chance}", std::process::id())
 }
 
-fn announce(config: &Config, instance: &str) {
+fn announce(config: &Config, instance: &str, listeners: &Listeners) -> std::io::Result<()> {
     for key in &config.without_effect {
         tracing::warn!(key, "is set, but has no effect in this version or build");
     }
@@ -105,12 +109,15 @@ fn announce(config: &Config, instance: &str) {
         n_shards = config.shards.len(),
         n_targets = config.targets.len(),
         n_tokens = config.api.tokens.len(),
-        listen = %config.api.listen,
+        // With port 0 the system chose one.
+        listen = %listeners.api.local_addr()?,
+        metrics_listen = listeners.metrics.as_ref().map(TcpListener::local_addr).transpose()?.map(|address| address.to_string()),
         "started"
     );
     if !config.enabled {
         tracing::warn!("retention.enabled is false: this instance plans, and deletes nothing");
     }
+    Ok(())
 }
 
 fn app(sidecar: &Sidecar, ledger: &Arc<dyn Ledger>, metrics: Metrics) -> App {
@@ -211,6 +218,9 @@ impl Signals {
             "ending after the statement that runs; a second signal ends at once"
         );
         stop.after_the_statement();
+        // Some that run us send it twice, to the process and to its group.
+        let twice = tokio::time::timeout(SAME_SIGNAL, self.to_end()).await;
+        drop(twice);
         let second = tokio::time::timeout(patience, self.to_end()).await;
         let number = match second {
             Ok(number) => number,

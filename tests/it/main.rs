@@ -21,5 +21,6 @@ mod fixtures;
 mod house;
 mod ledger;
 mod oracle;
+mod serve;
 mod support;
 mod warehouse;
