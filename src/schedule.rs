@@ -68,7 +68,8 @@ impl Parts {
         let engine = Engine::new(&config, Arc::clone(&self.ledger), Arc::clone(&self.clock))?
             .observed_by(move |event| watch.hear(event));
         self.metrics.know_tables(tables(&config));
-        self.metrics.set_count(metric::ENABLED, &[], config.enabled.into());
+        self.metrics
+            .set_count(metric::ENABLED, &[], config.enabled.into());
         Ok(Arc::new(Live { config, engine }))
     }
 }
@@ -174,7 +175,10 @@ impl Sidecar {
         loop {
             let error = match self.ledger.migrate().await {
                 Ok(applied) => {
-                    tracing::info!(n_applied = applied.len(), "the ledger's schema is up to date");
+                    tracing::info!(
+                        n_applied = applied.len(),
+                        "the ledger's schema is up to date"
+                    );
                     return;
                 }
                 Err(error) => EngineError::from(error),
@@ -307,8 +311,10 @@ impl Sidecar {
             &self.rehearsed.1
         };
         let day = next::day(&self.view(world, n_slots, done));
-        self.metrics.set_count(metric::SLOTS_DUE, &[], day.n_due.into());
-        self.metrics.set_count(metric::SLOTS_DONE, &[], day.n_done.into());
+        self.metrics
+            .set_count(metric::SLOTS_DUE, &[], day.n_due.into());
+        self.metrics
+            .set_count(metric::SLOTS_DONE, &[], day.n_done.into());
         self.board.write(|status| {
             status.n_slots = n_slots;
             status.done_permille = day.done_permille;

@@ -10,7 +10,6 @@ mod metrics;
 mod otel;
 mod watch;
 
-
 pub use log::{Logging, start_logging};
 pub use metric::{METRICS, Metric, MetricKind};
 pub use metrics::Metrics;

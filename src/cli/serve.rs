@@ -51,11 +51,8 @@ pub(super) async fn run(args: &Serve, context: &Context, verbose: u8) -> anyhow:
     )?;
     let app = app(&sidecar, &ledger, metrics);
     let stop = Stop::default();
-    let signals = tokio::spawn(signals.obey(
-        sidecar.reloader(),
-        context.path().to_owned(),
-        stop.clone(),
-    ));
+    let signals =
+        tokio::spawn(signals.obey(sidecar.reloader(), context.path().to_owned(), stop.clone()));
     let end = CancellationToken::new();
     let mut api = tokio::spawn(listeners.serve(app, config, end.clone()));
     let mut work = tokio::spawn({

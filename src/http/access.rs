@@ -86,9 +86,13 @@ fn need(security: &[utoipa::openapi::security::SecurityRequirement]) -> Option<N
     let text = serde_json::to_value(security.first()?).ok()?;
     let words = text.get(SCHEME)?.as_array()?.clone();
     let has = |word: &str| words.iter().any(|found| found == word);
-    let role = [(Role::Admin, "admin"), (Role::Operator, "operator"), (Role::Viewer, "viewer")]
-        .into_iter()
-        .find_map(|(role, word)| has(word).then_some(role))?;
+    let role = [
+        (Role::Admin, "admin"),
+        (Role::Operator, "operator"),
+        (Role::Viewer, "viewer"),
+    ]
+    .into_iter()
+    .find_map(|(role, word)| has(word).then_some(role))?;
     Some(Need {
         role,
         is_unbound: has(UNBOUND),
@@ -152,9 +156,9 @@ fn caller(tokens: &[Token], headers: &HeaderMap) -> Answer<Caller> {
              under api.tokens in the configuration",
         ));
     }
-    let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
-        Problem::unauthenticated("send the header Authorization: Bearer TOKEN")
-    })?;
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| Problem::unauthenticated("send the header Authorization: Bearer TOKEN"))?;
     let presented = header
         .to_str()
         .ok()

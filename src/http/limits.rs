@@ -41,7 +41,10 @@ pub(super) async fn limit(
         let live = shared.app.live.borrow();
         DefaultBodyLimit::max(live.config.api.body_limit).apply(&mut request);
         if is_probing {
-            (Some(shared.probes.try_acquire()), live.config.api.plan_timeout)
+            (
+                Some(shared.probes.try_acquire()),
+                live.config.api.plan_timeout,
+            )
         } else {
             (None, live.config.api.timeout)
         }
@@ -89,7 +92,6 @@ pub(super) async fn finish(
     });
     response
 }
-
 
 /// A method that a client made up must not become the label of a metric.
 fn known(method: &Method) -> &'static str {

@@ -33,7 +33,10 @@ fn overlap(one: SlotRange, other: SlotRange) -> bool {
 impl Attempts {
     /// How often places of a range failed in a row.
     pub(super) fn n_failed(&self, range: SlotRange) -> usize {
-        self.of(range).map(|attempt| attempt.n_failed).max().unwrap_or(0)
+        self.of(range)
+            .map(|attempt| attempt.n_failed)
+            .max()
+            .unwrap_or(0)
     }
 
     /// When a range may be tried again; nothing if it never failed.
@@ -97,7 +100,10 @@ mod tests {
         for (n_failed, least) in [(1, 1), (2, 2), (4, 8), (9, 256), (10, 300), (1_000, 300)] {
             let delay = delay(n_failed, LONGEST);
             let least = Duration::from_secs(least);
-            assert!(delay >= least && delay <= 2 * least, "{n_failed}: {delay:?}");
+            assert!(
+                delay >= least && delay <= 2 * least,
+                "{n_failed}: {delay:?}"
+            );
         }
         let delays: Vec<Duration> = (0..10).map(|_| delay(5, LONGEST)).collect();
         assert!(delays.iter().any(|other| *other != delays[0]), "{delays:?}");

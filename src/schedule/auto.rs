@@ -12,17 +12,17 @@ const NOBODY: SlotRange = SlotRange { from: 0, to: 0 };
 impl Sidecar {
     /// The number of slots: chosen, or found out once a day. It may differ between instances, and
     /// change at any time: what is done is remembered as places.
-    pub(super) async fn n_slots(
-        &mut self,
-        live: &Live,
-        world: &World,
-    ) -> Result<u32, EngineError> {
+    pub(super) async fn n_slots(&mut self, live: &Live, world: &World) -> Result<u32, EngineError> {
         if let SlotsPerDay::Number(number) = live.config.slots_per_day {
             return Ok(number.max(1));
         }
         if self.auto.0 != world.day {
             let n_slots = self.count_slots(live, world).await?;
-            tracing::info!(n_slots, day = world.day, "the number of slots was found out");
+            tracing::info!(
+                n_slots,
+                day = world.day,
+                "the number of slots was found out"
+            );
             self.auto = (world.day.clone(), n_slots);
         }
         Ok(self.auto.1)

@@ -137,7 +137,10 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> BTreeMap<String, Left> {
         tables.entry(paused.table.to_string()).or_default().n_rows += paused.n_rows;
     }
     for waiting in &plan.waiting {
-        tables.entry(waiting.table.to_string()).or_default().n_waiting += waiting.n_rows;
+        tables
+            .entry(waiting.table.to_string())
+            .or_default()
+            .n_waiting += waiting.n_rows;
     }
     for step in report.iter().flat_map(|report| &report.steps) {
         let left = tables.entry(step.table.to_string()).or_default();
@@ -158,7 +161,8 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> BTreeMap<String, Left> {
 fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
     let mut held: BTreeMap<String, HeldBack> = BTreeMap::new();
     let mut hold = |table: &str, by, reason: String| {
-        held.entry(table.to_owned()).or_insert(HeldBack { by, reason });
+        held.entry(table.to_owned())
+            .or_insert(HeldBack { by, reason });
     };
     for unprobed in &plan.unprobed {
         let by = if unprobed.is_unreachable {
@@ -220,7 +224,10 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
     }
     for waiting in &plan.waiting {
         let reason = match plan.armed_at {
-            Some(at) => format!("{} rows wait; the rules of now are armed until {at}", waiting.n_rows),
+            Some(at) => format!(
+                "{} rows wait; the rules of now are armed until {at}",
+                waiting.n_rows
+            ),
             None => format!("{} rows wait for an approval", waiting.n_rows),
         };
         hold(&waiting.table, "approval", reason);
@@ -271,7 +278,11 @@ mod tests {
         look(&mut backlog, 5, 15, 3, 1);
         assert_eq!(backlog.of("traces").n_rows, 1);
         look(&mut backlog, 0, 5, 40, 2);
-        assert_eq!(backlog.of("traces").n_rows, 2, "the other is of the day before");
+        assert_eq!(
+            backlog.of("traces").n_rows,
+            2,
+            "the other is of the day before"
+        );
     }
 
     #[test]

@@ -12,7 +12,11 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new(instance: &str, tables: impl Iterator<Item = String>, now: Timestamp) -> Self {
+    pub(super) fn new(
+        instance: &str,
+        tables: impl Iterator<Item = String>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             status: watch::Sender::new(Status {
                 instance: instance.into(),
@@ -58,6 +62,11 @@ impl Board {
         });
     }
 
+    /// What it said last.
+    pub(super) fn phase_now(&self) -> Phase {
+        self.status.borrow().phase
+    }
+
     /// Changes other parts of the status.
     pub(super) fn write(&self, change: impl FnOnce(&mut Status)) {
         self.status.send_if_modified(|status| {
@@ -94,7 +103,10 @@ mod tests {
         board.phase(Phase::Idle, "nothing is due", at(2));
         board.phase(Phase::Idle, "still nothing", at(3));
         let status = board.watch().borrow().clone();
-        assert_eq!((status.since, status.reason.as_str()), (at(2), "still nothing"));
+        assert_eq!(
+            (status.since, status.reason.as_str()),
+            (at(2), "still nothing")
+        );
     }
 
     #[test]
@@ -102,12 +114,21 @@ mod tests {
         let board = Board::new("me", ["spans".to_owned()].into_iter(), at(1));
         let mut watch = board.watch();
         watch.mark_unchanged();
-        board.phase(Phase::Starting, "its servers have not been reached yet", at(2));
+        board.phase(
+            Phase::Starting,
+            "its servers have not been reached yet",
+            at(2),
+        );
         board.write(|_| {});
         assert!(!watch.has_changed().unwrap());
         board.write(|status| status.targets[0].backlog_rows = 7);
         board.retarget(["spans", "traces"].map(str::to_owned).into_iter());
-        let rows: Vec<u64> = watch.borrow().targets.iter().map(|t| t.backlog_rows).collect();
+        let rows: Vec<u64> = watch
+            .borrow()
+            .targets
+            .iter()
+            .map(|t| t.backlog_rows)
+            .collect();
         assert_eq!(rows, [7, 0]);
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::{Board, Live, Phase, Sidecar, Stop};
+use super::world::World;
+use super::{Live, POLL, Phase, Sidecar, Stop};
 use crate::engine::{
     CycleKind, CycleReport, CycleStatus, EngineError, PlanRequest, Tenure, error_chain,
 };
@@ -15,6 +16,9 @@ use crate::telemetry::{metric, ms};
 
 /// How often a cycle plans again because something changed while it ran.
 const MAX_REPLANS: usize = 3;
+
+/// What is said of a cycle that takes too long.
+const LATE: &str = "the cycle takes longer than its slot; the next slot is due and waits for it";
 
 /// A cycle as the loop sees it afterwards.
 pub(super) struct Cycled {
@@ -208,20 +212,53 @@ pub(super) async fn apply(
     }
 }
 
-/// Waits for a cycle, and says so once the next slot has to wait for it.
-pub(super) async fn watched<T>(
-    cycle: impl Future<Output = T>,
-    next_slot_in: Duration,
-    board: &Board,
-    now: Timestamp,
-) -> T {
-    let mut cycle = std::pin::pin!(cycle.in_current_span());
-    tokio::select! {
-        done = &mut cycle => return done,
-        () = tokio::time::sleep(next_slot_in) => {}
+impl Sidecar {
+    /// Waits for a cycle; meanwhile says when the next slot has to wait for it, and when the servers
+    /// that it works on are gone.
+    pub(super) async fn watched<T>(
+        &self,
+        live: &Live,
+        world: &World,
+        until_next_slot: Duration,
+        cycle: impl Future<Output = T>,
+    ) -> T {
+        let mut cycle = std::pin::pin!(cycle.in_current_span());
+        let next_slot_at = Instant::now() + until_next_slot;
+        let mut is_late = false;
+        loop {
+            let next_look = Instant::now() + POLL;
+            let until = if is_late {
+                next_look
+            } else {
+                next_look.min(next_slot_at)
+            };
+            tokio::select! {
+                done = &mut cycle => return done,
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+            if !is_late && Instant::now() >= next_slot_at {
+                is_late = true;
+                tracing::warn!("{LATE}");
+                self.board.phase(Phase::Working, LATE, world.now);
+            }
+            let reached = tokio::select! {
+                done = &mut cycle => return done,
+                reached = self.reach(live.engine.warehouse()) => reached,
+            };
+            match reached {
+                Ok(()) => {
+                    self.metrics.set_count(metric::READY, &[], 1);
+                    let why = if is_late { LATE } else { "a cycle is at work" };
+                    if self.board.phase_now() == Phase::Starting {
+                        self.board.phase(Phase::Working, why, world.now);
+                    }
+                }
+                Err(error) => {
+                    self.metrics.set_count(metric::READY, &[], 0);
+                    self.board
+                        .phase(Phase::Starting, error_chain(&error), world.now);
+                }
+            }
+        }
     }
-    let reason = "the cycle takes longer than its slot; the next slot is due and waits for it";
-    tracing::warn!("{reason}");
-    board.phase(Phase::Working, reason, now);
-    cycle.await
 }

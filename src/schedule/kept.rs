@@ -10,7 +10,6 @@ use crate::engine::{CycleKind, CycleStatus, EngineError, PlanRequest, Tenure};
 use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
 use crate::plan::{Basis, Plan};
 use crate::slot::SlotRange;
-use crate::telemetry::metric;
 
 /// A larger plan is not kept by itself; a person can still make it a file.
 const LARGEST_PLAN: usize = 16 * 1024 * 1024;
@@ -137,9 +136,8 @@ impl Sidecar {
             return Ok(());
         }
         let plans = self.ledger.plans_before(None, 100).await?;
-        let is_current = |plan: &&PlanRecord| {
-            plan.revision == revision && plan.status == PlanStatus::Pending
-        };
+        let is_current =
+            |plan: &&PlanRecord| plan.revision == revision && plan.status == PlanStatus::Pending;
         if plans.iter().any(|plan| is_current(&plan)) {
             return Ok(());
         }

@@ -157,7 +157,12 @@ mod tests {
         assert_eq!(check("11:59:59.999", 4, &[]), slot(0, 2));
         assert_eq!(check("12:00:00", 4, &[quarter(0)]), slot(1, 2));
         let two = [quarter(1), quarter(0)];
-        assert_eq!(check("11:59:59", 4, &two), Next::Idle { until: at("12:00:00") });
+        assert_eq!(
+            check("11:59:59", 4, &two),
+            Next::Idle {
+                until: at("12:00:00")
+            }
+        );
         let all = [SlotRange::ALL];
         let midnight = "2026-11-22T00:00:00Z".parse().unwrap();
         assert_eq!(check("23:59:59", 4, &all), Next::Idle { until: midnight });
@@ -209,7 +214,10 @@ mod tests {
         };
         assert_eq!(view("12:00:00", &[]), slot(1, 3));
         let others = [quarter(1), quarter(2)];
-        assert_eq!(view("12:04:59", &others), Next::Retry { at: at("12:05:00") });
+        assert_eq!(
+            view("12:04:59", &others),
+            Next::Retry { at: at("12:05:00") }
+        );
         assert_eq!(view("12:05:00", &others), slot(0, 1));
         // It never keeps the next slot from coming.
         attempts.failed(quarter(0), at("23:00:00"), "no".into());

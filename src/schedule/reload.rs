@@ -68,7 +68,10 @@ impl Reloader {
         let error = taken.as_ref().err().map(ToString::to_string);
         if let Some(error) = &error {
             self.parts.metrics.add(metric::RELOAD_FAILURES, &[], 1);
-            tracing::error!(error, "the configuration is refused; the one before it stays");
+            tracing::error!(
+                error,
+                "the configuration is refused; the one before it stays"
+            );
         } else {
             tracing::info!("the configuration was read again");
         }
@@ -87,8 +90,7 @@ impl Reloader {
             return Err(ReloadError::Restart { keys });
         }
         let live = self.parts.live(config)?;
-        self.board
-            .retarget(tables(&live.config).map(str::to_owned));
+        self.board.retarget(tables(&live.config).map(str::to_owned));
         self.live.send_replace(live);
         self.wake.notify_one();
         Ok(())
@@ -101,7 +103,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("ledger.url", old.ledger.url != new.ledger.url),
         ("api.listen", was.listen != is.listen),
-        ("api.metrics_listen", was.metrics_listen != is.metrics_listen),
+        (
+            "api.metrics_listen",
+            was.metrics_listen != is.metrics_listen,
+        ),
         ("api.tls", was.tls != is.tls),
         ("log.format", old.log_format != new.log_format),
         ("telemetry.otlp_endpoint", old.traces != new.traces),
@@ -119,7 +124,11 @@ mod tests {
 
     fn check(old: &str, new: &str, expected: &[&str]) {
         let read = |text: &str| Config::parse(&format!("version: 1\n{TARGETS}{text}\n")).unwrap();
-        assert_eq!(needs_restart(&read(old), &read(new)), expected, "{old} → {new}");
+        assert_eq!(
+            needs_restart(&read(old), &read(new)),
+            expected,
+            "{old} → {new}"
+        );
     }
 
     #[test]

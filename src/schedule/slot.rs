@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use super::attempts::{LONGEST, delay};
-use super::cycle::{Cycled, End, watched};
+use super::cycle::{Cycled, End};
 use super::next::{self, Next};
 use super::world::World;
 use super::{Live, POLL, Phase, Sidecar, Stop, Then, error_chain, until_then};
@@ -47,9 +47,7 @@ impl Sidecar {
                 self.board.phase(Phase::Waiting, reason, now);
                 // A little apart, so that not all instances ask at the same instant.
                 let apart = delay(1, Duration::from_secs(1)) / 10;
-                Ok(Err(Then::Sleep(
-                    (until_then(now, until) + apart).min(POLL),
-                )))
+                Ok(Err(Then::Sleep((until_then(now, until) + apart).min(POLL))))
             }
             Err(error) => Err(error),
         }
@@ -86,7 +84,7 @@ impl Sidecar {
         let cycle = self
             .cycle(live, tenure, range, world.now, stop)
             .instrument(span);
-        let cycled = watched(cycle, next_slot_in, &self.board, world.now).await;
+        let cycled = self.watched(live, &world, next_slot_in, cycle).await;
         self.note("slot", Some(range), &cycled);
         if let Some(plan) = &cycled.plan {
             self.look_at(plan, range, &cycled);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Sidecar;
 use crate::cutoff::utc_day;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, error_chain};
 use crate::guard::PauseScope;
 use crate::ledger::{PauseRecord, PlanRecord, PlanStatus};
 use crate::slot::SlotRange;
@@ -43,7 +43,7 @@ impl Sidecar {
     /// Asks ledger and warehouse how things stand.
     pub(super) async fn look(&self, warehouse: &Warehouse) -> Result<World, EngineError> {
         let ledger = &self.ledger;
-        ledger.check_schema().await?;
+        self.reach(warehouse).await?;
         let now = self.now().await?;
         let day = utc_day(now);
         let done = joined(ledger.slots_done(&day).await?);
@@ -66,7 +66,6 @@ impl Sidecar {
             self.metrics.succeeded_at(at);
             self.board.write(|status| status.last_success_at = Some(at));
         }
-        reach(warehouse).await?;
         let mut approved = plans;
         approved.retain(|plan| plan.status == PlanStatus::Approved);
         approved.reverse();
@@ -77,6 +76,19 @@ impl Sidecar {
             approved,
             pauses,
         })
+    }
+
+    /// Succeeds if the ledger and any shard answer as they should.
+    pub(super) async fn reach(&self, warehouse: &Warehouse) -> Result<(), EngineError> {
+        self.ledger.check_schema().await?;
+        let mut reasons = Vec::new();
+        for shard in warehouse.shards() {
+            match shard.check_server().await {
+                Ok(_) => return Ok(()),
+                Err(error) => reasons.push(error_chain(&error)),
+            }
+        }
+        Err(EngineError::NoShard { reasons })
     }
 
     /// The time by the clock of the ledger's database; a clock that stands still is a test's.
@@ -91,18 +103,6 @@ impl Sidecar {
 
 fn count(plans: &[PlanRecord], status: PlanStatus) -> usize {
     plans.iter().filter(|plan| plan.status == status).count()
-}
-
-/// Succeeds if any shard answers as it should.
-async fn reach(warehouse: &Warehouse) -> Result<(), EngineError> {
-    let mut reasons = Vec::new();
-    for shard in warehouse.shards() {
-        match shard.check_server().await {
-            Ok(_) => return Ok(()),
-            Err(error) => reasons.push(crate::engine::error_chain(&error)),
-        }
-    }
-    Err(EngineError::NoShard { reasons })
 }
 
 /// Ranges in order, with those joined that touch.
@@ -125,7 +125,13 @@ mod tests {
     #[test]
     fn ranges_that_touch_or_overlap_become_one() {
         let range = |from, to| SlotRange { from, to };
-        let all = vec![range(5, 9), range(0, 2), range(2, 4), range(6, 7), range(8, 12)];
+        let all = vec![
+            range(5, 9),
+            range(0, 2),
+            range(2, 4),
+            range(6, 7),
+            range(8, 12),
+        ];
         assert_eq!(joined(all), [range(0, 4), range(5, 12)]);
         assert_eq!(joined(Vec::new()), []);
     }

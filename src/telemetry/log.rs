@@ -57,7 +57,10 @@ pub fn start_logging(
             Err(error) => (None, Some(error)),
         };
         let spans = exporter.as_ref().map(super::otel::Traces::layer);
-        tracing_subscriber::registry().with(lines).with(spans).try_init()?;
+        tracing_subscriber::registry()
+            .with(lines)
+            .with(spans)
+            .try_init()?;
         if let Some(error) = problem {
             tracing::error!(%error, "traces are not exported");
         }

@@ -110,7 +110,13 @@ pub(super) const SHORT: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 
 /// How cycles end.
 pub(super) const OUTCOMES: [&str; 7] = [
-    "done", "failed", "stale", "refused", "stopped", "lease_lost", "abandoned",
+    "done",
+    "failed",
+    "stale",
+    "refused",
+    "stopped",
+    "lease_lost",
+    "abandoned",
 ];
 
 /// What becomes of steps.
@@ -128,12 +134,19 @@ mod tests {
         for (at, metric) in METRICS.iter().enumerate() {
             let name = metric.name;
             assert!(name.starts_with("ebbtide_"), "{name}");
-            assert_eq!(metric.kind == MetricKind::Counter, name.ends_with("_total"), "{name}");
+            assert_eq!(
+                metric.kind == MetricKind::Counter,
+                name.ends_with("_total"),
+                "{name}"
+            );
             if metric.unit == Some(Unit::Seconds) {
                 let stem = name.trim_end_matches("_total");
                 assert!(stem.ends_with("_seconds"), "{name}");
             }
-            assert!(METRICS.iter().take(at).all(|other| other.name != name), "{name} is there twice");
+            assert!(
+                METRICS.iter().take(at).all(|other| other.name != name),
+                "{name} is there twice"
+            );
         }
     }
 }

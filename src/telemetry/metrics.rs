@@ -102,7 +102,10 @@ impl Metrics {
                 0,
             );
             for histogram in [metric::STATEMENT_DURATION, metric::PROBE_DURATION] {
-                drop(self.recorder.register_histogram(&key(histogram, &label), &METADATA));
+                drop(
+                    self.recorder
+                        .register_histogram(&key(histogram, &label), &METADATA),
+                );
             }
             for name in [
                 metric::RETENTION_LAG,
@@ -138,7 +141,9 @@ impl Metrics {
     }
 
     pub(crate) fn add(&self, name: &'static str, labels: &[(&'static str, &str)], by: u64) {
-        let counter = self.recorder.register_counter(&key(name, labels), &METADATA);
+        let counter = self
+            .recorder
+            .register_counter(&key(name, labels), &METADATA);
         counter.increment(by);
     }
 
@@ -212,8 +217,15 @@ mod tests {
         metrics.know_tables(["spans", "traces"]);
         let text = metrics.render();
         // Routes are known only when they are asked for.
-        for metric in METRICS.iter().filter(|metric| !metric.labels.contains(&"route")) {
-            assert!(text.contains(&format!("# HELP {} ", metric.name)), "{}", metric.name);
+        for metric in METRICS
+            .iter()
+            .filter(|metric| !metric.labels.contains(&"route"))
+        {
+            assert!(
+                text.contains(&format!("# HELP {} ", metric.name)),
+                "{}",
+                metric.name
+            );
             let samples: Vec<&str> = text
                 .lines()
                 .filter(|line| {
@@ -239,7 +251,11 @@ mod tests {
         metrics.know_tables(["traces"]);
         metrics.set_count(metric::BACKLOG, &[("table", "traces")], 7);
         metrics.know_tables(["traces"]);
-        assert!(metrics.render().contains("ebbtide_backlog_rows{table=\"traces\"} 7"));
+        assert!(
+            metrics
+                .render()
+                .contains("ebbtide_backlog_rows{table=\"traces\"} 7")
+        );
     }
 
     #[test]
@@ -247,9 +263,11 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.request("/v1/rules/{id}", "GET", 200, Duration::from_millis(3));
         let text = metrics.render();
-        let line = "ebbtide_http_requests_total{route=\"/v1/rules/{id}\",method=\"GET\",status=\"200\"} 1";
+        let line =
+            "ebbtide_http_requests_total{route=\"/v1/rules/{id}\",method=\"GET\",status=\"200\"} 1";
         assert!(text.contains(line), "{text}");
-        let bucket = "ebbtide_http_request_duration_seconds_bucket{route=\"/v1/rules/{id}\",le=\"0.005\"} 1";
+        let bucket =
+            "ebbtide_http_request_duration_seconds_bucket{route=\"/v1/rules/{id}\",le=\"0.005\"} 1";
         assert!(text.contains(bucket), "{text}");
     }
 }

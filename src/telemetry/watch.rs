@@ -1,7 +1,6 @@
 //! What is heard of a cycle, as metrics and as one wide event for each step.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use super::{Metrics, metric, ms};
 use crate::engine::{Event, StepOutcomeKind, StepReport};

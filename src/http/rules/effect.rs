@@ -75,8 +75,11 @@ impl Effect {
         };
         let is_shorter = after.exceeds(reach(config, before, &rule.scope));
         let armed_for = SignedDuration::try_from(config.armed_for).unwrap_or_default();
-        let armed_until = (is_shorter && !armed_for.is_zero())
-            .then(|| rule.created_at.saturating_add(armed_for).unwrap_or(Timestamp::MAX));
+        let armed_until = (is_shorter && !armed_for.is_zero()).then(|| {
+            rule.created_at
+                .saturating_add(armed_for)
+                .unwrap_or(Timestamp::MAX)
+        });
         let (acts, detail) = match (is_shorter, config.approval, armed_until) {
             (false, ..) => (
                 Acts::AtOnce,
@@ -84,15 +87,19 @@ impl Effect {
             ),
             (true, ApprovalMode::Required, _) => (
                 Acts::AfterApproval,
-                "it deletes more than before, and waits until a plan made from now on is approved".into(),
+                "it deletes more than before, and waits until a plan made from now on is approved"
+                    .into(),
             ),
             (true, ApprovalMode::None, Some(until)) => (
                 Acts::WhenArmed,
-                format!("it deletes more than before, and is armed: it can be taken back until {until}"),
+                format!(
+                    "it deletes more than before, and is armed: it can be taken back until {until}"
+                ),
             ),
-            (true, ApprovalMode::None, None) => {
-                (Acts::AtOnce, "it deletes more than before, and acts at once".into())
-            }
+            (true, ApprovalMode::None, None) => (
+                Acts::AtOnce,
+                "it deletes more than before, and acts at once".into(),
+            ),
         };
         Self {
             acts,
@@ -107,7 +114,9 @@ fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
     let rulebook = &before.world.rulebook;
     let of = |retention: &Retention, winner: Option<&Rule>| Reach {
         days: retention.days().map(Days::get),
-        from: winner.filter(|rule| !rule.apply_to_past).map(|rule| rule.created_at),
+        from: winner
+            .filter(|rule| !rule.apply_to_past)
+            .map(|rule| rule.created_at),
     };
     let (workspace, project) = match scope {
         Scope::Organization(name) => {
@@ -129,6 +138,8 @@ fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
 
 /// The part of a directory that one workspace needs: resolution looks every organization up.
 pub(in crate::http) fn of_workspace(directory: &Directory, workspace: &str) -> Directory {
-    let pair = directory.organization_of(workspace).map(|name| (workspace, name));
+    let pair = directory
+        .organization_of(workspace)
+        .map(|name| (workspace, name));
     Directory::new(pair).unwrap_or_default()
 }

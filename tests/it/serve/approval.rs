@@ -14,17 +14,25 @@ async fn a_plan_is_kept_approved_over_the_api_and_applied() {
     let mut plans = Value::Null;
     wait_until("a plan is kept for review", || {
         plans = process.get("/v1/plans");
-        plans["items"].as_array().is_some_and(|plans| !plans.is_empty())
+        plans["items"]
+            .as_array()
+            .is_some_and(|plans| !plans.is_empty())
     });
     process.until_phase("idle");
     let plan = &plans["items"][0];
     assert_eq!(plan["status"], "pending");
     assert_eq!(plan["n_due"], 2 * N_OLD);
     assert_eq!(process.metric("ebbtide_plans_pending"), Some(1.0));
-    assert_eq!(process.metric("ebbtide_waiting_rows{table=\"traces\"}"), Some(80.0));
+    assert_eq!(
+        process.metric("ebbtide_waiting_rows{table=\"traces\"}"),
+        Some(80.0)
+    );
     let status = process.get("/v1/status");
     assert_eq!(status["targets"][0]["held_back_by"], "approval", "{status}");
-    assert_eq!((town.count("spans").await, town.mutations().await), (2 * N_OLD, 0));
+    assert_eq!(
+        (town.count("spans").await, town.mutations().await),
+        (2 * N_OLD, 0)
+    );
 
     let path = format!("/v1/plans/{}/approve", plan["id"].as_str().unwrap());
     let (code, body) = process.ask("POST", &path, "");

@@ -9,7 +9,9 @@ use crate::support::wait_until;
 fn at_work(processes: &[Process]) -> usize {
     let is_working = |process: &Process| {
         let phases = process.events("phase changed");
-        phases.last().is_some_and(|event| event["phase"] == "working")
+        phases
+            .last()
+            .is_some_and(|event| event["phase"] == "working")
     };
     let mut found = None;
     wait_until("an instance is at work", || {
@@ -43,7 +45,10 @@ async fn one_killed_of(n: usize, town: Town) {
         .collect();
     assert_eq!(ends[0], None, "the killed one's");
     assert_eq!(ends.last(), Some(&Some("done")));
-    let tokens: Vec<u64> = cycles.iter().map(|(cycle, _)| cycle.start.lease_token).collect();
+    let tokens: Vec<u64> = cycles
+        .iter()
+        .map(|(cycle, _)| cycle.start.lease_token)
+        .collect();
     assert!(tokens.is_sorted_by(|one, next| one < next), "{tokens:?}");
     let done = ends.iter().filter(|end| **end == Some("done")).count();
     assert_eq!(done, 1, "{ends:?}");

@@ -92,7 +92,10 @@ async fn a_clickhouse_killed_during_a_statement_is_waited_for() {
     town.until_ended("done").await;
     process.until_phase("idle");
     process.end();
-    assert_eq!((town.count("spans").await, town.count("traces").await), (N_OLD, N_OLD));
+    assert_eq!(
+        (town.count("spans").await, town.count("traces").await),
+        (N_OLD, N_OLD)
+    );
     assert_eq!(town.mutations().await, 2, "one statement a table");
 }
 
@@ -100,6 +103,9 @@ async fn create_database(mariadb: &Mariadb) {
     use mysql_async::prelude::Queryable as _;
     let opts = mysql_async::Opts::from_url(&mariadb.url()).unwrap();
     let mut connection = mysql_async::Conn::new(opts).await.unwrap();
-    connection.query_drop("CREATE DATABASE ebbtide").await.unwrap();
+    connection
+        .query_drop("CREATE DATABASE ebbtide")
+        .await
+        .unwrap();
     connection.disconnect().await.unwrap();
 }

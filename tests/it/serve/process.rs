@@ -72,7 +72,9 @@ impl Process {
         wait_until(&format!("{message:?} in {}", self.log.display()), || {
             let log = self.log();
             let is_it = |event: &&Value| {
-                event["message"].as_str().is_some_and(|text| text.starts_with(message))
+                event["message"]
+                    .as_str()
+                    .is_some_and(|text| text.starts_with(message))
                     && is_it(event)
             };
             found = log.iter().find(is_it).cloned();
@@ -120,7 +122,10 @@ impl Process {
 
     /// Asks the API; returns the status and the body.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let address = self.until_logged("started")["listen"].as_str().unwrap().to_owned();
+        let address = self.until_logged("started")["listen"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let mut stream = TcpStream::connect(&address).unwrap();
         write!(
             stream,
@@ -134,7 +139,11 @@ impl Process {
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let is_chunked = head.to_lowercase().contains("transfer-encoding: chunked");
-        let body = if is_chunked { unchunk(body) } else { body.to_owned() };
+        let body = if is_chunked {
+            unchunk(body)
+        } else {
+            body.to_owned()
+        };
         (status, body)
     }
 
@@ -147,7 +156,10 @@ impl Process {
     /// The value of a sample of `/metrics`, by its name and labels as they are written there.
     pub fn metric(&self, sample: &str) -> Option<f64> {
         let (_, text) = self.ask("GET", "/metrics", "");
-        let line = text.lines().find(|line| line.strip_prefix(sample).is_some_and(|rest| rest.starts_with(' ')))?;
+        let line = text.lines().find(|line| {
+            line.strip_prefix(sample)
+                .is_some_and(|rest| rest.starts_with(' '))
+        })?;
         line.rsplit(' ').next()?.parse().ok()
     }
 

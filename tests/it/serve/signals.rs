@@ -27,7 +27,11 @@ async fn sigterm_ends_after_the_statement_that_runs_and_the_next_one_goes_on() {
     assert_eq!(cycle.end.as_ref().unwrap().1, "stopped");
     assert_eq!(steps.len(), 1, "the second was not begun");
     assert_eq!(steps[0].outcome.as_ref().unwrap().verdict, "verified");
-    assert_eq!(town.ledger().await.leases().await.unwrap(), [], "given back");
+    assert_eq!(
+        town.ledger().await.leases().await.unwrap(),
+        [],
+        "given back"
+    );
 
     let second = town.start();
     town.until_ended("done").await;
@@ -49,27 +53,36 @@ async fn a_statement_that_takes_longer_than_the_timeout_is_left_to_the_server() 
     let cycles = town.cycles().await;
     assert_eq!((cycles.len(), cycles[0].0.end.clone()), (1, None));
     assert!(cycles[0].1[0].outcome.is_none(), "nobody knows yet");
-    assert_eq!(town.ledger().await.leases().await.unwrap(), [], "given back");
+    assert_eq!(
+        town.ledger().await.leases().await.unwrap(),
+        [],
+        "given back"
+    );
 
     // The next one finds the statement, and sends no second one.
     let second = town.start();
     second.until_event("step", |step| {
-        step["why"].as_str().is_some_and(|why| why.contains("still running"))
+        step["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("still running"))
     });
     town.sql("SYSTEM START MERGES spans").await;
     town.until_ended("done").await;
     second.end();
-    assert_eq!((town.count("spans").await, town.count("traces").await), (N_OLD, N_OLD));
+    assert_eq!(
+        (town.count("spans").await, town.count("traces").await),
+        (N_OLD, N_OLD)
+    );
     assert_eq!(town.mutations().await, 2, "one statement a table");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
-    let town = Town::new().await;
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let town = Town::new().await;
         town.sql("SYSTEM STOP MERGES spans").await;
         let mut process = town.start();
-        process.until_event("phase changed", |event| event["phase"] == "working");
+        town.until_mutations(1).await;
         process.signal(signal);
         process.until_logged("ending after the statement");
         // The first may count as this one for a moment.

@@ -211,8 +211,10 @@ impl Town {
 
     /// Waits until the server has registered so many statements of ours.
     pub async fn until_mutations(&self, n: u64) {
-        self.until(&format!("{n} mutations"), async || self.mutations().await == n)
-            .await;
+        self.until(&format!("{n} mutations"), async || {
+            self.mutations().await == n
+        })
+        .await;
     }
 
     /// Waits until a cycle has ended so.

@@ -72,7 +72,10 @@ impl Mariadb {
     /// Starts it again on the same port, after [`Self::stop`].
     pub fn start_again(&mut self) {
         self.wrapper = spawn(&find("mariadbd"), self.directory.path(), self.port);
-        assert!(self.wait_until_it_answers(), "another process took the port");
+        assert!(
+            self.wait_until_it_answers(),
+            "another process took the port"
+        );
     }
 
     /// The port.
