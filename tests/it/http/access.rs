@@ -220,7 +220,7 @@ async fn the_directory_decides_at_once_whose_a_workspace_is() {
     let api = Api::start().await;
     api.ask("GET", "/v1/policies/w1").by("viewer-org").send().await.is(200);
     let mut moved = [Ok(("w1".into(), "other".into()))].into_iter();
-    api.ledger.put_workspaces(&mut moved).await.unwrap();
+    api.ledger.put_workspaces(&mut moved, "test").await.unwrap();
     let mut status = 200;
     for _ in 0..100 {
         status = api.ask("GET", "/v1/policies/w1").by("viewer-org").send().await.status.as_u16();

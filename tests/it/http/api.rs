@@ -35,7 +35,7 @@ pub struct Api {
     pub answered: Arc<Mutex<Vec<(String, String, u16)>>>,
     pub database: Option<TestDatabase>,
     client: Client<HttpConnector, Body>,
-    shutdown: CancellationToken,
+    pub shutdown: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     _folder: TempDir,
 }
@@ -120,7 +120,7 @@ impl Api {
         ledger.migrate().await.unwrap();
         let directory = [("w1", "acme"), ("w2", "acme"), ("w9", "other")];
         let mut pairs = directory.map(|(w, o)| Ok((Arc::from(w), Arc::from(o)))).into_iter();
-        ledger.put_workspaces(&mut pairs).await.unwrap();
+        ledger.put_workspaces(&mut pairs, "test").await.unwrap();
         Self::over(ledger, config, options.tls, database, folder)
     }
 
