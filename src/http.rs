@@ -125,7 +125,10 @@ pub fn router(app: App) -> Router {
     let shared = Shared::new(app, &description);
     let (v1, _) = v1().split_for_parts();
     let v1 = v1
-        .layer(from_fn_with_state(Arc::clone(&shared), access::authenticate))
+        .layer(from_fn_with_state(
+            Arc::clone(&shared),
+            access::authenticate,
+        ))
         .layer(from_fn_with_state(Arc::clone(&shared), limits::limit));
     let (health, _) = if has_own_metrics {
         health_routes().split_for_parts()

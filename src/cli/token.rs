@@ -16,7 +16,12 @@ pub struct TokenArgs {
     #[arg(long, value_enum, default_value_t = RoleName::Viewer)]
     pub role: RoleName,
     /// Binds it to an organization and its workspaces.
-    #[arg(long, value_name = "O", allow_hyphen_values = true, conflicts_with = "workspace")]
+    #[arg(
+        long,
+        value_name = "O",
+        allow_hyphen_values = true,
+        conflicts_with = "workspace"
+    )]
     pub organization: Option<String>,
     /// Binds it to a workspace.
     #[arg(long, value_name = "W", allow_hyphen_values = true)]

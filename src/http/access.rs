@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -86,9 +86,13 @@ fn need(security: &[utoipa::openapi::security::SecurityRequirement]) -> Option<N
     let text = serde_json::to_value(security.first()?).ok()?;
     let words = text.get(SCHEME)?.as_array()?.clone();
     let has = |word: &str| words.iter().any(|found| found == word);
-    let role = [(Role::Admin, "admin"), (Role::Operator, "operator"), (Role::Viewer, "viewer")]
-        .into_iter()
-        .find_map(|(role, word)| has(word).then_some(role))?;
+    let role = [
+        (Role::Admin, "admin"),
+        (Role::Operator, "operator"),
+        (Role::Viewer, "viewer"),
+    ]
+    .into_iter()
+    .find_map(|(role, word)| has(word).then_some(role))?;
     Some(Need {
         role,
         is_unbound: has(UNBOUND),
@@ -107,20 +111,13 @@ pub(super) async fn authenticate(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let Some(methods) = shared.access.routes.get(path.as_str()) else {
-        return Problem::not_found("such path").into_response();
-    };
     let asked = match *request.method() {
         Method::HEAD => &Method::GET,
         ref method => method,
     };
-    let Some(need) = methods.get(asked.as_str()) else {
-        let allowed: Vec<&str> = methods.keys().map(String::as_str).collect();
-        let mut response = Problem::method_not_allowed().into_response();
-        if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
-            response.headers_mut().insert(header::ALLOW, value);
-        }
-        return response;
+    let methods = shared.access.routes.get(path.as_str());
+    let Some(need) = methods.and_then(|methods| methods.get(asked.as_str())) else {
+        return Problem::not_found("such path in the description").into_response();
     };
     if let Err(problem) = permit(&caller, *need) {
         return problem.into_response();
@@ -152,9 +149,9 @@ fn caller(tokens: &[Token], headers: &HeaderMap) -> Answer<Caller> {
              under api.tokens in the configuration",
         ));
     }
-    let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
-        Problem::unauthenticated("send the header Authorization: Bearer TOKEN")
-    })?;
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| Problem::unauthenticated("send the header Authorization: Bearer TOKEN"))?;
     let presented = header
         .to_str()
         .ok()

@@ -186,9 +186,15 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<Cycle>>> {
     let limit = page::limit(query.limit)?;
     let before: Option<String> = page::place("cycles", query.cursor.as_deref())?;
-    let found = shared.app.ledger.cycles_before(before.as_deref(), limit + 1).await?;
+    let found = shared
+        .app
+        .ledger
+        .cycles_before(before.as_deref(), limit + 1)
+        .await?;
     let cycles = found.into_iter().map(Cycle::from).collect();
-    Ok(page::cut("cycles", cycles, limit, |cycle: &Cycle| cycle.id.clone()))
+    Ok(page::cut("cycles", cycles, limit, |cycle: &Cycle| {
+        cycle.id.clone()
+    }))
 }
 
 /// One cycle.
@@ -203,7 +209,9 @@ pub(super) async fn get(
     Segment(id): Segment<String>,
 ) -> Answer<Json<Cycle>> {
     let found = shared.app.ledger.cycle(&id).await?;
-    found.map(|record| Json(record.into())).ok_or_else(|| Problem::not_found("such cycle"))
+    found
+        .map(|record| Json(record.into()))
+        .ok_or_else(|| Problem::not_found("such cycle"))
 }
 
 /// The steps of a cycle, in order.
@@ -223,7 +231,9 @@ pub(super) async fn steps(
     if shared.app.ledger.cycle(&id).await?.is_none() {
         return Err(Problem::not_found("such cycle"));
     }
-    let at_most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+    let at_most = usize::try_from(limit)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
     let found = shared.app.ledger.steps(&id).await?;
     let steps: Vec<Step> = found
         .into_iter()
@@ -231,5 +241,7 @@ pub(super) async fn steps(
         .take(at_most)
         .map(Step::from)
         .collect();
-    Ok(page::cut("steps", steps, limit, |step: &Step| step.number.to_string()))
+    Ok(page::cut("steps", steps, limit, |step: &Step| {
+        step.number.to_string()
+    }))
 }

@@ -24,7 +24,10 @@ pub(super) fn complete(mut api: OpenApi) -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(INTRODUCTION))
         .license(Some(
-            LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
+            LicenseBuilder::new()
+                .name("Apache-2.0")
+                .identifier(Some("Apache-2.0"))
+                .build(),
         ))
         .build();
     let components = api.components.get_or_insert_with(Components::new);
@@ -75,19 +78,38 @@ fn add_problems(operation: &mut Operation) {
         ("400", "The request cannot be read", true),
         ("401", "No token, or none that is known", true),
         ("403", "The token may not do this", true),
-        ("404", "There is no such thing, or none that the token may see", in_path),
+        (
+            "404",
+            "There is no such thing, or none that the token may see",
+            in_path,
+        ),
         ("408", "It took too long", true),
-        ("412", "It is not what If-Match says any more", places.contains(&ParameterIn::Header) && !has_body),
+        (
+            "412",
+            "It is not what If-Match says any more",
+            places.contains(&ParameterIn::Header) && !has_body,
+        ),
         ("413", "The body is larger than api.body_limit", has_body),
         ("415", "The body is not JSON", has_body),
-        ("422", "Fields that make no sense", has_body || !places.is_empty()),
+        (
+            "422",
+            "Fields that make no sense",
+            has_body || !places.is_empty(),
+        ),
         ("500", "Not the client's doing; the log says more", true),
-        ("503", "Too much at once, or a server that is needed is not there", true),
+        (
+            "503",
+            "Too much at once, or a server that is needed is not there",
+            true,
+        ),
     ];
     for (status, description, is_possible) in problems {
         if is_possible && !operation.responses.responses.contains_key(status) {
             let response = problem(description);
-            operation.responses.responses.insert(status.into(), response.into());
+            operation
+                .responses
+                .responses
+                .insert(status.into(), response.into());
         }
     }
 }
@@ -96,6 +118,9 @@ fn problem(description: &str) -> utoipa::openapi::Response {
     let schema = Ref::from_schema_name(<ProblemDocument as utoipa::ToSchema>::name());
     ResponseBuilder::new()
         .description(description)
-        .content(MEDIA_TYPE, ContentBuilder::new().schema(Some(schema)).build())
+        .content(
+            MEDIA_TYPE,
+            ContentBuilder::new().schema(Some(schema)).build(),
+        )
         .build()
 }

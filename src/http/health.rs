@@ -47,7 +47,11 @@ pub(super) async fn livez(State(shared): State<Arc<Shared>>) -> Json<Health> {
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     let status = shared.app.status.borrow().clone();
     let is_well = !matches!(status.phase, Phase::Starting | Phase::Stopping);
-    let reasons = if is_well { Vec::new() } else { vec![status.reason] };
+    let reasons = if is_well {
+        Vec::new()
+    } else {
+        vec![status.reason]
+    };
     let code = if is_well {
         StatusCode::OK
     } else {

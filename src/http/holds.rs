@@ -102,7 +102,11 @@ impl From<HoldRecord> for Hold {
 }
 
 fn etag(record: &HoldRecord) -> String {
-    let state = if record.released.is_none() { "in-force" } else { "released" };
+    let state = if record.released.is_none() {
+        "in-force"
+    } else {
+        "released"
+    };
     format!("\"hold-{}-{state}\"", record.id)
 }
 
@@ -153,7 +157,11 @@ pub(super) async fn place(
     )?;
     caller.must_own(&scope, &shared.recall().await?.world.rulebook.directory)?;
     wire::said("reason", &asked.reason)?;
-    if asked.from.zip(asked.until).is_some_and(|(from, until)| from >= until) {
+    if asked
+        .from
+        .zip(asked.until)
+        .is_some_and(|(from, until)| from >= until)
+    {
         let detail = "it lies not after from: the hold would keep no row";
         return Err(Problem::invalid(Place::Body, "until", detail));
     }
@@ -164,13 +172,22 @@ pub(super) async fn place(
             until: asked.until,
         },
         reason: asked.reason.clone(),
-        owner: asked.owner.clone().unwrap_or_else(|| caller.name.to_string()),
+        owner: asked
+            .owner
+            .clone()
+            .unwrap_or_else(|| caller.name.to_string()),
         created_at: shared.app.ledger.now().await?,
     };
-    let created = shared.app.ledger.place_hold(&hold, body.author(&caller)).await;
+    let created = shared
+        .app
+        .ledger
+        .place_hold(&hold, body.author(&caller))
+        .await;
     shared.memory.changed();
     let id = created?.id;
-    let record = find(&shared, id).await?.ok_or_else(|| Problem::not_found("such hold"))?;
+    let record = find(&shared, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("such hold"))?;
     let location = [(header::LOCATION, format!("/v1/holds/{id}"))];
     Ok((StatusCode::CREATED, location, with_etag(record)).into_response())
 }
@@ -196,18 +213,24 @@ pub(super) async fn list(
     )?;
     let seen = shared.see().await?;
     let directory = &seen.world.rulebook.directory;
-    let at_most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+    let at_most = usize::try_from(limit)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
     let found = shared.app.ledger.holds(query.history).await?;
     let holds = found
         .into_iter()
         .filter(|record| record.id > after && caller.owns(&record.hold.scope, directory))
         .filter(|record| {
-            filter.as_ref().is_none_or(|filter| wire::is_within(&record.hold.scope, filter))
+            filter
+                .as_ref()
+                .is_none_or(|filter| wire::is_within(&record.hold.scope, filter))
         })
         .take(at_most)
         .map(Hold::from)
         .collect();
-    Ok(page::cut("holds", holds, limit, |hold: &Hold| hold.id.to_string()))
+    Ok(page::cut("holds", holds, limit, |hold: &Hold| {
+        hold.id.to_string()
+    }))
 }
 
 /// One hold.

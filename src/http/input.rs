@@ -47,13 +47,15 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Body<T> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let caller = request.extensions().get::<Caller>().cloned();
         let idempotency = idempotency(request.headers())?;
-        let bytes = Bytes::from_request(request, shared).await.map_err(|rejection| {
-            if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::too_large(shared.body_limit())
-            } else {
-                Problem::malformed("the body ended before its end")
-            }
-        })?;
+        let bytes = Bytes::from_request(request, shared)
+            .await
+            .map_err(|rejection| {
+                if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    Problem::too_large(shared.body_limit())
+                } else {
+                    Problem::malformed("the body ended before its end")
+                }
+            })?;
         let key = caller.zip(idempotency).map(|(caller, key)| RequestKey {
             key: digest(&[caller.name.as_bytes(), key.as_bytes()]),
             request: digest(&[method.as_str().as_bytes(), path.as_bytes(), &bytes]),
@@ -77,11 +79,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         if decoded.is_err() {
             return Err(Problem::malformed("the parameters are not UTF-8"));
         }
-        let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
-        serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| {
-            let field = named_field(&error.path().to_string(), &error.inner().to_string());
-            Problem::invalid(Place::Query, &field, error.into_inner().to_string())
-        })
+        let pairs =
+            serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(pairs)
+            .map(Self)
+            .map_err(|error| {
+                let field = named_field(&error.path().to_string(), &error.inner().to_string());
+                Problem::invalid(Place::Query, &field, error.into_inner().to_string())
+            })
     }
 }
 
@@ -96,14 +101,14 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
         use axum::extract::rejection::PathRejection;
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                Err(if let ErrorKind::InvalidUtf8InPathParam { .. } = error.kind() {
+            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(
+                if let ErrorKind::InvalidUtf8InPathParam { .. } = error.kind() {
                     Problem::malformed("the path is not UTF-8")
                 } else {
                     let detail = "write a whole number that is not negative";
                     Problem::invalid(Place::Path, "id", detail)
-                })
-            }
+                },
+            ),
             Err(_) => Err(Problem::not_found("such path")),
         }
     }
@@ -128,7 +133,9 @@ pub(super) fn must_match(headers: &HeaderMap, etag: &str) -> Answer<()> {
 
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE);
-    let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let kind = text.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
 }
@@ -148,19 +155,23 @@ fn idempotency(headers: &HeaderMap) -> Answer<Option<String>> {
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    let broken =
+        |error: serde_json::Error| Problem::malformed(format!("the body is not JSON: {error}"));
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(broken)?;
+    // A list would be taken for the fields in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::invalid(Place::Body, ".", "write an object: {…}"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        if error.inner().is_data() {
-            let field = named_field(&error.path().to_string(), &error.inner().to_string());
-            Problem::invalid(Place::Body, &field, error.into_inner().to_string())
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = named_field(&error.path().to_string(), &error.inner().to_string());
+        let error = error.into_inner();
+        if error.is_data() {
+            Problem::invalid(Place::Body, &field, error.to_string())
         } else {
-            Problem::malformed(format!("the body is not JSON: {}", error.into_inner()))
+            broken(error)
         }
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
-    Ok(value)
+    })
 }
 
 /// The field that an error is about. For an unknown or a missing one the path ends above it, and the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -41,7 +41,10 @@ pub(super) async fn limit(
         let live = shared.app.live.borrow();
         DefaultBodyLimit::max(live.config.api.body_limit).apply(&mut request);
         if is_probing {
-            (Some(shared.probes.try_acquire()), live.config.api.plan_timeout)
+            (
+                Some(shared.probes.try_acquire()),
+                live.config.api.plan_timeout,
+            )
         } else {
             (None, live.config.api.timeout)
         }
@@ -67,6 +70,9 @@ pub(super) async fn finish(
     let method = known(request.method());
     let is_page = request.uri().path().starts_with("/docs");
     let mut response = next.run(request).await;
+    if let Some(problem) = bare(&response) {
+        response = problem.into_response();
+    }
     let headers = response.headers_mut();
     let fixed = [
         (header::CACHE_CONTROL, "no-store"),
@@ -90,6 +96,18 @@ pub(super) async fn finish(
     response
 }
 
+/// The problem for an error that comes with no words of ours: a file of the page that is not there.
+fn bare(response: &Response) -> Option<Problem> {
+    let has_words = response.headers().contains_key(header::CONTENT_TYPE);
+    match response.status() {
+        StatusCode::NOT_FOUND if !has_words => Some(Problem::not_found("such path")),
+        status if status.is_server_error() && !has_words => {
+            let error = std::io::Error::other(format!("answered {status} without a word"));
+            Some(Problem::internal(&error))
+        }
+        _ => None,
+    }
+}
 
 /// A method that a client made up must not become the label of a metric.
 fn known(method: &Method) -> &'static str {

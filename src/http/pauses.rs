@@ -101,7 +101,11 @@ impl From<PauseRecord> for Pause {
 }
 
 fn etag(record: &PauseRecord) -> String {
-    let state = if record.ended.is_none() { "in-force" } else { "ended" };
+    let state = if record.ended.is_none() {
+        "in-force"
+    } else {
+        "ended"
+    };
     format!("\"pause-{}-{state}\"", record.id)
 }
 
@@ -140,7 +144,9 @@ pub(super) async fn begin(
     let scope = scope(&shared, &body.value)?;
     let seen = shared.recall().await?;
     if !caller.owns_pause(&scope, &seen.world.rulebook.directory) {
-        return Err(Problem::forbidden("the token is bound, and this is not its own"));
+        return Err(Problem::forbidden(
+            "the token is bound, and this is not its own",
+        ));
     }
     wire::said("reason", &body.value.reason)?;
     let pause = NewPause {
@@ -151,7 +157,9 @@ pub(super) async fn begin(
     let created = shared.app.ledger.pause(&pause, body.author(&caller)).await;
     shared.memory.changed();
     let id = created?.id;
-    let record = find(&shared, id).await?.ok_or_else(|| Problem::not_found("such pause"))?;
+    let record = find(&shared, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("such pause"))?;
     let location = [(header::LOCATION, format!("/v1/pauses/{id}"))];
     Ok((StatusCode::CREATED, location, with_etag(record)).into_response())
 }
@@ -167,7 +175,10 @@ fn scope(shared: &Shared, asked: &PauseRequest) -> Answer<PauseScope> {
                 return Ok(PauseScope::Target(name.as_str().into()));
             }
             let tables: Vec<&str> = targets.iter().map(|target| target.table.as_str()).collect();
-            let detail = format!("there is no such target; the targets are: {}", tables.join(", "));
+            let detail = format!(
+                "there is no such target; the targets are: {}",
+                tables.join(", ")
+            );
             Err(Problem::invalid(Place::Body, "target", detail))
         }
         _ => {
@@ -192,7 +203,9 @@ pub(super) async fn list(
     let after: u64 = page::place("pauses", query.cursor.as_deref())?.unwrap_or(0);
     let seen = shared.see().await?;
     let directory = &seen.world.rulebook.directory;
-    let at_most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+    let at_most = usize::try_from(limit)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
     let found = shared.app.ledger.pauses(query.history).await?;
     let pauses = found
         .into_iter()
@@ -200,7 +213,9 @@ pub(super) async fn list(
         .take(at_most)
         .map(Pause::from)
         .collect();
-    Ok(page::cut("pauses", pauses, limit, |pause: &Pause| pause.id.to_string()))
+    Ok(page::cut("pauses", pauses, limit, |pause: &Pause| {
+        pause.id.to_string()
+    }))
 }
 
 /// One pause.
@@ -237,7 +252,11 @@ pub(super) async fn end(
     // A later pause of the same scope is another one, and stays.
     if record.ended.is_none() {
         let now = shared.app.ledger.now().await?;
-        let resumed = shared.app.ledger.resume(&record.pause.scope, &caller.name, now).await;
+        let resumed = shared
+            .app
+            .ledger
+            .resume(&record.pause.scope, &caller.name, now)
+            .await;
         shared.memory.changed();
         resumed?;
         shared.app.wake.notify_one();

@@ -138,7 +138,11 @@ pub(super) async fn make(
         body: text,
         created_at: shared.app.ledger.now().await?,
     };
-    let id = shared.app.ledger.keep_plan(&kept, body.author(&caller)).await?;
+    let id = shared
+        .app
+        .ledger
+        .keep_plan(&kept, body.author(&caller))
+        .await?;
     let record = find(&shared, &id).await?.0;
     let headers = [
         (header::LOCATION, format!("/v1/plans/{id}")),
@@ -159,9 +163,15 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<KeptPlan>>> {
     let limit = page::limit(query.limit)?;
     let before: Option<String> = page::place("plans", query.cursor.as_deref())?;
-    let found = shared.app.ledger.plans_before(before.as_deref(), limit + 1).await?;
+    let found = shared
+        .app
+        .ledger
+        .plans_before(before.as_deref(), limit + 1)
+        .await?;
     let plans = found.into_iter().map(KeptPlan::from).collect();
-    Ok(page::cut("plans", plans, limit, |plan: &KeptPlan| plan.id.clone()))
+    Ok(page::cut("plans", plans, limit, |plan: &KeptPlan| {
+        plan.id.clone()
+    }))
 }
 
 /// One kept plan, whole.
@@ -210,7 +220,12 @@ pub(super) async fn approve(
         review(&shared, &id, &body).await?;
     }
     let now = shared.app.ledger.now().await?;
-    match shared.app.ledger.approve_plan(&id, &caller.name, now).await? {
+    match shared
+        .app
+        .ledger
+        .approve_plan(&id, &caller.name, now)
+        .await?
+    {
         PlanApproval::Done | PlanApproval::Already => {}
         PlanApproval::Stale { revision } => {
             return Err(Problem::stale(vec![format!(
@@ -223,7 +238,11 @@ pub(super) async fn approve(
     shared.memory.changed();
     shared.app.wake.notify_one();
     let (record, _) = find(&shared, &id).await?;
-    Ok(([(header::ETAG, etag(&record))], Json(KeptPlan::from(record))).into_response())
+    Ok((
+        [(header::ETAG, etag(&record))],
+        Json(KeptPlan::from(record)),
+    )
+        .into_response())
 }
 
 /// Refuses a plan that is not of this world any more, and says what changed.

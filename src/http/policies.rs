@@ -258,7 +258,13 @@ async fn answer(
     if !caller.owns_workspace(&asked.workspace, &seen.world.rulebook.directory) {
         return Err(Problem::not_found("such workspace"));
     }
-    Ok(Json(explain(&shared.live().config, caller, &seen, asked, row_time)))
+    Ok(Json(explain(
+        &shared.live().config,
+        caller,
+        &seen,
+        asked,
+        row_time,
+    )))
 }
 
 /// Reads the age of a row.
@@ -429,11 +435,15 @@ fn summary(policy: &Policy) -> Vec<String> {
         ),
     });
     if let Some(from) = policy.cutoff.as_ref().and_then(|cutoff| cutoff.from) {
-        lines.push(format!("rows from before {from} stay: the rule does not apply to the past"));
+        lines.push(format!(
+            "rows from before {from} stay: the rule does not apply to the past"
+        ));
     }
     if !policy.own_projects.is_empty() {
         let n_projects = policy.own_projects.len();
-        lines.push(format!("{n_projects} of its projects have rules of their own"));
+        lines.push(format!(
+            "{n_projects} of its projects have rules of their own"
+        ));
     }
     if let Some(waiting) = &policy.waiting {
         let what = match waiting.waits_for {

@@ -86,23 +86,43 @@ impl Problem {
 
     /// 400: not even readable.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            "The request cannot be read",
+            detail,
+        )
     }
 
     /// 401: no token, or none that is known.
     pub(super) fn unauthenticated(detail: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A token is needed", detail)
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "A token is needed",
+            detail,
+        )
     }
 
     /// 403: the token is known, and may not do this.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "The token may not do this", detail)
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "The token may not do this",
+            detail,
+        )
     }
 
     /// 404: there is no such thing, or none that this token may know of.
     pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
         let detail = format!("there is no {what}, or none that this token may see");
-        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "There is no such thing",
+            detail,
+        )
     }
 
     /// 405: the path exists, and knows other methods.
@@ -193,13 +213,23 @@ impl Problem {
 
     /// 503: it would have to wait for too long.
     pub(super) fn busy(detail: &str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too much at once", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "Too much at once",
+            detail,
+        )
     }
 
     /// 503: a server that is needed cannot be reached.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         let title = "A server that this needs is not there";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            title,
+            detail,
+        )
     }
 
     /// 500: our doing, or the operator's. The log says more.

@@ -101,7 +101,11 @@ pub(super) struct CreatedRule {
 }
 
 fn etag(record: &RuleRecord) -> String {
-    let state = if record.deactivated.is_none() { "active" } else { "inactive" };
+    let state = if record.deactivated.is_none() {
+        "active"
+    } else {
+        "inactive"
+    };
     format!("\"rule-{}-{state}\"", record.id)
 }
 
@@ -156,10 +160,16 @@ pub(super) async fn create(
         apply_to_past: asked.apply_to_past,
         created_at: shared.app.ledger.now().await?,
     };
-    let created = shared.app.ledger.create_rule(&rule, body.author(&caller)).await;
+    let created = shared
+        .app
+        .ledger
+        .create_rule(&rule, body.author(&caller))
+        .await;
     shared.memory.changed();
     let created = created?;
-    let record = find(&shared, created.id).await?.ok_or_else(|| Problem::not_found("such rule"))?;
+    let record = find(&shared, created.id)
+        .await?
+        .ok_or_else(|| Problem::not_found("such rule"))?;
     let headers = [
         (header::LOCATION, format!("/v1/rules/{}", created.id)),
         (header::ETAG, etag(&record)),
@@ -194,10 +204,16 @@ pub(super) async fn list(
     let seen = shared.see().await?;
     let is_wanted = |scope: &Scope| {
         caller.owns(scope, &seen.world.rulebook.directory)
-            && filter.as_ref().is_none_or(|filter| wire::is_within(scope, filter))
+            && filter
+                .as_ref()
+                .is_none_or(|filter| wire::is_within(scope, filter))
     };
     let (records, next) = if filter.is_none() && !caller.is_bound() {
-        let mut records = shared.app.ledger.rules_after(after, query.history, limit + 1).await?;
+        let mut records = shared
+            .app
+            .ledger
+            .rules_after(after, query.history, limit + 1)
+            .await?;
         let next = cut(&mut records, limit);
         (records, next)
     } else if query.history {
@@ -206,7 +222,10 @@ pub(super) async fn list(
         active(&shared, &seen, after, limit, &is_wanted).await?
     };
     Ok(Json(Page {
-        items: records.into_iter().map(|record| rule_of(&shared, record)).collect(),
+        items: records
+            .into_iter()
+            .map(|record| rule_of(&shared, record))
+            .collect(),
         next_cursor: next.map(|id| page::cursor("rules", &id.to_string())),
     }))
 }
@@ -230,7 +249,11 @@ async fn search(
     let mut found = Vec::new();
     let mut n_seen = 0;
     while n_seen < LONGEST_SEARCH {
-        let records = shared.app.ledger.rules_after(after, true, SEARCH_STEP).await?;
+        let records = shared
+            .app
+            .ledger
+            .rules_after(after, true, SEARCH_STEP)
+            .await?;
         if records.is_empty() {
             return Ok((found, None));
         }
@@ -266,11 +289,17 @@ async fn active(
         .map(|rule| rule.id)
         .collect();
     ids.sort_unstable();
-    let next = (ids.len() > enough).then(|| ids.get(enough - 1).copied()).flatten();
+    let next = (ids.len() > enough)
+        .then(|| ids.get(enough - 1).copied())
+        .flatten();
     ids.truncate(enough);
     let mut records = Vec::with_capacity(ids.len());
     for id in ids {
-        records.extend(find(shared, id).await?.filter(|record| record.deactivated.is_none()));
+        records.extend(
+            find(shared, id)
+                .await?
+                .filter(|record| record.deactivated.is_none()),
+        );
     }
     Ok((records, next))
 }
@@ -309,7 +338,11 @@ pub(super) async fn deactivate(
     let record = own(&shared, &caller, id).await?;
     must_match(&headers, &etag(&record))?;
     let now = shared.app.ledger.now().await?;
-    let done = shared.app.ledger.deactivate_rule(id, &caller.name, now).await;
+    let done = shared
+        .app
+        .ledger
+        .deactivate_rule(id, &caller.name, now)
+        .await;
     shared.memory.changed();
     match done? {
         Deactivation::NotFound => Err(Problem::not_found("such rule")),
@@ -344,13 +377,21 @@ fn rule_of(shared: &Shared, record: RuleRecord) -> Rule {
     let is_active = record.deactivated.is_none();
     let (deactivated_at, deactivated_by) = record.deactivated.unzip();
     // An old rule may name a period that is gone.
-    let known = shared.app.live.borrow().config.periods.retention(&record.rule.retention);
+    let known = shared
+        .app
+        .live
+        .borrow()
+        .config
+        .periods
+        .retention(&record.rule.retention);
     Rule {
         id: record.id,
         organization,
         workspace,
         project,
-        days: known.ok().and_then(|retention| Some(retention.days()?.get())),
+        days: known
+            .ok()
+            .and_then(|retention| Some(retention.days()?.get())),
         retention: record.rule.retention,
         apply_to_past: record.rule.apply_to_past,
         created_at: record.rule.created_at,

@@ -41,7 +41,8 @@ pub async fn serve(
         Some(files) => {
             // Refused only where another has been installed before, which then serves as well.
             drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-            let config = RustlsConfig::from_pem_chain_file(&files.certificate_file, &files.key_file);
+            let config =
+                RustlsConfig::from_pem_chain_file(&files.certificate_file, &files.key_file);
             let config = config.await.map_err(|error| {
                 let (certificate, key) = (&files.certificate_file, &files.key_file);
                 io::Error::other(format!(
@@ -73,7 +74,11 @@ pub async fn serve_metrics(
     plain(super::metrics_router(app), listener, shutdown).await
 }
 
-async fn plain(router: Router, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+async fn plain(
+    router: Router,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let mut server = axum_server::from_tcp(listener)?;
     limit_head(server.http_builder());
@@ -100,7 +105,9 @@ async fn with_watch(
     }
 }
 
-fn limit_head(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>) {
+fn limit_head(
+    builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>,
+) {
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -40,7 +40,9 @@ pub(super) fn optional_scope(
             workspace: workspace.into(),
             project: project.into(),
         })),
-        (None, None, Some(_)) => wrong("workspace", "a project belongs to a workspace; name it too"),
+        (None, None, Some(_)) => {
+            wrong("workspace", "a project belongs to a workspace; name it too")
+        }
         (Some(_), ..) => wrong(
             "organization",
             "an organization excludes workspace and project; a scope is one of them",

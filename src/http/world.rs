@@ -117,10 +117,13 @@ impl World {
 
     /// The pauses in force that stop what is deleted from a workspace.
     pub(super) fn pauses_on(&self, workspace: &str) -> impl Iterator<Item = &PauseRecord> {
-        self.guards.pauses.iter().filter(move |record| match &record.pause.scope {
-            PauseScope::Everything | PauseScope::Target(_) => true,
-            PauseScope::Workspace(name) => &**name == workspace,
-        })
+        self.guards
+            .pauses
+            .iter()
+            .filter(move |record| match &record.pause.scope {
+                PauseScope::Everything | PauseScope::Target(_) => true,
+                PauseScope::Workspace(name) => &**name == workspace,
+            })
     }
 }
 
@@ -157,7 +160,10 @@ impl Checked {
         let elapsed = SignedDuration::try_from(self.checked_at.elapsed()).unwrap_or_default();
         Seen {
             world: Arc::clone(&self.world),
-            now: self.ledger_time.saturating_add(elapsed).unwrap_or(self.ledger_time),
+            now: self
+                .ledger_time
+                .saturating_add(elapsed)
+                .unwrap_or(self.ledger_time),
         }
     }
 }
@@ -186,7 +192,10 @@ impl Memory {
             let _only_one = memory.reading.lock().await;
             memory.refresh(&live, &ledger).await
         });
-        reading.await.map_err(|error| Problem::internal(&error))?.map_err(Problem::from)
+        reading
+            .await
+            .map_err(|error| Problem::internal(&error))?
+            .map_err(Problem::from)
     }
 
     /// As [`Memory::see`], but content with a copy from before this process's own last change: for
@@ -234,7 +243,11 @@ impl Memory {
 
     /// Compares the copy with the ledger, and reads it again where it differs. The caller holds
     /// `reading`.
-    async fn refresh(&self, live: &Arc<Live>, ledger: &Arc<dyn Ledger>) -> Result<Seen, EngineError> {
+    async fn refresh(
+        &self,
+        live: &Arc<Live>,
+        ledger: &Arc<dyn Ledger>,
+    ) -> Result<Seen, EngineError> {
         // Somebody may just have done it.
         if let Some(checked) = self.trusted(live, TRUST) {
             return Ok(checked.seen());
@@ -243,11 +256,14 @@ impl Memory {
         let checked_at = Instant::now();
         let ledger_time = ledger.now().await?;
         let revision = ledger.revision().await?;
-        let kept = self.copy().map(|copy| (copy.live, copy.world)).filter(|(of, world)| {
-            let is_directory_old =
-                live.config.directory.is_some() && world.read_at.elapsed() >= DIRECTORY_TRUST;
-            Arc::ptr_eq(of, live) && world.rulebook.revision == revision && !is_directory_old
-        });
+        let kept = self
+            .copy()
+            .map(|copy| (copy.live, copy.world))
+            .filter(|(of, world)| {
+                let is_directory_old =
+                    live.config.directory.is_some() && world.read_at.elapsed() >= DIRECTORY_TRUST;
+                Arc::ptr_eq(of, live) && world.rulebook.revision == revision && !is_directory_old
+            });
         let world = match kept {
             Some((_, world)) => world.with_base_of_now(live).await?,
             None => Arc::new(World::read(live, &**ledger).await?),

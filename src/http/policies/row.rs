@@ -60,12 +60,17 @@ impl Row {
         };
         let held_by = policy.holds.iter().find(holds);
         let waiting = policy.waiting.as_ref().filter(|waiting| {
-            let deletable = waiting.bounds.is_some_and(|bounds| bounds.contains(time.as_millisecond()));
+            let deletable = waiting
+                .bounds
+                .is_some_and(|bounds| bounds.contains(time.as_millisecond()));
             !deletable
         });
         let paused_by = policy.pauses.first();
         let (verdict, reason) = match expires {
-            None => (RowVerdict::Unlimited, "it stays: its retention is unlimited".to_owned()),
+            None => (
+                RowVerdict::Unlimited,
+                "it stays: its retention is unlimited".to_owned(),
+            ),
             Some(_) if is_older => (
                 RowVerdict::OlderThanTheRule,
                 "it stays: it is older than the rule, which does not apply to the past".into(),
@@ -96,7 +101,10 @@ impl Row {
                         .map_or_else(String::new, |table| format!(" from {table}"));
                     (
                         RowVerdict::Paused,
-                        format!("it expired at {at}, and stays while pause {} stops deletes{what}", pause.id),
+                        format!(
+                            "it expired at {at}, and stays while pause {} stops deletes{what}",
+                            pause.id
+                        ),
                     )
                 } else if policy.is_enabled {
                     (

@@ -76,8 +76,11 @@ impl Effect {
         };
         let is_shorter = after.exceeds(reach(config, before, &rule.scope));
         let armed_for = SignedDuration::try_from(config.armed_for).unwrap_or_default();
-        let armed_until = (is_shorter && !armed_for.is_zero())
-            .then(|| rule.created_at.saturating_add(armed_for).unwrap_or(Timestamp::MAX));
+        let armed_until = (is_shorter && !armed_for.is_zero()).then(|| {
+            rule.created_at
+                .saturating_add(armed_for)
+                .unwrap_or(Timestamp::MAX)
+        });
         let (acts, detail) = match (is_shorter, config.approval, armed_until) {
             (false, ..) => (
                 Acts::AtOnce,
@@ -118,7 +121,9 @@ fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
     };
     let of = |retention: &Retention, winner: Option<&Rule>| Reach {
         days: retention.days().map(Days::get),
-        from: winner.filter(|rule| !rule.apply_to_past).map(|rule| rule.created_at),
+        from: winner
+            .filter(|rule| !rule.apply_to_past)
+            .map(|rule| rule.created_at),
     };
     let (workspace, project) = match scope {
         Scope::Organization(name) => {
@@ -139,6 +144,8 @@ fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
 
 /// The part of a directory that one workspace needs: resolution looks every organization up.
 pub(in crate::http) fn of_workspace(directory: &Directory, workspace: &str) -> Directory {
-    let pair = directory.organization_of(workspace).map(|name| (workspace, name));
+    let pair = directory
+        .organization_of(workspace)
+        .map(|name| (workspace, name));
     Directory::new(pair).unwrap_or_default()
 }

@@ -123,7 +123,11 @@ pub(in crate::http) async fn preview(
     caller.must_own(&scope, &shared.recall().await?.world.rulebook.directory)?;
     let change = RuleChange {
         scope,
-        retention: asked.retention.as_deref().map(|text| retention(&shared, text)).transpose()?,
+        retention: asked
+            .retention
+            .as_deref()
+            .map(|text| retention(&shared, text))
+            .transpose()?,
         apply_to_past: asked.apply_to_past,
     };
     let found = shared.live().engine.preview(&change).await?;

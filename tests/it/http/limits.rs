@@ -21,9 +21,15 @@ async fn a_request_that_takes_too_long_is_ended() {
         ..Options::default()
     })
     .await;
-    let ask = api.ask("POST", "/v1/rules").by("admin").header("content-type", "application/json");
+    let ask = api
+        .ask("POST", "/v1/rules")
+        .by("admin")
+        .header("content-type", "application/json");
     let problem = ask.body(endless()).send().await.is_problem(408, "timeout");
-    assert!(problem["detail"].as_str().unwrap().contains("300ms"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("300ms"),
+        "{problem}"
+    );
     api.get("/v1/rules").await.is(200);
 }
 
@@ -31,7 +37,10 @@ async fn a_request_that_takes_too_long_is_ended() {
 async fn too_many_at_once_are_told_to_come_again_and_health_still_answers() {
     let api = Api::start().await;
     let hanging = (0..256).map(|_| {
-        let ask = api.ask("POST", "/v1/rules").by("admin").header("content-type", "application/json");
+        let ask = api
+            .ask("POST", "/v1/rules")
+            .by("admin")
+            .header("content-type", "application/json");
         ask.body(endless()).send()
     });
     let all = futures_util::future::join_all(hanging);
@@ -67,11 +76,16 @@ async fn too_many_at_once_are_told_to_come_again_and_health_still_answers() {
 async fn the_end_lets_a_request_at_work_finish() {
     let api = Api::start().await;
     let (rest, body) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(2);
-    rest.send(Ok("{\"workspace\": \"w1\",".into())).await.unwrap();
+    rest.send(Ok("{\"workspace\": \"w1\",".into()))
+        .await
+        .unwrap();
     let stream = futures_util::stream::unfold(body, |mut body| async move {
         body.recv().await.map(|chunk| (chunk, body))
     });
-    let ask = api.ask("POST", "/v1/rules").by("admin").header("content-type", "application/json");
+    let ask = api
+        .ask("POST", "/v1/rules")
+        .by("admin")
+        .header("content-type", "application/json");
     let sent = ask.body(Body::from_stream(stream)).send();
     let end = async {
         // It is at work once its place is taken; a second request then is answered after it began.
@@ -79,7 +93,9 @@ async fn the_end_lets_a_request_at_work_finish() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         api.shutdown.cancel();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        rest.send(Ok("\"retention\": \"7d\"}".into())).await.unwrap();
+        rest.send(Ok("\"retention\": \"7d\"}".into()))
+            .await
+            .unwrap();
         drop(rest);
     };
     let (reply, ()) = tokio::join!(sent, end);
@@ -98,9 +114,20 @@ async fn a_reload_changes_tokens_and_limits_without_a_restart() {
     config.api.body_limit = 10;
     let clock = std::sync::Arc::new(ebbtide::SystemClock);
     let engine = ebbtide::Engine::new(&config, api.ledger.clone(), clock).unwrap();
-    api.ask("GET", "/v1/rules").by("viewer").send().await.is(200);
-    api.live.send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
-    api.ask("GET", "/v1/rules").by("viewer").send().await.is(401);
+    api.ask("GET", "/v1/rules")
+        .by("viewer")
+        .send()
+        .await
+        .is(200);
+    api.live
+        .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
+    api.ask("GET", "/v1/rules")
+        .by("viewer")
+        .send()
+        .await
+        .is(401);
     let body = json!({"workspace": "w1", "retention": "7d"});
-    api.post("/v1/rules", body).await.is_problem(413, "too-large");
+    api.post("/v1/rules", body)
+        .await
+        .is_problem(413, "too-large");
 }

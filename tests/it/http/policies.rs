@@ -19,7 +19,11 @@ async fn with(retention: &str) -> Api {
 
 async fn row(api: &Api, path: &str, time: &str) -> Value {
     let join = if path.contains('?') { '&' } else { '?' };
-    api.get(&format!("{path}{join}row_time={time}")).await.is(200).json()["row"].clone()
+    api.get(&format!("{path}{join}row_time={time}"))
+        .await
+        .is(200)
+        .json()["row"]
+        .clone()
 }
 
 #[tokio::test]
@@ -55,32 +59,61 @@ async fn a_policy_tells_which_rule_won_and_which_lost() {
 #[tokio::test]
 async fn why_is_this_row_still_here() {
     let api = with("  approval: none\n").await;
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(900)).await["verdict"], "unlimited");
-    let body = json!({"workspace": "w1", "project": "p", "retention": "7d", "apply_to_past": false});
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(900)).await["verdict"],
+        "unlimited"
+    );
+    let body =
+        json!({"workspace": "w1", "project": "p", "retention": "7d", "apply_to_past": false});
     api.post("/v1/rules", body).await.is(201);
     let of_p = "/v1/policies/w1?project=p";
-    assert_eq!(row(&api, of_p, &days_ago(20)).await["verdict"], "older_than_the_rule");
-    api.post("/v1/rules", json!({"workspace": "w1", "retention": "7d"})).await.is(201);
+    assert_eq!(
+        row(&api, of_p, &days_ago(20)).await["verdict"],
+        "older_than_the_rule"
+    );
+    api.post("/v1/rules", json!({"workspace": "w1", "retention": "7d"}))
+        .await
+        .is(201);
     let young = row(&api, "/v1/policies/w1", &days_ago(2)).await;
     assert_eq!(young["verdict"], "not_expired");
     assert_eq!(young["is_expired"], false);
     let old = row(&api, "/v1/policies/w1", &days_ago(20)).await;
-    assert_eq!((&old["verdict"], &old["is_expired"]), (&json!("due"), &json!(true)), "{old}");
+    assert_eq!(
+        (&old["verdict"], &old["is_expired"]),
+        (&json!("due"), &json!(true)),
+        "{old}"
+    );
     // By its id.
     let at = Timestamp::now() - SignedDuration::from_hours(24 * 20);
     let id = ebbtide::smallest_id(at.as_millisecond());
-    assert_eq!(row(&api, "/v1/policies/w1", &id.to_string()).await["verdict"], "due");
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &id.to_string()).await["verdict"],
+        "due"
+    );
     // A pause, and a hold over it.
-    let pause = api.post("/v1/pauses", json!({"target": "spans", "reason": "r"})).await.is(201);
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"], "paused");
-    let hold = json!({"organization": "acme", "reason": "r", "from": days_ago(30), "until": days_ago(10)});
+    let pause = api
+        .post("/v1/pauses", json!({"target": "spans", "reason": "r"}))
+        .await
+        .is(201);
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"],
+        "paused"
+    );
+    let hold =
+        json!({"organization": "acme", "reason": "r", "from": days_ago(30), "until": days_ago(10)});
     let hold = api.post("/v1/holds", hold).await.is(201);
     let held = row(&api, "/v1/policies/w1", &days_ago(20)).await;
     assert_eq!(held["verdict"], "held", "{held}");
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(40)).await["verdict"], "paused");
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(40)).await["verdict"],
+        "paused"
+    );
     api.delete(hold.header("location")).await.is(204);
     api.delete(pause.header("location")).await.is(204);
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"], "due");
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"],
+        "due"
+    );
 }
 
 #[tokio::test]
@@ -90,7 +123,10 @@ async fn a_shortened_rule_waits_for_its_approval() {
     let policy = api.get("/v1/policies/w1").await.is(200).json();
     assert_eq!(policy["waiting"]["waits_for"], "approval");
     assert_eq!(policy["waiting"].get("deleted_below"), None);
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"], "waiting");
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"],
+        "waiting"
+    );
     // What holds now is approved.
     let engine = &api.live.borrow().clone().engine;
     engine.note_settings("test").await.unwrap();
@@ -111,18 +147,32 @@ async fn a_shortened_rule_waits_for_its_approval() {
     }
     assert_eq!(verdict, "due");
     // Shorter waits, and what was approved does not.
-    api.post("/v1/rules", json!({"workspace": "w1", "retention": "7d"})).await.is(201);
+    api.post("/v1/rules", json!({"workspace": "w1", "retention": "7d"}))
+        .await
+        .is(201);
     let policy = api.get("/v1/policies/w1").await.is(200).json();
     assert_eq!(policy["waiting"]["waits_for"], "approval", "{policy}");
     assert!(policy["waiting"]["deleted_below"].is_string(), "{policy}");
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"], "waiting");
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"], "due");
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"],
+        "waiting"
+    );
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"],
+        "due"
+    );
     // Longer acts at once.
     let longer = json!({"workspace": "w1", "retention": "extended_400d"});
-    assert_eq!(api.post("/v1/rules", longer).await.is(201).json()["effect"]["acts"], "at_once");
+    assert_eq!(
+        api.post("/v1/rules", longer).await.is(201).json()["effect"]["acts"],
+        "at_once"
+    );
     let policy = api.get("/v1/policies/w1").await.is(200).json();
     assert_eq!(policy.get("waiting"), None, "{policy}");
-    assert_eq!(row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"], "not_expired");
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"],
+        "not_expired"
+    );
 }
 
 #[tokio::test]
@@ -135,10 +185,16 @@ async fn changes_of_others_are_seen_within_two_seconds() {
         apply_to_past: true,
         created_at: Timestamp::now(),
     };
-    api.ledger.create_rule(&rule, "somebody else".into()).await.unwrap();
+    api.ledger
+        .create_rule(&rule, "somebody else".into())
+        .await
+        .unwrap();
     let began_at = std::time::Instant::now();
     while api.get("/v1/policies/w1").await.is(200).json()["retention"] != "9d" {
-        assert!(began_at.elapsed() < std::time::Duration::from_secs(4), "it is never seen");
+        assert!(
+            began_at.elapsed() < std::time::Duration::from_secs(4),
+            "it is never seen"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
@@ -150,33 +206,71 @@ async fn a_plan_is_made_looked_at_and_approved_or_stale() {
         ..Options::default()
     })
     .await;
-    api.post("/v1/rules", json!({"workspace": "w1", "retention": "50d"})).await.is(201);
+    api.post("/v1/rules", json!({"workspace": "w1", "retention": "50d"}))
+        .await
+        .is(201);
     let made = api.post("/v1/plans", json!({})).await.is(201);
     let location = made.header("location").to_owned();
     assert_eq!(made.json()["status"], "pending");
     let n_due = made.json()["n_due"].as_u64().unwrap();
-    assert!((98..=100).contains(&n_due), "49 or 50 days in two tables: {n_due}");
+    assert!(
+        (98..=100).contains(&n_due),
+        "49 or 50 days in two tables: {n_due}"
+    );
     let whole = api.get(&location).await.is(200).json();
     assert_eq!(whole["kept"], made.json());
-    assert_eq!(whole["plan"]["steps"].as_array().unwrap().len(), 2, "{whole}");
+    assert_eq!(
+        whole["plan"]["steps"].as_array().unwrap().len(),
+        2,
+        "{whole}"
+    );
     let woken = api.wake.notified();
     let approve = format!("{location}/approve");
-    let ask = api.ask("POST", &approve).by("admin").header("if-match", made.header("etag"));
+    let ask = api
+        .ask("POST", &approve)
+        .by("admin")
+        .header("if-match", made.header("etag"));
     let approved = ask.send().await.is(200).json();
-    assert_eq!((&approved["status"], &approved["approved_by"]), (&json!("approved"), &json!("admin")));
-    tokio::time::timeout(std::time::Duration::from_secs(5), woken).await.expect("it is woken");
+    assert_eq!(
+        (&approved["status"], &approved["approved_by"]),
+        (&json!("approved"), &json!("admin"))
+    );
+    tokio::time::timeout(std::time::Duration::from_secs(5), woken)
+        .await
+        .expect("it is woken");
     // Again: it is so already.
     api.post(&approve, json!({})).await.is(200);
     // Another one, and then the world changes.
-    let second = api.post("/v1/plans", json!({})).await.is(201).header("location").to_owned();
-    api.post("/v1/rules", json!({"workspace": "w2", "retention": "5d"})).await.is(201);
-    let problem = api.post(&format!("{second}/approve"), json!({})).await.is_problem(409, "stale-plan");
+    let second = api
+        .post("/v1/plans", json!({}))
+        .await
+        .is(201)
+        .header("location")
+        .to_owned();
+    api.post("/v1/rules", json!({"workspace": "w2", "retention": "5d"}))
+        .await
+        .is(201);
+    let problem = api
+        .post(&format!("{second}/approve"), json!({}))
+        .await
+        .is_problem(409, "stale-plan");
     let changes = problem["changes"].to_string();
-    assert!(changes.contains("w2") && changes.contains("5d"), "{changes}");
-    assert_eq!(api.get(&second).await.is(200).json()["kept"]["status"], "stale");
+    assert!(
+        changes.contains("w2") && changes.contains("5d"),
+        "{changes}"
+    );
+    assert_eq!(
+        api.get(&second).await.is(200).json()["kept"]["status"],
+        "stale"
+    );
     // Nothing of this deleted anything.
     let database = api.database.as_ref().unwrap();
-    let n_rows: u64 = database.client().query("SELECT count() FROM spans").fetch_one().await.unwrap();
+    let n_rows: u64 = database
+        .client()
+        .query("SELECT count() FROM spans")
+        .fetch_one()
+        .await
+        .unwrap();
     assert_eq!(n_rows, 300);
 }
 
@@ -199,5 +293,8 @@ async fn a_preview_saves_nothing() {
         assert!(table["after"]["oldest"].is_string() && table["after"]["newest"].is_string());
     }
     assert_eq!(api.ledger.revision().await.unwrap(), before);
-    assert_eq!(api.get("/v1/rules").await.is(200).json()["items"], json!([]));
+    assert_eq!(
+        api.get("/v1/rules").await.is(200).json()["items"],
+        json!([])
+    );
 }

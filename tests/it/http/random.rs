@@ -41,13 +41,21 @@ async fn ten_thousand_random_requests_get_answers_that_the_description_knows() {
         assert!(status < 500, "{what}\n{reply:?}");
         let responses = &made.operation["responses"];
         let described = &responses[status.to_string()];
-        assert!(described.is_object(), "{status} is not described\n{what}\n{reply:?}");
-        let kind = reply.header("content-type").split(';').next().unwrap_or_default();
+        assert!(
+            described.is_object(),
+            "{status} is not described\n{what}\n{reply:?}"
+        );
+        let kind = reply
+            .header("content-type")
+            .split(';')
+            .next()
+            .unwrap_or_default();
         match described["content"].as_object() {
             None => assert_eq!(reply.text, "", "{what}\n{reply:?}"),
             Some(content) => {
                 let content = content.get(kind);
-                let content = content.unwrap_or_else(|| panic!("{kind} is not described\n{what}\n{reply:?}"));
+                let content =
+                    content.unwrap_or_else(|| panic!("{kind} is not described\n{what}\n{reply:?}"));
                 if kind.ends_with("json") {
                     let wrong = schemas.check(&content["schema"], &reply.json(), "answer");
                     assert_eq!(wrong, None, "{what}\n{reply:?}");
@@ -56,7 +64,11 @@ async fn ten_thousand_random_requests_get_answers_that_the_description_knows() {
         }
         if let Some(headers) = described["headers"].as_object() {
             for name in headers.keys() {
-                assert_ne!(reply.header(&name.to_lowercase()), "", "no {name}\n{what}\n{reply:?}");
+                assert_ne!(
+                    reply.header(&name.to_lowercase()),
+                    "",
+                    "no {name}\n{what}\n{reply:?}"
+                );
             }
         }
         maker.learn(&reply);
@@ -69,7 +81,11 @@ async fn ten_thousand_random_requests_get_answers_that_the_description_knows() {
                 *m == method.to_uppercase() && p == path && *status < 300
             };
             let was_met = seen.iter().any(success);
-            assert!(was_met, "{method} {path} never succeeded ({})", operation["operationId"]);
+            assert!(
+                was_met,
+                "{method} {path} never succeeded ({})",
+                operation["operationId"]
+            );
         }
     }
     let n_kinds = seen.len();

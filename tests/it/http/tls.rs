@@ -53,7 +53,10 @@ async fn the_api_speaks_tls() {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.ok();
-    assert!(!String::from_utf8_lossy(&answer).contains("HTTP"), "{answer:?}");
+    assert!(
+        !String::from_utf8_lossy(&answer).contains("HTTP"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -67,5 +70,8 @@ async fn a_certificate_that_is_none_ends_the_start_with_its_name() {
     })
     .await;
     let error = api.stop().await.unwrap_err().to_string();
-    assert!(error.contains("key.pem") && error.contains("api.tls"), "{error}");
+    assert!(
+        error.contains("key.pem") && error.contains("api.tls"),
+        "{error}"
+    );
 }

@@ -53,11 +53,13 @@ impl<'a> Maker<'a> {
             }
         }
         if let Ok(page) = serde_json::from_str::<Value>(&reply.text) {
-            self.cursors.extend(page["next_cursor"].as_str().map(str::to_owned));
+            self.cursors
+                .extend(page["next_cursor"].as_str().map(str::to_owned));
             // Cycles are made by no request.
             let ids = page["items"].as_array().into_iter().flatten();
             for item in ids.filter(|item| item["rules_digest"].is_string()) {
-                self.made.push(format!("/v1/cycles/{}", item["id"].as_str().unwrap()));
+                self.made
+                    .push(format!("/v1/cycles/{}", item["id"].as_str().unwrap()));
             }
         }
     }
@@ -90,8 +92,12 @@ impl<'a> Maker<'a> {
     fn uri(&mut self, path: &str, operation: &Value) -> String {
         let mut uri = String::new();
         let list = path.split("/{").next().unwrap().to_owned() + "/";
-        let known: Vec<String> =
-            self.made.iter().filter_map(|made| made.strip_prefix(&list)).map(str::to_owned).collect();
+        let known: Vec<String> = self
+            .made
+            .iter()
+            .filter_map(|made| made.strip_prefix(&list))
+            .map(str::to_owned)
+            .collect();
         for segment in path.split('/').skip(1) {
             uri.push('/');
             if !segment.starts_with('{') {
@@ -131,12 +137,20 @@ impl<'a> Maker<'a> {
                     _ => self.name(),
                 }
             };
-            let value = if self.chance(1) { "%80".into() } else { encoded(&value) };
+            let value = if self.chance(1) {
+                "%80".into()
+            } else {
+                encoded(&value)
+            };
             uri.push_str(&format!("{join}{name}={value}"));
             join = '&';
         }
         if self.chance(2) {
-            uri.push_str(&format!("{join}{}={}", encoded(&self.text()), encoded(&self.text())));
+            uri.push_str(&format!(
+                "{join}{}={}",
+                encoded(&self.text()),
+                encoded(&self.text())
+            ));
         }
         uri
     }
@@ -144,7 +158,11 @@ impl<'a> Maker<'a> {
     fn headers(&mut self, operation: &Value) -> Vec<(String, String)> {
         let mut headers = Vec::new();
         if !self.chance(2) {
-            let token = if self.chance(80) { "admin" } else { self.rng.choice(CALLERS).unwrap().0 };
+            let token = if self.chance(80) {
+                "admin"
+            } else {
+                self.rng.choice(CALLERS).unwrap().0
+            };
             let token = if self.chance(1) { "unknown" } else { token };
             headers.push(("authorization".into(), format!("Bearer {token}")));
         }
@@ -167,9 +185,17 @@ impl<'a> Maker<'a> {
     fn body(&mut self, operation: &Value, headers: &mut Vec<(String, String)>) -> Vec<u8> {
         let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
         if schema.is_null() {
-            return if self.chance(95) { Vec::new() } else { self.text().into_bytes() };
+            return if self.chance(95) {
+                Vec::new()
+            } else {
+                self.text().into_bytes()
+            };
         }
-        let kind = if self.chance(97) { "application/json" } else { "text/plain" };
+        let kind = if self.chance(97) {
+            "application/json"
+        } else {
+            "text/plain"
+        };
         headers.push(("content-type".into(), kind.into()));
         let mut value = self.value(&schema.clone(), "");
         if self.chance(5) {
@@ -205,14 +231,40 @@ impl<'a> Maker<'a> {
                 let mut fields = serde_json::Map::new();
                 let required = schema["required"].as_array().cloned().unwrap_or_default();
                 // One scope is sensible, and all of them is not.
-                let scope = *self.rng.choice(&["organization", "workspace", "workspace", "target", "everything"]).unwrap();
-                for (name, of) in schema["properties"].as_object().cloned().unwrap_or_default() {
+                let scope = *self
+                    .rng
+                    .choice(&[
+                        "organization",
+                        "workspace",
+                        "workspace",
+                        "target",
+                        "everything",
+                    ])
+                    .unwrap();
+                for (name, of) in schema["properties"]
+                    .as_object()
+                    .cloned()
+                    .unwrap_or_default()
+                {
                     let is_required = required.contains(&json!(name));
-                    let is_scope = ["organization", "workspace", "target", "everything"].contains(&&*name);
+                    let is_scope =
+                        ["organization", "workspace", "target", "everything"].contains(&&*name);
                     let percent = match () {
                         () if is_required => 97,
-                        () if is_scope => if name == scope { 95 } else { 4 },
-                        () if name == "project" => if scope == "workspace" { 40 } else { 4 },
+                        () if is_scope => {
+                            if name == scope {
+                                95
+                            } else {
+                                4
+                            }
+                        }
+                        () if name == "project" => {
+                            if scope == "workspace" {
+                                40
+                            } else {
+                                4
+                            }
+                        }
                         () => 30,
                     };
                     if self.chance(percent) {
@@ -251,7 +303,11 @@ impl<'a> Maker<'a> {
 
     fn name(&mut self) -> String {
         match self.rng.u8(..10) {
-            0..=5 => (*self.rng.choice(["w1", "w2", "w9", "acme", "other", "p"]).unwrap()).into(),
+            0..=5 => (*self
+                .rng
+                .choice(["w1", "w2", "w9", "acme", "other", "p"])
+                .unwrap())
+            .into(),
             6 => self.rng.u8(..30).to_string(),
             _ => self.text(),
         }
@@ -271,15 +327,28 @@ impl<'a> Maker<'a> {
         match self.rng.u8(..6) {
             0 => self.text(),
             1 => uuid::Uuid::from_u128(self.rng.u128(..)).to_string(),
-            2 => format!("{:04}-{:02}-{:02}", self.rng.u16(..), self.rng.u8(..14), self.rng.u8(..33)),
+            2 => format!(
+                "{:04}-{:02}-{:02}",
+                self.rng.u16(..),
+                self.rng.u8(..14),
+                self.rng.u8(..33)
+            ),
             3 => format!("-00{:04}-01-01T00:00:00Z", self.rng.u16(..9999)),
-            _ => format!("{:04}-{:02}-11T{:02}:00:00Z", self.rng.u16(1..9999), self.rng.u8(1..13), self.rng.u8(..24)),
+            _ => format!(
+                "{:04}-{:02}-11T{:02}:00:00Z",
+                self.rng.u16(1..9999),
+                self.rng.u8(1..13),
+                self.rng.u8(..24)
+            ),
         }
     }
 
     /// Any text: every plane of Unicode, and what breaks programs.
     fn text(&mut self) -> String {
-        let nasty = ["", ".", "..", "%", "%2e", "\0", "\u{202e}", "\u{feff}", "'; --", "\\", "\"", "null", "💥", "\r\n", " "];
+        let nasty = [
+            "", ".", "..", "%", "%2e", "\0", "\u{202e}", "\u{feff}", "'; --", "\\", "\"", "null",
+            "💥", "\r\n", " ",
+        ];
         if self.rng.u8(..3) == 0 {
             return (*self.rng.choice(nasty).unwrap()).into();
         }

@@ -18,12 +18,19 @@ impl Schemas {
         let schema = self.follow(schema);
         for (word, all) in [("oneOf", false), ("anyOf", false), ("allOf", true)] {
             if let Some(choices) = schema[word].as_array() {
-                let wrong = choices.iter().map(|choice| self.check(choice, value, place));
-                return if all { wrong.flatten().next() } else { wrong.min_by_key(Option::is_some).flatten() };
+                let wrong = choices
+                    .iter()
+                    .map(|choice| self.check(choice, value, place));
+                return if all {
+                    wrong.flatten().next()
+                } else {
+                    wrong.min_by_key(Option::is_some).flatten()
+                };
             }
         }
         if let Some(words) = schema["enum"].as_array() {
-            return (!words.contains(value)).then(|| format!("{place}: {value} is none of {words:?}"));
+            return (!words.contains(value))
+                .then(|| format!("{place}: {value} is none of {words:?}"));
         }
         if let Some(word) = schema.get("const") {
             return (word != value).then(|| format!("{place}: {value} is not {word}"));
@@ -52,7 +59,8 @@ impl Schemas {
             return Some(format!("{place}: {value} is below {least}"));
         }
         if let Some(items) = value.as_array() {
-            let check = |(index, item)| self.check(&schema["items"], item, &format!("{place}[{index}]"));
+            let check =
+                |(index, item)| self.check(&schema["items"], item, &format!("{place}[{index}]"));
             return items.iter().enumerate().find_map(check);
         }
         let fields = value.as_object()?;
