@@ -227,6 +227,28 @@ mod tests {
         }
 
         #[test]
+        fn what_is_taken_out_and_what_is_left_make_the_whole(
+            from in prop::option::of(0_i64..20),
+            below in 0_i64..20,
+            taken in prop::collection::vec((-2_i64..22, -2_i64..22), 0..4),
+        ) {
+            prop_assume!(from.is_none_or(|from| from < below));
+            let whole = Bounds { below_ms: below, from_ms: from };
+            let mut left = vec![whole];
+            for (start, end) in &taken {
+                left = left.into_iter().flat_map(|part| part.without(*start, *end)).collect();
+            }
+            let gaps = whole.gaps(&left);
+            for ms in -5..25 {
+                let is_taken = taken.iter().any(|(start, end)| (*start..*end).contains(&ms));
+                let n_left = left.iter().filter(|part| part.contains(ms)).count();
+                let n_gaps = gaps.iter().filter(|part| part.contains(ms)).count();
+                prop_assert_eq!(n_left, usize::from(whole.contains(ms) && !is_taken));
+                prop_assert_eq!(n_gaps, usize::from(whole.contains(ms) && is_taken));
+            }
+        }
+
+        #[test]
         fn longer_retention_never_expires_more(
             now in -60_000_000_000_i64..4_000_000_000_000,
             short in 1_u32..=Days::MAX,

@@ -166,3 +166,85 @@ fn boundary(number: u32, per_day: u32) -> u64 {
     let per_day = u64::from(per_day.max(1));
     u64::from(number).min(per_day) * N_PLACES / per_day
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at_ms(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_795_219_200_000 + ms).unwrap()
+    }
+
+    #[test]
+    fn places_are_spread_evenly_whatever_names_look_like() {
+        let mut counts = [0_u32; 16];
+        for number in 0..16_000 {
+            let place = place(&format!("018f3a5c-0000-7000-8000-{number:012}"));
+            counts[usize::try_from(place >> 28).unwrap()] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (850..1150).contains(count)),
+            "{counts:?}"
+        );
+        // Part of the format: what is done is remembered by place.
+        assert_eq!(place("w1"), 0x60c5_590f);
+    }
+
+    #[test]
+    fn the_number_of_slots_is_bounded_by_what_they_cost() {
+        assert_eq!(slots_per_day(0, &[], 1_000), 1);
+        assert_eq!(slots_per_day(1_001, &[], 1_000), 2);
+        assert_eq!(slots_per_day(u64::MAX, &[], 1), 1_440);
+        assert_eq!(slots_per_day(u64::MAX, &[u64::MAX, 1], 0), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_slots_of_a_day_cover_every_place_once(per_day in 1_u32..=1_440) {
+            let mut from = 0;
+            for number in 0..per_day {
+                let slot = SlotRange::of_slot(number, per_day);
+                prop_assert_eq!(slot.from, from);
+                prop_assert!(!slot.is_empty());
+                from = slot.to;
+            }
+            prop_assert_eq!(from, N_PLACES);
+        }
+
+        #[test]
+        fn a_slot_begins_when_it_is_the_current_one(per_day in 1_u32..=1_440, number: prop::sample::Index) {
+            let number = u32::try_from(number.index(per_day.try_into().unwrap())).unwrap();
+            let start = slot_start(at_ms(12_345), number, per_day);
+            prop_assert_eq!(slot_at(start, per_day), number);
+            if number > 0 {
+                let before = start - jiff::SignedDuration::from_millis(1);
+                prop_assert_eq!(slot_at(before, per_day), number - 1);
+            }
+        }
+
+        /// A day with any number of slots, which changes at any time, and with outages.
+        #[test]
+        fn a_day_does_everybody_once_whatever_changes(
+            looks in prop::collection::vec((0_i64..DAY_MS, 1_u32..=1_440, 1_u32..2_000), 0..12),
+        ) {
+            let mut looks = looks;
+            looks.sort_unstable();
+            // At the end of the day somebody looks for as long as it takes.
+            looks.push((DAY_MS - 1, 7, u32::MAX));
+            let mut done: Vec<SlotRange> = Vec::new();
+            for (ms, per_day, at_most) in looks {
+                for _ in 0..at_most {
+                    let Some(next) = next_due(at_ms(ms), per_day, &done) else { break };
+                    prop_assert!(!next.is_empty());
+                    prop_assert!(next.to <= SlotRange::of_slot(slot_at(at_ms(ms), per_day), per_day).to);
+                    let overlaps = |range: &SlotRange| range.from < next.to && next.from < range.to;
+                    prop_assert!(!done.iter().any(overlaps), "done twice");
+                    done.push(next);
+                }
+            }
+            let n_done: u64 = done.iter().map(|range| range.n_places()).sum();
+            prop_assert_eq!(n_done, N_PLACES, "nobody is lost");
+        }
+    }
+}

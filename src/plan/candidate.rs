@@ -284,3 +284,6 @@ fn arm(workspace: &Arc<str>, projects: Projects, policy: &Policy<'_>, bounds: Bo
         n_kept: 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

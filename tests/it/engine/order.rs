@@ -5,6 +5,7 @@ use std::process::Command;
 use ebbtide::{CycleStatus, StepOutcomeKind};
 
 use super::world::{World, run};
+use crate::support::wait_until;
 
 /// A statement that the server cannot finish is given up soon.
 const IMPATIENT: &str = ", statement_timeout: 1s, settle_timeout: 1s";
@@ -65,7 +66,8 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
     let world = World::new().await;
     world.rule("w1", "30d").await;
     let config = world.folder.path().join("config.yml");
-    std::fs::write(&config, &world.yaml).unwrap();
+    let yaml = format!("{}serve: {{lease: 1s}}\n", world.yaml);
+    std::fs::write(&config, yaml).unwrap();
     world.sql("SYSTEM STOP MERGES spans").await;
     let mut process = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
         .args(["-c", config.to_str().unwrap(), "run"])
@@ -86,10 +88,17 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
 
     world.sql("SYSTEM START MERGES spans").await;
     world.wait_for("spans WHERE w = 'w1'", 31).await;
-    let output = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
-        .args(["-c", config.to_str().unwrap(), "run"])
-        .output()
-        .unwrap();
+    // Its lease ends by itself.
+    let mut outputs = Vec::new();
+    wait_until("the lease of the killed process to end", || {
+        let output = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
+            .args(["-c", config.to_str().unwrap(), "run"])
+            .output()
+            .unwrap();
+        outputs.push(output);
+        outputs.last().unwrap().status.code() != Some(75)
+    });
+    let output = outputs.last().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
     assert_eq!(
