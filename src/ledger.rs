@@ -55,13 +55,9 @@ pub trait Ledger: Send + Sync {
     async fn revision(&self) -> Result<u64, LedgerError>;
 
     /// The time, by the clock of the database.
-    async fn now(&self) -> Result<Timestamp, LedgerError> {
-        unimplemented!()
-    }
+    async fn now(&self) -> Result<Timestamp, LedgerError>;
     /// The revision that held at an instant of the database's clock; nothing before the first.
-    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> {
-        unimplemented!()
-    }
+    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError>;
 
     /// Creates a rule and replaces the active one of its scope, if any, in one transaction.
     async fn create_rule(&self, rule: &NewRule, by: Author<'_>)
@@ -96,73 +92,47 @@ pub trait Ledger: Send + Sync {
         &self,
         revision: u64,
         visit: &mut (dyn FnMut(RuleRecord) + Send),
-    ) -> Result<(), LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<(), LedgerError>;
     /// Up to `limit` rules after an id, in order: the active ones, or the whole history.
     async fn rules_after(
         &self,
         after: RuleId,
         with_history: bool,
         limit: u32,
-    ) -> Result<Vec<RuleRecord>, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<Vec<RuleRecord>, LedgerError>;
     /// One rule, active or not.
-    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
-        unimplemented!()
-    }
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError>;
 
     /// Records the settings that give rules their meaning (default and named periods, as
     /// canonical JSON), if they differ from those recorded last; that raises the revision.
-    async fn note_settings(
-        &self,
-        body: &str,
-        by: &str,
-        at: Timestamp,
-    ) -> Result<bool, LedgerError> {
-        unimplemented!()
-    }
+    async fn note_settings(&self, body: &str, by: &str, at: Timestamp)
+    -> Result<bool, LedgerError>;
     /// The settings that held at a revision.
-    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> {
-        unimplemented!()
-    }
+    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError>;
 
     /// Places a hold; raises the revision.
-    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> {
-        unimplemented!()
-    }
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError>;
     /// Releases a hold; the row stays. Raises the revision.
     async fn release_hold(
         &self,
         id: u64,
         by: &str,
         at: Timestamp,
-    ) -> Result<Deactivation, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<Deactivation, LedgerError>;
     /// Holds ordered by id: those in force, or the whole history.
-    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError> {
-        unimplemented!()
-    }
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError>;
 
     /// Begins a pause; raises the revision, unless its scope is paused already.
-    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError> {
-        unimplemented!()
-    }
+    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError>;
     /// Ends the pause of a scope; raises the revision. Returns whether there was one.
     async fn resume(
         &self,
         scope: &PauseScope,
         by: &str,
         at: Timestamp,
-    ) -> Result<bool, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<bool, LedgerError>;
     /// Pauses ordered by id: those in force, or the whole history.
-    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> {
-        unimplemented!()
-    }
+    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError>;
 
     /// Asks for a lease: granted if it is free, has ended, or is ours already (`holder`), with a
     /// new token. Look and grant are one transaction, by the database's clock.
@@ -171,63 +141,41 @@ pub trait Ledger: Send + Sync {
         name: &str,
         holder: &str,
         length: Duration,
-    ) -> Result<LeaseAttempt, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<LeaseAttempt, LedgerError>;
     /// Renews a lease, with the same token; nothing if it has ended or is somebody else's.
     async fn renew_lease(
         &self,
         lease: &Lease,
         length: Duration,
-    ) -> Result<Option<Lease>, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<Option<Lease>, LedgerError>;
     /// Gives a lease back, if it still is ours.
-    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
-        unimplemented!()
-    }
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError>;
     /// All leases that have not ended.
-    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
-        unimplemented!()
-    }
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError>;
 
     /// Records an approval in the transaction that looks at the revision. Does not raise it.
-    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {
-        unimplemented!()
-    }
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError>;
     /// The latest revision that was approved.
-    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> {
-        unimplemented!()
-    }
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError>;
     /// Keeps a plan for review, as `pending`. Does not raise the revision.
-    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> {
-        unimplemented!()
-    }
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError>;
     /// Kept plans before an id (or from the latest), newest first.
     async fn plans_before(
         &self,
         before: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<PlanRecord>, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<Vec<PlanRecord>, LedgerError>;
     /// A kept plan and its body.
-    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {
-        unimplemented!()
-    }
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError>;
     /// Approves a kept plan: as [`Ledger::approve`], and marks it.
     async fn approve_plan(
         &self,
         id: &str,
         by: &str,
         at: Timestamp,
-    ) -> Result<PlanApproval, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<PlanApproval, LedgerError>;
     /// Says where a kept plan stands.
-    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> {
-        unimplemented!()
-    }
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError>;
 
     /// Adds or moves workspaces, pairs of workspace and organization, all in one transaction or,
     /// if the iterator yields an error, none; returns how many were added or moved.
@@ -260,36 +208,24 @@ pub trait Ledger: Send + Sync {
         &self,
         before: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<CycleRecord>, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<Vec<CycleRecord>, LedgerError>;
     /// One cycle.
-    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> {
-        unimplemented!()
-    }
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError>;
     /// The steps of a cycle in order.
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
-    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
-        unimplemented!()
-    }
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
     /// Rows deleted by steps that were intended at or after an instant.
-    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
-        unimplemented!()
-    }
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;
 
     /// The end of the hash chain, kept beside it: entries cut off at its end are missed by it.
-    async fn audit_head(&self) -> Result<Head, LedgerError> {
-        unimplemented!()
-    }
+    async fn audit_head(&self) -> Result<Head, LedgerError>;
     /// Streams the hash chain from a number on, in order.
     async fn each_entry(
         &self,
         from: u64,
         visit: &mut (dyn FnMut(Entry) + Send),
-    ) -> Result<(), LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<(), LedgerError>;
     /// Removes cycles that ended before an instant with their steps, entries of the hash chain from
     /// before it, and request keys older than a day. That it did so becomes an entry.
     async fn prune_record(
@@ -297,7 +233,5 @@ pub trait Ledger: Send + Sync {
         before: Timestamp,
         by: &str,
         now: Timestamp,
-    ) -> Result<PrunedRecord, LedgerError> {
-        unimplemented!()
-    }
+    ) -> Result<PrunedRecord, LedgerError>;
 }

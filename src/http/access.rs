@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -111,20 +111,13 @@ pub(super) async fn authenticate(
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
-    let Some(methods) = shared.access.routes.get(path.as_str()) else {
-        return Problem::not_found("such path").into_response();
-    };
     let asked = match *request.method() {
         Method::HEAD => &Method::GET,
         ref method => method,
     };
-    let Some(need) = methods.get(asked.as_str()) else {
-        let allowed: Vec<&str> = methods.keys().map(String::as_str).collect();
-        let mut response = Problem::method_not_allowed().into_response();
-        if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {
-            response.headers_mut().insert(header::ALLOW, value);
-        }
-        return response;
+    let methods = shared.access.routes.get(path.as_str());
+    let Some(need) = methods.and_then(|methods| methods.get(asked.as_str())) else {
+        return Problem::not_found("such path in the description").into_response();
     };
     if let Err(problem) = permit(&caller, *need) {
         return problem.into_response();

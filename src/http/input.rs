@@ -155,19 +155,23 @@ fn idempotency(headers: &HeaderMap) -> Answer<Option<String>> {
 }
 
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    let broken =
+        |error: serde_json::Error| Problem::malformed(format!("the body is not JSON: {error}"));
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(broken)?;
+    // A list would be taken for the fields in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::invalid(Place::Body, ".", "write an object: {…}"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        if error.inner().is_data() {
-            let field = named_field(&error.path().to_string(), &error.inner().to_string());
-            Problem::invalid(Place::Body, &field, error.into_inner().to_string())
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = named_field(&error.path().to_string(), &error.inner().to_string());
+        let error = error.into_inner();
+        if error.is_data() {
+            Problem::invalid(Place::Body, &field, error.to_string())
         } else {
-            Problem::malformed(format!("the body is not JSON: {}", error.into_inner()))
+            broken(error)
         }
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
-    Ok(value)
+    })
 }
 
 /// The field that an error is about. For an unknown or a missing one the path ends above it, and the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -70,6 +70,9 @@ pub(super) async fn finish(
     let method = known(request.method());
     let is_page = request.uri().path().starts_with("/docs");
     let mut response = next.run(request).await;
+    if let Some(problem) = bare(&response) {
+        response = problem.into_response();
+    }
     let headers = response.headers_mut();
     let fixed = [
         (header::CACHE_CONTROL, "no-store"),
@@ -91,6 +94,19 @@ pub(super) async fn finish(
         duration: began_at.elapsed(),
     });
     response
+}
+
+/// The problem for an error that comes with no words of ours: a file of the page that is not there.
+fn bare(response: &Response) -> Option<Problem> {
+    let has_words = response.headers().contains_key(header::CONTENT_TYPE);
+    match response.status() {
+        StatusCode::NOT_FOUND if !has_words => Some(Problem::not_found("such path")),
+        status if status.is_server_error() && !has_words => {
+            let error = std::io::Error::other(format!("answered {status} without a word"));
+            Some(Problem::internal(&error))
+        }
+        _ => None,
+    }
 }
 
 /// A method that a client made up must not become the label of a metric.

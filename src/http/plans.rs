@@ -16,12 +16,14 @@ use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
 use super::page::{self, Page};
 use super::problem::{Answer, Problem};
-use crate::ledger::{NewPlan, PlanApproval, PlanRecord};
+use crate::engine::{EngineError, PlanRequest};
+use crate::ledger::{NewPlan, PlanApproval, PlanRecord, PlanStatus};
+use crate::plan::Plan;
 
 /// A plan to be made. There is nothing to say yet: send `{}`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PlanRequest {}
+pub(super) struct NewPlanRequest {}
 
 /// A kept plan.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,7 +76,6 @@ pub(super) struct WholePlan {
 
 impl From<PlanRecord> for KeptPlan {
     fn from(record: PlanRecord) -> Self {
-        use crate::ledger::PlanStatus;
         let (approved_at, approved_by) = record.approved.unzip();
         Self {
             id: record.id,
@@ -114,7 +115,7 @@ pub(super) struct PlanQuery {
 /// Make a plan of everything that the rules as they are would delete, and keep it for review. Reads
 /// only; may take minutes where tables are large.
 #[utoipa::path(
-    post, path = "/v1/plans", tag = "plans", operation_id = "makePlan", request_body = PlanRequest,
+    post, path = "/v1/plans", tag = "plans", operation_id = "makePlan", request_body = NewPlanRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key acts once", max_length = 255)),
     responses((status = 201, description = "It is kept", body = KeptPlan,
         headers(("Location" = String, description = "The plan"), ("ETag" = String, description = "For If-Match")))),
@@ -123,17 +124,17 @@ pub(super) struct PlanQuery {
 pub(super) async fn make(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    body: Body<PlanRequest>,
+    body: Body<NewPlanRequest>,
 ) -> Answer<Response> {
-    let PlanRequest {} = body.value;
+    let NewPlanRequest {} = body.value;
     let live = shared.live();
-    let plan = live.engine.plan(None).await?;
+    let plan = live.engine.plan(&PlanRequest::proposed()).await?;
     let text = serde_json::to_string(&plan).map_err(|error| Problem::internal(&error))?;
     let kept = NewPlan {
         id: crate::clock::unique_id(),
-        digest: String::new(),
+        digest: plan.digest.clone(),
         revision: plan.revision,
-        n_due: plan.tables.iter().map(|table| table.n_due).sum(),
+        n_due: plan.n_due(),
         body: text,
         created_at: shared.app.ledger.now().await?,
     };
@@ -213,8 +214,11 @@ pub(super) async fn approve(
     Segment(id): Segment<String>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    let (record, _) = find(&shared, &id).await?;
+    let (record, body) = find(&shared, &id).await?;
     must_match(&headers, &etag(&record))?;
+    if matches!(record.status, PlanStatus::Pending | PlanStatus::Stale) {
+        review(&shared, &id, &body).await?;
+    }
     let now = shared.app.ledger.now().await?;
     match shared
         .app
@@ -239,6 +243,20 @@ pub(super) async fn approve(
         Json(KeptPlan::from(record)),
     )
         .into_response())
+}
+
+/// Refuses a plan that is not of this world any more, and says what changed.
+async fn review(shared: &Shared, id: &str, body: &str) -> Answer<()> {
+    let changes = match serde_json::from_str::<Plan>(body) {
+        Ok(plan) => match shared.live().engine.reviewed(&plan).await {
+            Ok(()) => return Ok(()),
+            Err(EngineError::Stale { changes }) => changes,
+            Err(error) => return Err(error.into()),
+        },
+        Err(_) => vec!["the version of ebbtide: this one cannot read the plan".to_owned()],
+    };
+    shared.app.ledger.mark_plan(id, PlanStatus::Stale).await?;
+    Err(Problem::stale(changes))
 }
 
 async fn find(shared: &Shared, id: &str) -> Answer<(PlanRecord, String)> {

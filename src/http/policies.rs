@@ -17,10 +17,11 @@ use super::input::{Query, Segment};
 use super::problem::{Answer, Place, Problem};
 use super::rules::of_workspace;
 use super::world::{Seen, World};
-use crate::config::Config;
-use crate::cutoff::{Cutoff, smallest_id, time_of_id};
+use crate::config::{ApprovalMode, Config};
+use crate::cutoff::{Bounds, Cutoff, smallest_id, time_of_id};
+use crate::engine::BaseBook;
 use crate::guard::PauseScope;
-use crate::resolve::{Policies, Policy as Resolved, resolve};
+use crate::resolve::{Directory, Policies, Policy as Resolved, resolve};
 use crate::rule::{Days, Rule, RuleId, Scope};
 
 /// What holds for a workspace or one of its projects, and why.
@@ -49,6 +50,9 @@ pub(super) struct Policy {
     /// Below what rows are expired; missing for `unlimited`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cutoff: Option<CutoffInstant>,
+    /// What waits before it may be deleted; missing where nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
     /// Projects of the workspace with rules of their own, which this policy does not cover.
     own_projects: Vec<Arc<str>>,
     /// Holds in force that keep rows of it.
@@ -109,6 +113,31 @@ pub(super) struct CutoffInstant {
     /// The same as the smallest `UUIDv7` of its millisecond.
     #[serde(skip_serializing_if = "Option::is_none")]
     min_id: Option<uuid::Uuid>,
+}
+
+/// Expired rows that may not be deleted yet: the rules of now say more than those of the base.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Waiting {
+    /// What for.
+    waits_for: WaitsFor,
+    /// The revision that was approved, or armed for long enough; missing where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_revision: Option<u64>,
+    /// Only rows before this instant may be deleted now; missing where none may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_below: Option<Timestamp>,
+    #[serde(skip)]
+    bounds: Option<Bounds>,
+}
+
+/// What expired rows wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WaitsFor {
+    /// That a plan is approved.
+    Approval,
+    /// That the rules have been armed for `retention.armed_for`.
+    Armed,
 }
 
 /// A hold that keeps rows of it.
@@ -284,6 +313,7 @@ fn explain(
         lost: resolved.trail.losers().map(TrailRule::from).collect(),
         default_retention: config.default_retention.to_string(),
         cutoff,
+        waiting: waiting(config, seen, &resolved, &asked, &directory),
         own_projects,
         holds: holds(world, caller, &asked.workspace, project),
         pauses: pauses(world, caller, &asked.workspace),
@@ -316,6 +346,43 @@ fn cutoff(resolved: &Resolved<'_>, now: Timestamp) -> Option<CutoffInstant> {
         id: cutoff.id(),
         min_id: from.map(|from| smallest_id(from.as_millisecond())),
         from,
+    })
+}
+
+/// What of the policy waits, given what the base says of the same rows.
+fn waiting(
+    config: &Config,
+    seen: &Seen,
+    resolved: &Resolved<'_>,
+    asked: &AnyPolicyQuery,
+    directory: &Directory,
+) -> Option<Waiting> {
+    let now = resolved.bounds(seen.now)?;
+    let (base_revision, bounds) = match &*seen.world.base {
+        BaseBook::NotNeeded | BaseBook::Same { .. } => return None,
+        BaseBook::Missing => (None, None),
+        BaseBook::Earlier {
+            revision,
+            rules,
+            default,
+        } => {
+            let policies = resolve(rules, directory, default);
+            let base = self::resolved(&policies, &asked.workspace, asked.project.as_deref());
+            let bounds = base.bounds(seen.now);
+            (Some(*revision), bounds.and_then(|base| base.intersect(now)))
+        }
+    };
+    if bounds == Some(now) {
+        return None;
+    }
+    Some(Waiting {
+        waits_for: match config.approval {
+            ApprovalMode::Required => WaitsFor::Approval,
+            ApprovalMode::None => WaitsFor::Armed,
+        },
+        base_revision,
+        deleted_below: bounds.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
+        bounds,
     })
 }
 
@@ -377,6 +444,16 @@ fn summary(policy: &Policy) -> Vec<String> {
         lines.push(format!(
             "{n_projects} of its projects have rules of their own"
         ));
+    }
+    if let Some(waiting) = &policy.waiting {
+        let what = match waiting.waits_for {
+            WaitsFor::Approval => "until a plan is approved",
+            WaitsFor::Armed => "until the rules have been armed for long enough",
+        };
+        lines.push(match waiting.deleted_below {
+            Some(below) => format!("those from {below} on wait {what}"),
+            None => format!("all of them wait {what}"),
+        });
     }
     for hold in &policy.holds {
         let range = match (hold.from, hold.until) {

@@ -300,6 +300,7 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Ledger(error) => error.into(),
+            EngineError::Stale { changes } => Self::stale(changes),
             EngineError::Unsettled { .. } => {
                 Self::busy("rules keep changing while they are read; try again")
             }

@@ -12,7 +12,7 @@ use foldhash::{HashMap, HashMapExt};
 use jiff::{SignedDuration, Timestamp};
 
 use super::problem::{Answer, Problem};
-use crate::engine::{EngineError, Rulebook};
+use crate::engine::{BaseBook, EngineError, Rulebook};
 use crate::guard::PauseScope;
 use crate::ledger::{HoldRecord, Ledger, PauseRecord};
 use crate::rule::Scope;
@@ -31,12 +31,20 @@ const MAX_READS: u32 = 5;
 #[derive(Debug)]
 pub(super) struct World {
     /// Rules and directory.
-    pub(super) rulebook: Rulebook,
-    holds: Vec<HoldRecord>,
-    holds_by_scope: HashMap<Scope, Vec<usize>>,
-    /// Pauses in force.
-    pub(super) pauses: Vec<PauseRecord>,
+    pub(super) rulebook: Arc<Rulebook>,
+    /// What must agree with them before anything is deleted.
+    pub(super) base: Arc<BaseBook>,
+    base_revision: Option<u64>,
+    guards: Arc<GuardRecords>,
     read_at: Instant,
+}
+
+/// Holds and pauses in force, with the reasons that people gave.
+#[derive(Debug)]
+struct GuardRecords {
+    holds: Vec<HoldRecord>,
+    by_scope: HashMap<Scope, Vec<usize>>,
+    pauses: Vec<PauseRecord>,
 }
 
 impl World {
@@ -49,20 +57,41 @@ impl World {
             if ledger.revision().await? != rulebook.revision {
                 continue;
             }
-            let mut holds_by_scope: HashMap<Scope, Vec<usize>> = HashMap::new();
+            let base_revision = live.engine.base_revision().await?;
+            let base = live.engine.base(&rulebook).await?;
+            let mut by_scope: HashMap<Scope, Vec<usize>> = HashMap::new();
             for (index, record) in holds.iter().enumerate() {
-                let of_scope = holds_by_scope.entry(record.hold.scope.clone()).or_default();
+                let of_scope = by_scope.entry(record.hold.scope.clone()).or_default();
                 of_scope.push(index);
             }
             return Ok(Self {
-                rulebook,
-                holds,
-                holds_by_scope,
-                pauses,
+                rulebook: Arc::new(rulebook),
+                base: Arc::new(base),
+                base_revision,
+                guards: Arc::new(GuardRecords {
+                    holds,
+                    by_scope,
+                    pauses,
+                }),
                 read_at,
             });
         }
         Err(EngineError::Unsettled { n_reads: MAX_READS })
+    }
+
+    /// The same with the base of now, which an approval or the time may have moved.
+    async fn with_base_of_now(self: Arc<Self>, live: &Live) -> Result<Arc<Self>, EngineError> {
+        let base_revision = live.engine.base_revision().await?;
+        if base_revision == self.base_revision {
+            return Ok(self);
+        }
+        Ok(Arc::new(Self {
+            rulebook: Arc::clone(&self.rulebook),
+            base: Arc::new(live.engine.base(&self.rulebook).await?),
+            base_revision,
+            guards: Arc::clone(&self.guards),
+            read_at: self.read_at,
+        }))
     }
 
     /// The holds in force that apply to a workspace, or to one of its projects.
@@ -80,15 +109,16 @@ impl World {
         scopes
             .iter()
             .flatten()
-            .filter_map(|scope| self.holds_by_scope.get(scope))
+            .filter_map(|scope| self.guards.by_scope.get(scope))
             .flatten()
-            .filter_map(|index| self.holds.get(*index))
+            .filter_map(|index| self.guards.holds.get(*index))
             .collect()
     }
 
     /// The pauses in force that stop what is deleted from a workspace.
     pub(super) fn pauses_on(&self, workspace: &str) -> impl Iterator<Item = &PauseRecord> {
-        self.pauses
+        self.guards
+            .pauses
             .iter()
             .filter(move |record| match &record.pause.scope {
                 PauseScope::Everything | PauseScope::Target(_) => true,
@@ -235,7 +265,7 @@ impl Memory {
                 Arc::ptr_eq(of, live) && world.rulebook.revision == revision && !is_directory_old
             });
         let world = match kept {
-            Some((_, world)) => world,
+            Some((_, world)) => world.with_base_of_now(live).await?,
             None => Arc::new(World::read(live, &**ledger).await?),
         };
         let checked = Checked {

@@ -4,37 +4,48 @@
 //! changes queue instead of deadlocking. That is for speed: that one scope has one active rule is
 //! guaranteed by a unique key, whoever writes and at any isolation level.
 
+mod change;
 mod connect;
 mod cycles;
 mod fault;
+mod guards;
+mod leases;
+mod plans;
+mod record;
 mod rules;
 mod value;
 mod workspaces;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Pool, Transaction, TxOpts};
+use mysql_async::{Conn, Pool};
 use secrecy::SecretString;
 
 use super::connect::redact;
 use super::import::Batches;
 use super::row::{Malformed, storable};
 use super::{
-    Author, CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules,
-    Intended, Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord,
-    migrations,
+    Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
+    HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
+    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
+    PlanStatus, PrunedRecord, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
 };
+use crate::audit::{Entry, Head};
+use crate::guard::PauseScope;
 use crate::rule::RuleId;
+use crate::slot::SlotRange;
 use crate::sql::sql;
 
 pub(super) use connect::{connected, options};
 pub(super) use fault::is_lost;
 
+use change::Change;
 use fault::{Attempts, Fault};
-use value::{column, instant, instant_value, optional_instant};
+use value::column;
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
@@ -74,24 +85,6 @@ impl MySql {
     async fn connection(&self) -> Result<Conn, LedgerError> {
         connected(self.pool.get_conn(), &self.url).await
     }
-}
-
-/// Begins a change of rules or directory; the others wait until it ends.
-async fn begin_change(connection: &mut Conn) -> Result<Transaction<'_>, Fault> {
-    let mut transaction = connection.start_transaction(TxOpts::new()).await?;
-    let revision: Option<u64> = transaction
-        .exec_first(sql!("ledger/mysql/lock_revision.sql"), ())
-        .await?;
-    match revision {
-        Some(_) => Ok(transaction),
-        None => Err(Malformed("the table meta is empty".into()).into()),
-    }
-}
-
-async fn raise_revision(transaction: &mut Transaction<'_>) -> Result<(), Fault> {
-    Ok(transaction
-        .exec_drop(sql!("ledger/mysql/raise_revision.sql"), ())
-        .await?)
 }
 
 async fn applied_migrations(connection: &mut Conn) -> Result<Vec<(i32, String)>, Fault> {
@@ -138,14 +131,37 @@ macro_rules! on_connection {
     }};
 }
 
+/// Runs a change in a transaction of its own and names what failed.
+macro_rules! in_change {
+    ($this:ident, $action:literal, $change:ident => $operation:expr) => {{
+        let mut connection = $this.connection().await?;
+        let result = match Change::begin(&mut connection).await {
+            Ok(mut change) => {
+                let $change = &mut change;
+                let done = $operation.await;
+                change.end(done).await
+            }
+            Err(fault) => Err(fault),
+        };
+        result.map_err(|fault| $this.error($action, fault))
+    }};
+}
+
 /// The same, and once more after a conflict.
 macro_rules! retried {
-    ($this:ident, $action:literal, $connection:ident => $operation:expr) => {{
+    ($this:ident, $action:literal, $change:ident => $operation:expr) => {{
         let mut attempts = Attempts::default();
         loop {
             let mut connection = $this.connection().await?;
-            let $connection = &mut connection;
-            match $operation.await {
+            let result = match Change::begin(&mut connection).await {
+                Ok(mut change) => {
+                    let $change = &mut change;
+                    let done = $operation.await;
+                    change.end(done).await
+                }
+                Err(fault) => Err(fault),
+            };
+            match result {
                 Err(fault) if attempts.again(&fault).await => {}
                 result => break result.map_err(|fault| $this.error($action, fault)),
             }
@@ -166,7 +182,15 @@ impl Ledger for MySql {
     }
 
     async fn revision(&self) -> Result<u64, LedgerError> {
-        on_connection!(self, "read its revision", connection => rules::revision(connection))
+        on_connection!(self, "read its revision", connection => record::revision(connection))
+    }
+
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        on_connection!(self, "tell the time", connection => record::now(connection))
+    }
+
+    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> {
+        on_connection!(self, "read its revision", connection => record::revision_at(connection, at))
     }
 
     async fn create_rule(
@@ -174,10 +198,9 @@ impl Ledger for MySql {
         rule: &NewRule,
         by: Author<'_>,
     ) -> Result<CreatedRule, LedgerError> {
-        let by = by.name;
         let mut rule = rule.clone();
         rule.created_at = storable(rule.created_at)?;
-        retried!(self, "create the rule", connection => rules::create(connection, &rule, by))
+        retried!(self, "create the rule", change => rules::create(change, &rule, by))
     }
 
     async fn import_rules(
@@ -189,8 +212,8 @@ impl Ledger for MySql {
         let now = storable(now)?;
         let mut batches = Batches::new();
         let mut next = move || batches.next(&mut *rules);
-        on_connection!(self, "import the rules",
-            connection => rules::import(connection, &mut next, by, now))
+        in_change!(self, "import the rules",
+            change => rules::import(change, &mut next, by, now))
     }
 
     async fn deactivate_rule(
@@ -200,8 +223,7 @@ impl Ledger for MySql {
         at: Timestamp,
     ) -> Result<Deactivation, LedgerError> {
         let at = storable(at)?;
-        retried!(self, "deactivate the rule",
-            connection => rules::deactivate(connection, id, by, at))
+        retried!(self, "deactivate the rule", change => rules::deactivate(change, id, by, at))
     }
 
     async fn each_rule(
@@ -209,52 +231,215 @@ impl Ledger for MySql {
         with_history: bool,
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the rules",
-            connection => rules::each(connection, with_history, visit))
+        on_connection!(self, "list the rules", connection => rules::each(connection, with_history, visit))
+    }
+
+    async fn each_rule_at(
+        &self,
+        revision: u64,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the rules", connection => rules::each_at(connection, revision, visit))
+    }
+
+    async fn rules_after(
+        &self,
+        after: RuleId,
+        with_history: bool,
+        limit: u32,
+    ) -> Result<Vec<RuleRecord>, LedgerError> {
+        on_connection!(self, "list the rules", connection => rules::after(connection, after, with_history, limit))
+    }
+
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
+        on_connection!(self, "read the rule", connection => rules::one(connection, id))
+    }
+
+    async fn note_settings(
+        &self,
+        body: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        retried!(self, "note the settings", change => record::note_settings(change, body, by, at))
+    }
+
+    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> {
+        on_connection!(self, "read the settings", connection => record::settings_at(connection, revision))
+    }
+
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> {
+        retried!(self, "place the hold", change => guards::place_hold(change, hold, by))
+    }
+
+    async fn release_hold(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        retried!(self, "release the hold", change => guards::release_hold(change, id, by, at))
+    }
+
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError> {
+        on_connection!(self, "list the holds", connection => guards::holds(connection, with_history))
+    }
+
+    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError> {
+        retried!(self, "begin the pause", change => guards::pause(change, pause, by))
+    }
+
+    async fn resume(
+        &self,
+        scope: &PauseScope,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        retried!(self, "end the pause", change => guards::resume(change, scope, by, at))
+    }
+
+    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> {
+        on_connection!(self, "list the pauses", connection => guards::pauses(connection, with_history))
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        length: Duration,
+    ) -> Result<LeaseAttempt, LedgerError> {
+        in_change!(self, "grant the lease", change => leases::acquire(change, name, holder, length))
+    }
+
+    async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> {
+        on_connection!(self, "renew the lease", connection => leases::renew(connection, lease, length))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
+        on_connection!(self, "take the lease back", connection => leases::release(connection, lease))
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
+        on_connection!(self, "list the leases", connection => leases::all(connection))
+    }
+
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {
+        retried!(self, "record the approval", change => plans::approve(change, approval, by))
+    }
+
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> {
+        on_connection!(self, "read what was approved", connection => plans::approved_revision(connection))
+    }
+
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> {
+        retried!(self, "keep the plan", change => plans::keep(change, plan, by))
+    }
+
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError> {
+        on_connection!(self, "list the plans", connection => plans::before(connection, before, limit))
+    }
+
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {
+        on_connection!(self, "read the plan", connection => plans::kept(connection, id))
+    }
+
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError> {
+        retried!(self, "approve the plan", change => plans::approve_kept(change, id, by, at))
+    }
+
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> {
+        retried!(self, "mark the plan", change => plans::mark(change, id, status))
     }
 
     async fn put_workspaces(
         &self,
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
-        _by: &str,
+        by: &str,
     ) -> Result<u64, LedgerError> {
         let mut batches = Batches::new();
         let mut next = move || batches.next(&mut *pairs);
-        on_connection!(self, "import the workspaces",
-            connection => workspaces::put(connection, &mut next))
+        in_change!(self, "import the workspaces",
+            change => workspaces::put(change, &mut next, by))
     }
 
     async fn each_workspace(
         &self,
         visit: &mut (dyn FnMut(String, String) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the workspaces",
-            connection => workspaces::each(connection, visit))
+        on_connection!(self, "list the workspaces", connection => workspaces::each(connection, visit))
     }
 
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError> {
-        on_connection!(self, "record the cycle", connection => cycles::begin(connection, start))
+        in_change!(self, "record the cycle", change => cycles::begin(change, start))
     }
 
     async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError> {
-        on_connection!(self, "record the step", connection => cycles::intend(connection, intent))
+        in_change!(self, "record the step", change => cycles::intend(change, intent))
     }
 
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
-        on_connection!(self, "record how the step ended",
-            connection => cycles::finish(connection, outcome))
+        retried!(self, "record how the step ended", change => cycles::finish(change, outcome))
     }
 
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError> {
-        on_connection!(self, "record how the cycle ended",
-            connection => cycles::end(connection, id, status, at))
+        retried!(self, "record how the cycle ended", change => cycles::end(change, id, status, at))
     }
 
-    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {
-        on_connection!(self, "list the cycles", connection => cycles::latest(connection, limit))
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError> {
+        on_connection!(self, "list the cycles", connection => cycles::before(connection, before, limit))
+    }
+
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> {
+        on_connection!(self, "read the cycle", connection => cycles::one(connection, id))
     }
 
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError> {
         on_connection!(self, "list the steps", connection => cycles::steps(connection, cycle))
+    }
+
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
+        on_connection!(self, "list the slots", connection => cycles::slots_done(connection, day))
+    }
+
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
+        on_connection!(self, "sum up the steps", connection => cycles::deleted_since(connection, since))
+    }
+
+    async fn audit_head(&self) -> Result<Head, LedgerError> {
+        on_connection!(self, "read the end of the record", connection => change::head(connection))
+    }
+
+    async fn each_entry(
+        &self,
+        from: u64,
+        visit: &mut (dyn FnMut(Entry) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the record", connection => change::each_entry(connection, from, visit))
+    }
+
+    async fn prune_record(
+        &self,
+        before: Timestamp,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<PrunedRecord, LedgerError> {
+        in_change!(self, "prune the record", change => record::prune(change, before, by, now))
     }
 }

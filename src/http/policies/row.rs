@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Policy;
+use super::{Policy, WaitsFor};
 use crate::cutoff::expires_at;
 use crate::resolve::Policy as Resolved;
 
@@ -36,6 +36,8 @@ pub(in crate::http) enum RowVerdict {
     NotExpired,
     /// A hold keeps it.
     Held,
+    /// It is expired, and waits for an approval, or until the rules have been armed for long enough.
+    Waiting,
     /// It is expired, and deletes are paused.
     Paused,
     /// It is expired, and the sidecar only plans.
@@ -57,6 +59,12 @@ impl Row {
             hold.from.is_none_or(|from| time >= from) && hold.until.is_none_or(|until| time < until)
         };
         let held_by = policy.holds.iter().find(holds);
+        let waiting = policy.waiting.as_ref().filter(|waiting| {
+            let deletable = waiting
+                .bounds
+                .is_some_and(|bounds| bounds.contains(time.as_millisecond()));
+            !deletable
+        });
         let paused_by = policy.pauses.first();
         let (verdict, reason) = match expires {
             None => (
@@ -76,6 +84,15 @@ impl Row {
                     (
                         RowVerdict::Held,
                         format!("it expired at {at}, and stays: hold {} keeps it", hold.id),
+                    )
+                } else if let Some(waiting) = waiting {
+                    let what = match waiting.waits_for {
+                        WaitsFor::Approval => "a plan is approved",
+                        WaitsFor::Armed => "the rules have been armed for long enough",
+                    };
+                    (
+                        RowVerdict::Waiting,
+                        format!("it expired at {at}, and stays until {what}"),
                     )
                 } else if let Some(pause) = paused_by {
                     let what = pause

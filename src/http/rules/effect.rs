@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::{ApprovalMode, Config};
+use crate::engine::BaseBook;
 use crate::http::world::Seen;
 use crate::ledger::NewRule;
 use crate::resolve::{Directory, resolve};
@@ -83,23 +84,19 @@ impl Effect {
         let (acts, detail) = match (is_shorter, config.approval, armed_until) {
             (false, ..) => (
                 Acts::AtOnce,
-                "it deletes no more than before, and acts at once".to_owned(),
+                "it deletes no more than what may be deleted already, and acts at once".to_owned(),
             ),
             (true, ApprovalMode::Required, _) => (
                 Acts::AfterApproval,
-                "it deletes more than before, and waits until a plan made from now on is approved"
-                    .into(),
+                "it deletes more than what may be deleted already, and waits until a plan made from now on is approved".into(),
             ),
             (true, ApprovalMode::None, Some(until)) => (
                 Acts::WhenArmed,
-                format!(
-                    "it deletes more than before, and is armed: it can be taken back until {until}"
-                ),
+                format!("it deletes more than what may be deleted already, and is armed: it can be taken back until {until}"),
             ),
-            (true, ApprovalMode::None, None) => (
-                Acts::AtOnce,
-                "it deletes more than before, and acts at once".into(),
-            ),
+            (true, ApprovalMode::None, None) => {
+                (Acts::AtOnce, "it deletes more than what may be deleted already, and acts at once".into())
+            }
         };
         Self {
             acts,
@@ -109,9 +106,19 @@ impl Effect {
     }
 }
 
-/// What held for a scope before.
+/// What may be deleted of a scope without waiting: what the base says. Nothing where there is none.
 fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
     let rulebook = &before.world.rulebook;
+    let (rules, default) = match &*before.world.base {
+        BaseBook::NotNeeded | BaseBook::Same { .. } => (&rulebook.rules, &config.default_retention),
+        BaseBook::Earlier { rules, default, .. } => (rules, default),
+        BaseBook::Missing => {
+            return Reach {
+                days: None,
+                from: None,
+            };
+        }
+    };
     let of = |retention: &Retention, winner: Option<&Rule>| Reach {
         days: retention.days().map(Days::get),
         from: winner
@@ -120,15 +127,14 @@ fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
     };
     let (workspace, project) = match scope {
         Scope::Organization(name) => {
-            let rule = rulebook.rules.organization(name);
-            let retention = rule.map_or(&config.default_retention, |rule| &rule.retention);
-            return of(retention, rule);
+            let rule = rules.organization(name);
+            return of(rule.map_or(default, |rule| &rule.retention), rule);
         }
         Scope::Workspace(workspace) => (workspace, None),
         Scope::Project { workspace, project } => (workspace, Some(project)),
     };
     let directory = of_workspace(&rulebook.directory, workspace);
-    let policies = resolve(&rulebook.rules, &directory, &config.default_retention);
+    let policies = resolve(rules, &directory, default);
     let policy = match project {
         Some(project) => policies.project(workspace, project),
         None => policies.workspace(workspace),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::MySql;
+use crate::audit::NotCanonical;
 use crate::ledger::LedgerError;
 use crate::ledger::row::Malformed;
 
@@ -25,6 +26,12 @@ impl From<mysql_async::Error> for Fault {
 impl From<LedgerError> for Fault {
     fn from(error: LedgerError) -> Self {
         Self::Other(error)
+    }
+}
+
+impl From<NotCanonical> for Fault {
+    fn from(error: NotCanonical) -> Self {
+        Self::Malformed(Malformed(error.to_string()))
     }
 }
 

@@ -71,13 +71,20 @@ fn the_table_and_the_description_name_the_same_routes_and_roles() {
     }
     let table = ROUTES.iter().map(|(method, path, role, bound, _)| {
         let unbound = if *bound == Never { " unbound" } else { "" };
-        ((*method).to_owned(), (*path).to_owned(), format!("{role}{unbound}"))
+        (
+            (*method).to_owned(),
+            (*path).to_owned(),
+            format!("{role}{unbound}"),
+        )
     });
     assert_eq!(described, table.collect());
 }
 
 fn rank(role: &str) -> usize {
-    ["viewer", "operator", "admin"].iter().position(|known| *known == role).unwrap()
+    ["viewer", "operator", "admin"]
+        .iter()
+        .position(|known| *known == role)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -180,55 +187,126 @@ async fn a_bound_token_creates_nothing_wider_than_it_is() {
         ("operator-own", json!({"organization": "acme"}), 403),
         ("operator-own", json!({"workspace": "w2"}), 403),
         ("operator-own", json!({"workspace": "W1"}), 403),
-        ("operator-own", json!({"workspace": "w1", "project": "p"}), 201),
+        (
+            "operator-own",
+            json!({"workspace": "w1", "project": "p"}),
+            201,
+        ),
         ("operator-org", json!({"organization": "acme"}), 201),
         ("operator-org", json!({"organization": "other"}), 403),
-        ("operator-org", json!({"workspace": "w2", "project": "p"}), 201),
+        (
+            "operator-org",
+            json!({"workspace": "w2", "project": "p"}),
+            201,
+        ),
         ("operator-org", json!({"workspace": "w9"}), 403),
         ("operator-org", json!({"workspace": "nobody knows it"}), 403),
     ];
     for (token, scope, expected) in cases {
-        for (path, more) in [("/v1/rules", json!({"retention": "7d"})), ("/v1/holds", json!({"reason": "r"}))] {
+        for (path, more) in [
+            ("/v1/rules", json!({"retention": "7d"})),
+            ("/v1/holds", json!({"reason": "r"})),
+        ] {
             let mut body = scope.clone();
-            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
             let reply = api.ask("POST", path).by(token).json(&body).send().await;
             assert_eq!(reply.status.as_u16(), expected, "{token} {body}: {reply:?}");
         }
     }
-    for body in [json!({"everything": true, "reason": "r"}), json!({"target": "spans", "reason": "r"}), json!({"workspace": "w9", "reason": "r"})] {
-        let reply = api.ask("POST", "/v1/pauses").by("admin-org").json(&body).send().await;
+    for body in [
+        json!({"everything": true, "reason": "r"}),
+        json!({"target": "spans", "reason": "r"}),
+        json!({"workspace": "w9", "reason": "r"}),
+    ] {
+        let reply = api
+            .ask("POST", "/v1/pauses")
+            .by("admin-org")
+            .json(&body)
+            .send()
+            .await;
         reply.is_problem(403, "forbidden");
     }
     // What others did is not in its lists.
-    api.post("/v1/pauses", json!({"everything": true, "reason": "secret plans"})).await.is(201);
-    api.post("/v1/holds", json!({"organization": "acme", "reason": "a legal matter"})).await.is(201);
-    let pauses = api.ask("GET", "/v1/pauses").by("admin-own").send().await.is(200);
+    api.post(
+        "/v1/pauses",
+        json!({"everything": true, "reason": "secret plans"}),
+    )
+    .await
+    .is(201);
+    api.post(
+        "/v1/holds",
+        json!({"organization": "acme", "reason": "a legal matter"}),
+    )
+    .await
+    .is(201);
+    let pauses = api
+        .ask("GET", "/v1/pauses")
+        .by("admin-own")
+        .send()
+        .await
+        .is(200);
     assert_eq!(pauses.json()["items"], json!([]));
-    let holds = api.ask("GET", "/v1/holds").by("admin-own").send().await.is(200).json();
+    let holds = api
+        .ask("GET", "/v1/holds")
+        .by("admin-own")
+        .send()
+        .await
+        .is(200)
+        .json();
     let holds = holds["items"].as_array().unwrap().clone();
-    assert!(holds.iter().all(|hold| hold["workspace"] == "w1"), "{holds:?}");
+    assert!(
+        holds.iter().all(|hold| hold["workspace"] == "w1"),
+        "{holds:?}"
+    );
     // Its policy says that they are there, and not why.
-    let policy = api.ask("GET", "/v1/policies/w1").by("viewer-own").send().await.is(200);
-    assert!(!policy.text.contains("secret") && !policy.text.contains("legal"), "{policy:?}");
+    let policy = api
+        .ask("GET", "/v1/policies/w1")
+        .by("viewer-own")
+        .send()
+        .await
+        .is(200);
+    assert!(
+        !policy.text.contains("secret") && !policy.text.contains("legal"),
+        "{policy:?}"
+    );
     assert_eq!(policy.json()["pauses"].as_array().unwrap().len(), 1);
     let policy = api.get("/v1/policies/w1").await;
-    assert!(policy.text.contains("secret") && policy.text.contains("legal"), "{policy:?}");
+    assert!(
+        policy.text.contains("secret") && policy.text.contains("legal"),
+        "{policy:?}"
+    );
 }
 
 #[tokio::test]
 async fn the_directory_decides_at_once_whose_a_workspace_is() {
     let api = Api::start().await;
-    api.ask("GET", "/v1/policies/w1").by("viewer-org").send().await.is(200);
+    api.ask("GET", "/v1/policies/w1")
+        .by("viewer-org")
+        .send()
+        .await
+        .is(200);
     let mut moved = [Ok(("w1".into(), "other".into()))].into_iter();
-    api.ledger.put_workspaces(&mut moved).await.unwrap();
+    api.ledger.put_workspaces(&mut moved, "test").await.unwrap();
     let mut status = 200;
     for _ in 0..100 {
-        status = api.ask("GET", "/v1/policies/w1").by("viewer-org").send().await.status.as_u16();
+        status = api
+            .ask("GET", "/v1/policies/w1")
+            .by("viewer-org")
+            .send()
+            .await
+            .status
+            .as_u16();
         if status == 404 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(status, 404);
-    api.ask("GET", "/v1/policies/w1").by("viewer-other-org").send().await.is(200);
+    api.ask("GET", "/v1/policies/w1")
+        .by("viewer-other-org")
+        .send()
+        .await
+        .is(200);
 }

@@ -7,9 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use ebbtide::http::{App, serve};
-use ebbtide::{
-    Config, Engine, Ledger, Live, Phase, Status, SystemClock, TlsFiles, connect_ledger,
-};
+use ebbtide::{Config, Engine, Ledger, Live, Phase, Status, SystemClock, TlsFiles, connect_ledger};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -35,7 +33,7 @@ pub struct Api {
     pub answered: Arc<Mutex<Vec<(String, String, u16)>>>,
     pub database: Option<TestDatabase>,
     client: Client<HttpConnector, Body>,
-    shutdown: CancellationToken,
+    pub shutdown: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
     _folder: TempDir,
 }
@@ -74,7 +72,11 @@ pub const CALLERS: [(&str, &str, &str); 15] = [
 fn tokens() -> String {
     let line = |(name, role, bound): &(&str, &str, &str)| {
         let hash = format!("{:x}", Sha256::digest(name.as_bytes()));
-        let bound = if bound.is_empty() { String::new() } else { format!(", {bound}") };
+        let bound = if bound.is_empty() {
+            String::new()
+        } else {
+            format!(", {bound}")
+        };
         format!("    - {{name: {name}, role: {role}, sha256: \"{hash}\"{bound}}}\n")
     };
     CALLERS.iter().map(line).collect()
@@ -119,8 +121,10 @@ impl Api {
         let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
         ledger.migrate().await.unwrap();
         let directory = [("w1", "acme"), ("w2", "acme"), ("w9", "other")];
-        let mut pairs = directory.map(|(w, o)| Ok((Arc::from(w), Arc::from(o)))).into_iter();
-        ledger.put_workspaces(&mut pairs).await.unwrap();
+        let mut pairs = directory
+            .map(|(w, o)| Ok((Arc::from(w), Arc::from(o))))
+            .into_iter();
+        ledger.put_workspaces(&mut pairs, "test").await.unwrap();
         Self::over(ledger, config, options.tls, database, folder)
     }
 
@@ -144,7 +148,11 @@ impl Api {
             wake: wake.clone(),
             metrics: Arc::new(|| "ebbtide_build_info 1\n".into()),
             observer: Arc::new(move |answered| {
-                let line = (answered.route.into(), answered.method.into(), answered.status);
+                let line = (
+                    answered.route.into(),
+                    answered.method.into(),
+                    answered.status,
+                );
                 seen.lock().unwrap().push(line);
             }),
         };
@@ -153,8 +161,7 @@ impl Api {
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let until = shutdown.clone();
-        let server =
-            tokio::spawn(async move { serve(app, listener, tls.as_ref(), until).await });
+        let server = tokio::spawn(async move { serve(app, listener, tls.as_ref(), until).await });
         Self {
             url,
             ledger,
@@ -218,7 +225,8 @@ impl Ask<'_> {
     }
 
     pub fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json").body(body.to_string())
+        self.header("content-type", "application/json")
+            .body(body.to_string())
     }
 
     pub fn body(mut self, body: impl Into<Body>) -> Self {
@@ -231,7 +239,9 @@ impl Ask<'_> {
         let sent = tokio::time::timeout(Duration::from_secs(120), self.api.client.request(request));
         let response = sent.await.expect("an answer within two minutes").unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(Body::new(body), usize::MAX).await.unwrap();
+        let bytes = axum::body::to_bytes(Body::new(body), usize::MAX)
+            .await
+            .unwrap();
         Reply {
             status: parts.status,
             headers: parts.headers,
@@ -250,7 +260,9 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub fn json(&self) -> Value {
@@ -268,9 +280,17 @@ impl Reply {
     #[track_caller]
     pub fn is_problem(self, status: u16, kind: &str) -> Value {
         let reply = self.is(status);
-        assert_eq!(reply.header("content-type"), "application/problem+json", "{reply:?}");
+        assert_eq!(
+            reply.header("content-type"),
+            "application/problem+json",
+            "{reply:?}"
+        );
         let problem = reply.json();
-        assert_eq!(problem["type"], format!("urn:ebbtide:problem:{kind}"), "{problem}");
+        assert_eq!(
+            problem["type"],
+            format!("urn:ebbtide:problem:{kind}"),
+            "{problem}"
+        );
         assert_eq!(problem["status"], status);
         problem
     }

@@ -22,17 +22,36 @@ async fn the_description_and_its_page_are_served_without_a_token() {
     let api = Api::start().await;
     let served = api.ask("GET", "/openapi.json").send().await.is(200).json();
     let committed = std::fs::read_to_string("docs/openapi.json").unwrap();
-    assert_eq!(served, serde_json::from_str::<serde_json::Value>(&committed).unwrap());
+    assert_eq!(
+        served,
+        serde_json::from_str::<serde_json::Value>(&committed).unwrap()
+    );
     let page = api.ask("GET", "/docs/").send().await.is(200);
     assert!(page.text.contains("swagger-ui"), "{}", page.text);
-    assert!(page.header("content-security-policy").contains("script-src") || page.header("content-security-policy").contains("default-src 'self'"));
-    for file in ["swagger-initializer.js", "swagger-ui.css", "swagger-ui-bundle.js"] {
+    assert!(
+        page.header("content-security-policy")
+            .contains("script-src")
+            || page
+                .header("content-security-policy")
+                .contains("default-src 'self'")
+    );
+    for file in [
+        "swagger-initializer.js",
+        "swagger-ui.css",
+        "swagger-ui-bundle.js",
+    ] {
         let path = format!("/docs/{file}");
-        assert!(!api.ask("GET", &path).send().await.is(200).text.is_empty(), "{file}");
+        assert!(
+            !api.ask("GET", &path).send().await.is(200).text.is_empty(),
+            "{file}"
+        );
     }
     let script = api.ask("GET", "/docs/swagger-initializer.js").send().await;
     assert!(script.text.contains("/openapi.json"), "{}", script.text);
-    api.ask("GET", "/docs/nothing").send().await.is_problem(404, "not-found");
+    api.ask("GET", "/docs/nothing")
+        .send()
+        .await
+        .is_problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -44,12 +63,16 @@ async fn every_problem_type_is_documented() {
         .skip(1)
         .filter_map(|rest| {
             let kind = rest.split('"').nth(1)?;
-            let is_kind = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+            let is_kind =
+                !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
             is_kind.then_some(kind)
         })
         .collect();
     assert!(kinds.len() > 10, "{kinds:?}");
     for kind in kinds {
-        assert!(page.contains(&format!("`{kind}`")), "docs/api.md does not name {kind}");
+        assert!(
+            page.contains(&format!("`{kind}`")),
+            "docs/api.md does not name {kind}"
+        );
     }
 }

@@ -31,9 +31,19 @@ async fn every_list_goes_to_its_end() {
         api.post("/v1/rules", body).await.is(201);
         let body = json!({"workspace": "w2", "reason": "r"});
         api.post("/v1/holds", body).await.is(201);
-        api.post("/v1/pauses", json!({"workspace": format!("w{number}"), "reason": "r"})).await.is(201);
+        api.post(
+            "/v1/pauses",
+            json!({"workspace": format!("w{number}"), "reason": "r"}),
+        )
+        .await
+        .is(201);
     }
-    let ids = |items: &[Value]| -> Vec<u64> { items.iter().map(|item| item["id"].as_u64().unwrap()).collect() };
+    let ids = |items: &[Value]| -> Vec<u64> {
+        items
+            .iter()
+            .map(|item| item["id"].as_u64().unwrap())
+            .collect()
+    };
     for (path, token, n_items) in [
         ("/v1/rules?", "admin", 11),
         ("/v1/rules?history=true&", "admin", 20),
@@ -52,16 +62,31 @@ async fn every_list_goes_to_its_end() {
     ] {
         let items = all(&api, path, token).await;
         assert_eq!(items.len(), n_items, "{path} by {token}");
-        assert!(ids(&items).is_sorted_by(|a, b| a < b), "{path}: {:?}", ids(&items));
+        assert!(
+            ids(&items).is_sorted_by(|a, b| a < b),
+            "{path}: {:?}",
+            ids(&items)
+        );
     }
     let entries = all(&api, "/v1/audit?", "admin").await;
-    let numbers: Vec<u64> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
-    assert_eq!(numbers, (1..=u64::try_from(entries.len()).unwrap()).collect::<Vec<_>>());
-    assert!(entries.iter().any(|entry| entry["kind"] == "hold_placed"), "{entries:?}");
+    let numbers: Vec<u64> = entries
+        .iter()
+        .map(|entry| entry["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(
+        numbers,
+        (1..=u64::try_from(entries.len()).unwrap()).collect::<Vec<_>>()
+    );
+    assert!(
+        entries.iter().any(|entry| entry["kind"] == "hold_placed"),
+        "{entries:?}"
+    );
     // A cursor of one list is none of another.
     let page = api.get("/v1/rules?limit=1").await.json();
     let cursor = page["next_cursor"].as_str().unwrap();
-    api.get(&format!("/v1/holds?cursor={cursor}")).await.is_problem(422, "invalid");
+    api.get(&format!("/v1/holds?cursor={cursor}"))
+        .await
+        .is_problem(422, "invalid");
 }
 
 #[tokio::test]
@@ -74,10 +99,24 @@ async fn cycles_and_steps_are_paged_newest_first_and_in_order() {
     }
     super::record::steps(&api, ids.last().unwrap(), 8).await;
     let cycles = all(&api, "/v1/cycles?", "viewer").await;
-    let found: Vec<&str> = cycles.iter().map(|cycle| cycle["id"].as_str().unwrap()).collect();
-    assert_eq!(found, ids.iter().rev().map(String::as_str).collect::<Vec<_>>());
-    let steps = all(&api, &format!("/v1/cycles/{}/steps?", ids.last().unwrap()), "viewer").await;
-    let numbers: Vec<u64> = steps.iter().map(|step| step["number"].as_u64().unwrap()).collect();
+    let found: Vec<&str> = cycles
+        .iter()
+        .map(|cycle| cycle["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        found,
+        ids.iter().rev().map(String::as_str).collect::<Vec<_>>()
+    );
+    let steps = all(
+        &api,
+        &format!("/v1/cycles/{}/steps?", ids.last().unwrap()),
+        "viewer",
+    )
+    .await;
+    let numbers: Vec<u64> = steps
+        .iter()
+        .map(|step| step["number"].as_u64().unwrap())
+        .collect();
     assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
     assert_eq!(steps[0]["bounds"][0]["retention"], "7d");
     assert_eq!(steps[0]["outcome"]["verdict"], "verified");

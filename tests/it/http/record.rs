@@ -1,6 +1,8 @@
 //! A record of cycles to look at.
 
-use ebbtide::{CYCLE_LEASE, CycleStart, Intended, LeaseAttempt, SlotRange, StepIntent, StepOutcome};
+use ebbtide::{
+    CYCLE_LEASE, CycleStart, Intended, LeaseAttempt, SlotRange, StepIntent, StepOutcome,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::api::Api;
@@ -9,7 +11,11 @@ use super::api::Api;
 pub async fn cycle(api: &Api, number: i64) -> String {
     let ledger = &api.ledger;
     let length = std::time::Duration::from_secs(3_600);
-    let LeaseAttempt::Held(lease) = ledger.acquire_lease(CYCLE_LEASE, "test", length).await.unwrap() else {
+    let LeaseAttempt::Held(lease) = ledger
+        .acquire_lease(CYCLE_LEASE, "test", length)
+        .await
+        .unwrap()
+    else {
         panic!("somebody else has the lease");
     };
     let id = uuid::Uuid::now_v7().to_string();
@@ -49,7 +55,10 @@ pub async fn steps(api: &Api, cycle: &str, n_steps: u32) {
             bounds: "[{\"rule\": 3, \"retention\": \"7d\"}]".into(),
             intended_at: Timestamp::now(),
         };
-        assert_eq!(ledger.intend_step(&intent).await.unwrap(), Intended::Recorded);
+        assert_eq!(
+            ledger.intend_step(&intent).await.unwrap(),
+            Intended::Recorded
+        );
         if step < n_steps {
             let outcome = StepOutcome {
                 cycle: cycle.into(),
