@@ -251,17 +251,25 @@ async fn a_plan_is_refused_where_it_reaches_below_the_floor() {
 
 #[tokio::test]
 async fn a_clock_far_ahead_of_the_server_deletes_nothing() {
-    struct Ahead;
-    impl ebbtide::Clock for Ahead {
+    a_clock_off_by(24).await;
+}
+
+#[tokio::test]
+async fn a_clock_far_behind_the_server_deletes_nothing() {
+    a_clock_off_by(-24).await;
+}
+
+async fn a_clock_off_by(hours: i64) {
+    struct Off(i64);
+    impl ebbtide::Clock for Off {
         fn now(&self) -> jiff::Timestamp {
-            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)
+            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(self.0)
         }
     }
     let world = World::new().await;
     world.rule("w1", "2d").await;
-    let config = world.config();
-    let engine =
-        ebbtide::Engine::new(&config, world.ledger.clone(), std::sync::Arc::new(Ahead)).unwrap();
+    let (config, clock) = (world.config(), std::sync::Arc::new(Off(hours)));
+    let engine = ebbtide::Engine::new(&config, world.ledger.clone(), clock).unwrap();
     let error = run(&engine).await.unwrap_err();
     assert!(matches!(error, EngineError::Clock { .. }), "{error}");
     assert_eq!(world.mutations().await, 0);
