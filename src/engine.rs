@@ -156,6 +156,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where nothing can be planned at all. A shard that is down, or a table that
     /// cannot be probed, is listed in [`Plan::unprobed`] instead.
+    #[tracing::instrument(name = "plan", skip_all, fields(basis = request.basis.as_str()))]
     pub async fn plan(&self, request: &PlanRequest) -> Result<Plan, EngineError> {
         if request.basis == Basis::Proposed {
             self.note_settings(PLANNER).await?;

@@ -4,6 +4,7 @@
 //! rate over it never misses the first event.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use super::metric::{self, METRICS, MetricKind};
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    throttled_ms: Arc<AtomicU64>,
 }
 
 static METADATA: Metadata<'static> = Metadata::new("ebbtide", Level::INFO, None);
@@ -53,6 +55,7 @@ impl Metrics {
         let this = Self {
             handle: recorder.handle(),
             recorder,
+            throttled_ms: Arc::default(),
         };
         this.describe();
         this.begin();
@@ -177,6 +180,15 @@ impl Metrics {
             .record(duration.as_secs_f64());
     }
 
+    /// Statements waited. Counters are whole numbers, and most waits are shorter than a second.
+    pub(crate) fn throttled(&self, reason: &str, length: Duration) {
+        let ms = self.throttled_ms.fetch_add(super::ms(length), Relaxed) + super::ms(length);
+        let labels = [("reason", reason)];
+        self.recorder
+            .register_counter(&key(metric::THROTTLED, &labels), &METADATA)
+            .absolute(ms / 1_000);
+    }
+
     /// When a cycle last ended as done.
     pub(crate) fn succeeded_at(&self, at: Timestamp) {
         let seconds = u64::try_from(at.as_second()).unwrap_or(0);
@@ -256,6 +268,16 @@ mod tests {
                 .render()
                 .contains("ebbtide_backlog_rows{table=\"traces\"} 7")
         );
+    }
+
+    #[test]
+    fn short_waits_add_up_to_seconds() {
+        let metrics = Metrics::new().unwrap();
+        for _ in 0..5 {
+            metrics.throttled("pace", Duration::from_millis(500));
+        }
+        let line = "ebbtide_throttled_seconds_total{reason=\"pace\"} 2";
+        assert!(metrics.render().contains(line));
     }
 
     #[test]

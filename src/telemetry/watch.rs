@@ -33,6 +33,7 @@ impl Watch {
         match event {
             Event::Surveyed { inventory } => self.surveyed(inventory),
             Event::CycleStarted { cycle, plan } => self.started(cycle, plan),
+            Event::Throttled { reason, length } => self.metrics.throttled(reason, *length),
             Event::StepFinished { report, .. } => self.finished(report),
             _ => {}
         }

@@ -26,7 +26,8 @@ struct Group {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Alert {
-    alert: String,
+    #[serde(rename = "alert")]
+    name: String,
     expr: String,
     #[serde(rename = "for")]
     lasting: String,
@@ -135,7 +136,7 @@ fn every_alert_says_what_it_means_and_has_its_entry_and_its_test() {
         .filter(|title| title.starts_with("Ebbtide"))
         .collect();
     let alerts = alerts();
-    let names: Vec<&str> = alerts.iter().map(|alert| alert.alert.as_str()).collect();
+    let names: Vec<&str> = alerts.iter().map(|alert| alert.name.as_str()).collect();
     assert_eq!(
         entries, names,
         "entries of the runbook, and alerts, in their order"
@@ -143,9 +144,9 @@ fn every_alert_says_what_it_means_and_has_its_entry_and_its_test() {
     let unique: BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(unique.len(), names.len());
     let tests = read("deploy/prometheus/alerts_test.yml");
+    let is_length = Regex::new(r"^[1-9][0-9]*[mhd]$").unwrap();
     for alert in &alerts {
-        let name = &alert.alert;
-        let is_length = Regex::new(r"^[1-9][0-9]*[mhd]$").unwrap();
+        let name = &alert.name;
         assert!(
             is_length.is_match(&alert.lasting),
             "{name}: for {}",

@@ -72,7 +72,7 @@ pub fn expressions() -> Vec<(String, String, BTreeSet<String>)> {
     for alert in alerts() {
         let texts: Vec<&str> = alert.annotations.values().map(String::as_str).collect();
         let labels = shown(r"\$labels\.(\w+)", &texts);
-        all.push((alert.alert, alert.expr, labels));
+        all.push((alert.name, alert.expr, labels));
     }
     let dashboard = dashboard();
     for panel in panels(&dashboard) {
