@@ -15,6 +15,7 @@ mod holds;
 mod input;
 mod left;
 mod migrate;
+mod openapi;
 mod output;
 mod pause;
 mod plan;
@@ -22,6 +23,8 @@ mod progress;
 mod rules;
 mod run;
 mod scope;
+mod serve;
+mod token;
 mod turn;
 mod validate;
 mod workspaces;
@@ -106,6 +109,8 @@ pub enum Verb {
     Apply(apply::Apply),
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
+    /// The sidecar: works through the slots of each day, and answers the API.
+    Serve(serve::Serve),
     /// Place, list and release holds: rows that must stay, whatever the rules say.
     #[command(subcommand)]
     Holds(holds::Holds),
@@ -122,6 +127,10 @@ pub enum Verb {
     Clickhouse(clickhouse::Clickhouse),
     /// Create the ledger's schema, or bring it up to date.
     Migrate,
+    /// Print the description of the API (OpenAPI).
+    Openapi,
+    /// Make a random token for the API.
+    Token(token::TokenArgs),
     /// Print shell completions.
     Completions(completions::Completions),
 }
@@ -149,7 +158,10 @@ pub fn main() -> ExitCode {
             return if printed.is_err() { Exit::Done } else { code }.into();
         }
     };
-    progress::start_logging(cli.verbose);
+    // The sidecar's log is as its configuration says.
+    if !matches!(cli.verb, Verb::Serve(_)) {
+        progress::start_logging(cli.verbose);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -189,8 +201,11 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,
         Verb::History(args) => history::run(args, cli.verbose, &context, &mut output).await,
         Verb::Audit(verb) => audit::run(verb, &context, &mut output).await,
+        Verb::Serve(args) => serve::run(args, &context, cli.verbose).await,
         Verb::Clickhouse(args) => clickhouse::run(args, &context, &mut output).await,
         Verb::Migrate => migrate::run(&context, &mut output).await,
+        Verb::Openapi => openapi::run(&mut output),
+        Verb::Token(args) => token::run(args, &mut output),
         Verb::Completions(args) => completions::run(args, &mut output),
     }
 }

@@ -19,7 +19,8 @@ use figment::providers::Env;
 use secrecy::SecretString;
 
 pub use self::serve::{
-    ApiConfig, ApprovalMode, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+    ApiConfig, ApprovalMode, LogFormat, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+    TraceExport,
 };
 
 use self::check::check;
@@ -54,6 +55,10 @@ pub struct Config {
     pub serve: ServeConfig,
     /// The HTTP API.
     pub api: ApiConfig,
+    /// How the sidecar writes its log.
+    pub log_format: LogFormat,
+    /// Where the sidecar sends its traces.
+    pub traces: TraceExport,
     /// The limits of a plan.
     pub limits: Limits,
     /// Statements per minute.

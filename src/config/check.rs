@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::raw::{RawConfig, RawPace, RawPlan, RawRetention};
-use super::sidecar::{armed_for, check_api, check_serve, check_slots};
+use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_traces};
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::Limits;
 use crate::rule::{Days, Periods, Retention};
@@ -58,6 +58,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
     check_limits(&raw.pace, &raw.plan, problems);
     check_targets(&raw.targets, problems);
     let api = check_api(raw.api, problems);
+    let traces = check_traces(raw.telemetry, problems);
     let (periods, default_retention) = retention?;
     Some(Config {
         shards,
@@ -71,6 +72,8 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         slots_per_day,
         serve,
         api,
+        log_format: raw.log.format,
+        traces,
         limits: Limits {
             workspaces_per_statement: usize::try_from(raw.plan.workspaces_per_statement)
                 .unwrap_or(usize::MAX),

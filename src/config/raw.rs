@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::serve::{ApprovalMode, Role, TlsFiles};
+use super::serve::{ApprovalMode, LogFormat, Role, TlsFiles};
 use crate::target::Target;
 
 #[derive(Debug, Deserialize)]
@@ -31,15 +31,23 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) api: RawApi,
     #[serde(default)]
+    pub(super) log: RawLog,
+    #[serde(default)]
+    pub(super) telemetry: RawTelemetry,
+    #[serde(default)]
     pub(super) targets: Vec<Target>,
 }
 
 impl RawConfig {
-    /// Keys of the format that this version accepts and does nothing with.
+    /// Keys of the format that this version, or this build, accepts and does nothing with.
     pub(super) fn without_effect(&self) -> Vec<&'static str> {
         [
             ("pace.backpressure", self.pace.backpressure.is_some()),
             ("pace.window", self.pace.window.is_some()),
+            (
+                "telemetry.otlp_endpoint",
+                self.telemetry.otlp_endpoint.is_some() && !cfg!(feature = "otel"),
+            ),
         ]
         .into_iter()
         .filter_map(|(key, is_set)| is_set.then_some(key))
@@ -278,6 +286,18 @@ impl Default for RawRecord {
     }
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub(super) format: LogFormat,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTelemetry {
+    pub(super) otlp_endpoint: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawApi {
@@ -287,6 +307,7 @@ pub(super) struct RawApi {
     pub(super) tokens: Vec<RawToken>,
     pub(super) body_limit: u64,
     pub(super) timeout: String,
+    pub(super) plan_timeout: String,
 }
 
 impl Default for RawApi {
@@ -298,6 +319,7 @@ impl Default for RawApi {
             tokens: Vec::new(),
             body_limit: 1024 * 1024,
             timeout: "30s".into(),
+            plan_timeout: "5m".into(),
         }
     }
 }

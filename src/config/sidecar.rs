@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::duration;
-use super::raw::{RawApi, RawConfig, RawRetention, RawSlots, RawToken};
-use super::serve::{ApiConfig, ServeConfig, SlotsPerDay, Tenant, Token};
+use super::raw::{RawApi, RawConfig, RawRetention, RawSlots, RawTelemetry, RawToken};
+use super::serve::{ApiConfig, ServeConfig, SlotsPerDay, Tenant, Token, TraceExport};
 use crate::rule::Days;
 
 /// The record is kept at least this long.
@@ -31,6 +31,38 @@ pub(super) fn check_serve(raw: &RawConfig, problems: &mut Vec<String>) -> ServeC
         lease,
         max_clock_skew: duration("serve.max_clock_skew", &serve.max_clock_skew, problems),
         record_retention: record_retention(&raw.record.retention, problems),
+    }
+}
+
+/// Where traces go: what the file says, or else the variables that every OpenTelemetry program
+/// knows.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that may read the environment"
+)]
+pub(super) fn check_traces(raw: RawTelemetry, problems: &mut Vec<String>) -> TraceExport {
+    let Some(endpoint) = raw.otlp_endpoint else {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let variables = [
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        ];
+        return if variables.into_iter().any(is_set) {
+            TraceExport::Environment
+        } else {
+            TraceExport::Off
+        };
+    };
+    match url::Url::parse(&endpoint) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => TraceExport::Endpoint(endpoint),
+        _ => {
+            problems.push(
+                "telemetry.otlp_endpoint: this is no address of a collector; write \
+                 http://127.0.0.1:4318 (for https, put a collector of your own in between)"
+                    .into(),
+            );
+            TraceExport::Off
+        }
     }
 }
 
@@ -113,6 +145,7 @@ pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {
         problems.push("api.body_limit: 0 would refuse everything; write a number of bytes".into());
     }
     let timeout = duration("api.timeout", &raw.timeout, problems);
+    let plan_timeout = duration("api.plan_timeout", &raw.plan_timeout, problems);
     let mut tokens: Vec<Token> = Vec::new();
     for (index, raw) in raw.tokens.into_iter().enumerate() {
         let Some(token) = check_token(&format!("api.tokens[{index}]"), raw, problems) else {
@@ -133,6 +166,7 @@ pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {
         tokens,
         body_limit: usize::try_from(raw.body_limit).unwrap_or(usize::MAX),
         timeout,
+        plan_timeout,
     }
 }
 
