@@ -127,7 +127,7 @@ pub enum Verb {
     Clickhouse(clickhouse::Clickhouse),
     /// Create the ledger's schema, or bring it up to date.
     Migrate,
-    /// Print the description of the API (OpenAPI).
+    /// Print the description of the API.
     Openapi,
     /// Make a random token for the API.
     Token(token::TokenArgs),

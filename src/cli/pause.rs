@@ -98,23 +98,28 @@ pub(super) async fn pause(
     let is_earlier = |record: &&PauseRecord| created.is_repeated && record.id == created.id;
     let earlier = pauses.iter().find(is_earlier);
     let result = json!({"id": created.id, "was_paused_already": created.is_repeated});
-    output.result(&result, |_| match earlier {
-        Some(earlier) => format!(
-            "{scope} is paused already, since {} by {}: {}",
-            earlier.pause.created_at, earlier.created_by, earlier.pause.reason
-        ),
-        None => {
-            let flag = match &scope {
-                PauseScope::Everything => "--all".into(),
-                PauseScope::Target(table) => format!("--target {table}"),
-                PauseScope::Workspace(_) => "--workspace".to_owned(),
-            };
-            format!(
-                "{scope} is paused; a statement that runs is not stopped. `ebbtide resume {flag}` ends it"
-            )
-        }
+    output.result(&result, |_| {
+        earlier.map_or_else(|| begun(&scope), |earlier| paused_before(&scope, earlier))
     })?;
     Ok(Exit::Done)
+}
+
+fn begun(scope: &PauseScope) -> String {
+    let flag = match scope {
+        PauseScope::Everything => "--all".into(),
+        PauseScope::Target(table) => format!("--target {table}"),
+        PauseScope::Workspace(_) => "--workspace".to_owned(),
+    };
+    format!(
+        "{scope} is paused; a statement that runs is not stopped. `ebbtide resume {flag}` ends it"
+    )
+}
+
+fn paused_before(scope: &PauseScope, earlier: &PauseRecord) -> String {
+    format!(
+        "{scope} is paused already, since {} by {}: {}",
+        earlier.pause.created_at, earlier.created_by, earlier.pause.reason
+    )
 }
 
 pub(super) async fn resume(
