@@ -23,7 +23,7 @@ const TRUST: Duration = Duration::from_secs(1);
 /// A copy younger than this is used while it is compared with the ledger in the background.
 const LONGEST_TRUST: Duration = Duration::from_secs(2);
 /// The operator's own directory has no revision; it is read again after this time.
-const DIRECTORY_TRUST: Duration = Duration::from_secs(60);
+const DIRECTORY_TRUST: Duration = Duration::from_mins(1);
 /// How often reading is tried again because something changed in between.
 const MAX_READS: u32 = 5;
 
@@ -36,7 +36,7 @@ pub(super) struct World {
     pub(super) base: Arc<BaseBook>,
     base_revision: Option<u64>,
     guards: Arc<GuardRecords>,
-    read_at: Instant,
+    began_at: Instant,
 }
 
 /// Holds and pauses in force, with the reasons that people gave.
@@ -50,7 +50,7 @@ struct GuardRecords {
 impl World {
     async fn read(live: &Live, ledger: &dyn Ledger) -> Result<Self, EngineError> {
         for _ in 0..MAX_READS {
-            let read_at = Instant::now();
+            let began_at = Instant::now();
             let rulebook = live.engine.rulebook().await?;
             let holds = ledger.holds(false).await?;
             let pauses = ledger.pauses(false).await?;
@@ -73,7 +73,7 @@ impl World {
                     by_scope,
                     pauses,
                 }),
-                read_at,
+                began_at,
             });
         }
         Err(EngineError::Unsettled { n_reads: MAX_READS })
@@ -90,7 +90,7 @@ impl World {
             base: Arc::new(live.engine.base(&self.rulebook).await?),
             base_revision,
             guards: Arc::clone(&self.guards),
-            read_at: self.read_at,
+            began_at: self.began_at,
         }))
     }
 
@@ -139,7 +139,7 @@ pub(super) struct Seen {
 /// The copy.
 #[derive(Default)]
 pub(super) struct Memory {
-    copy: Mutex<Option<Checked>>,
+    copy: Mutex<Option<Kept>>,
     /// Raised by each change that this process makes.
     n_changes: AtomicU64,
     /// One reading at a time.
@@ -147,7 +147,7 @@ pub(super) struct Memory {
 }
 
 #[derive(Clone)]
-struct Checked {
+struct Kept {
     world: Arc<World>,
     live: Arc<Live>,
     checked_at: Instant,
@@ -155,7 +155,7 @@ struct Checked {
     n_changes: u64,
 }
 
-impl Checked {
+impl Kept {
     fn seen(&self) -> Seen {
         let elapsed = SignedDuration::try_from(self.checked_at.elapsed()).unwrap_or_default();
         Seen {
@@ -214,12 +214,12 @@ impl Memory {
         }
     }
 
-    fn copy(&self) -> Option<Checked> {
+    fn copy(&self) -> Option<Kept> {
         let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
         copy.clone()
     }
 
-    fn trusted(&self, live: &Arc<Live>, trust: Duration) -> Option<Checked> {
+    fn trusted(&self, live: &Arc<Live>, trust: Duration) -> Option<Kept> {
         self.copy().filter(|copy| {
             Arc::ptr_eq(&copy.live, live)
                 && copy.n_changes == self.n_changes.load(Ordering::SeqCst)
@@ -261,14 +261,14 @@ impl Memory {
             .map(|copy| (copy.live, copy.world))
             .filter(|(of, world)| {
                 let is_directory_old =
-                    live.config.directory.is_some() && world.read_at.elapsed() >= DIRECTORY_TRUST;
+                    live.config.directory.is_some() && world.began_at.elapsed() >= DIRECTORY_TRUST;
                 Arc::ptr_eq(of, live) && world.rulebook.revision == revision && !is_directory_old
             });
         let world = match kept {
             Some((_, world)) => world.with_base_of_now(live).await?,
             None => Arc::new(World::read(live, &**ledger).await?),
         };
-        let checked = Checked {
+        let checked = Kept {
             world,
             live: Arc::clone(live),
             checked_at,
