@@ -23,13 +23,11 @@
 )]
 
 /// The private `mariadbd` of the tests.
+#[path = "../tests/it/support"]
 mod support {
     #[cfg(feature = "testcontainers")]
-    #[path = "../../tests/it/support/containers.rs"]
     mod containers;
-    #[path = "../../tests/it/support/mariadb.rs"]
     mod mariadb;
-    #[path = "../../tests/it/support/mysql.rs"]
     mod mysql;
 
     pub use mariadb::Mariadb;
