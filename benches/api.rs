@@ -87,7 +87,10 @@ fn main() {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn config(url: &str) -> Config {
@@ -147,7 +150,10 @@ async fn measure() {
     ledger.migrate().await.unwrap();
     let began_at = Instant::now();
     fill(&*ledger).await;
-    println!("{N_RULES} rules and {N_WORKSPACES} workspaces imported in {:?}", began_at.elapsed());
+    println!(
+        "{N_RULES} rules and {N_WORKSPACES} workspaces imported in {:?}",
+        began_at.elapsed()
+    );
     approve(&config(database.url()), &ledger).await;
 
     let mut server = Command::new(std::env::current_exe().unwrap())
@@ -157,31 +163,48 @@ async fn measure() {
         .spawn()
         .unwrap();
     let mut address = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut address)
+        .unwrap();
     let url = format!("http://{}", address.trim());
     let client = Client::builder(TokioExecutor::new()).build_http();
 
     let began_at = Instant::now();
     look_up(&client, &url, 0).await;
-    println!("first look-up, which reads all rules: {:?}", began_at.elapsed());
+    println!(
+        "first look-up, which reads all rules: {:?}",
+        began_at.elapsed()
+    );
     tokio::time::sleep(Duration::from_secs(5)).await;
     println!("resident memory when idle: {}", memory(&server, "VmRSS"));
 
     let (n_requests, elapsed, mut latencies) = closed_loop(&client, &url).await;
     let rate = n_requests as f64 / elapsed.as_secs_f64();
-    report(&format!("{N_CLIENTS} clients, as fast as they can: {rate:.0} requests/s"), &mut latencies);
+    report(
+        &format!("{N_CLIENTS} clients, as fast as they can: {rate:.0} requests/s"),
+        &mut latencies,
+    );
 
     let mut latencies = open_loop(&client, &url).await;
-    report(&format!("{RATE} requests/s for {SECONDS} s, nothing changes"), &mut latencies);
+    report(
+        &format!("{RATE} requests/s for {SECONDS} s, nothing changes"),
+        &mut latencies,
+    );
 
     let changing = tokio::spawn(change_rules(ledger.clone()));
     let mut latencies = open_loop(&client, &url).await;
     let n_changes = changing.await.unwrap();
-    let what = format!("{RATE} requests/s for {SECONDS} s, {n_changes} changes of rules by others meanwhile");
+    let what = format!(
+        "{RATE} requests/s for {SECONDS} s, {n_changes} changes of rules by others meanwhile"
+    );
     report(&what, &mut latencies);
 
     tokio::time::sleep(Duration::from_secs(5)).await;
-    println!("resident memory after all this: {}, at most {}", memory(&server, "VmRSS"), memory(&server, "VmHWM"));
+    println!(
+        "resident memory after all this: {}, at most {}",
+        memory(&server, "VmRSS"),
+        memory(&server, "VmHWM")
+    );
     drop(server.stdin.take());
     assert!(server.wait().unwrap().success());
 }
@@ -209,7 +232,10 @@ async fn fill(ledger: &dyn Ledger) {
             created_at: None,
         })
     });
-    ledger.import_rules(&mut rules, "bench", Timestamp::now()).await.unwrap();
+    ledger
+        .import_rules(&mut rules, "bench", Timestamp::now())
+        .await
+        .unwrap();
 }
 
 fn workspace(number: u32) -> String {
@@ -253,7 +279,9 @@ async fn look_up(client: &Http, url: &str, number: u32) {
         .unwrap();
     let response = client.request(request).await.unwrap();
     assert_eq!(response.status(), 200);
-    let body = axum::body::to_bytes(Body::new(response.into_body()), usize::MAX).await.unwrap();
+    let body = axum::body::to_bytes(Body::new(response.into_body()), usize::MAX)
+        .await
+        .unwrap();
     assert!(body.starts_with(b"{\"workspace\":"));
 }
 
@@ -271,8 +299,11 @@ async fn closed_loop(client: &Http, url: &str) -> (usize, Duration, Vec<Duration
             latencies
         })
     });
-    let latencies: Vec<Duration> =
-        futures_util::future::join_all(tasks).await.into_iter().flat_map(Result::unwrap).collect();
+    let latencies: Vec<Duration> = futures_util::future::join_all(tasks)
+        .await
+        .into_iter()
+        .flat_map(Result::unwrap)
+        .collect();
     (latencies.len(), began_at.elapsed(), latencies)
 }
 
@@ -288,13 +319,23 @@ async fn open_loop(client: &Http, url: &str) -> Vec<Duration> {
             due_at.elapsed()
         }));
     }
-    futures_util::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+    futures_util::future::join_all(tasks)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
 }
 
 fn report(what: &str, latencies: &mut [Duration]) {
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
-    println!("{what}: p50 {:?}, p99 {:?}, p99.9 {:?}, longest {:?}", at(0.5), at(0.99), at(0.999), at(1.0));
+    println!(
+        "{what}: p50 {:?}, p99 {:?}, p99.9 {:?}, longest {:?}",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
 }
 
 fn memory(process: &Child, key: &str) -> String {

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::TestDatabase;
+use crate::support::{TestDatabase, TestMysql};
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -35,7 +35,7 @@ pub struct Api {
     client: Client<HttpConnector, Body>,
     pub shutdown: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
-    _folder: TempDir,
+    _kept: (Option<TestMysql>, TempDir),
 }
 
 /// What is different from the usual.
@@ -45,6 +45,8 @@ pub struct Options {
     pub api: String,
     /// More lines of the section `retention`.
     pub retention: String,
+    /// With the ledger in MySQL instead of SQLite.
+    pub with_mysql: bool,
     /// With tables in a real ClickHouse.
     pub with_clickhouse: bool,
     pub tls: Option<TlsFiles>,
@@ -94,6 +96,15 @@ impl Api {
         } else {
             None
         };
+        let mysql = if options.with_mysql {
+            Some(TestMysql::create().await)
+        } else {
+            None
+        };
+        let ledger = match &mysql {
+            Some(mysql) => mysql.url().to_owned(),
+            None => format!("sqlite://{}/ledger.db", folder.path().display()),
+        };
         let clickhouse = match &database {
             Some(database) => format!(
                 "shards: [{{url: \"{}\"}}], database: {}, user: {}",
@@ -106,13 +117,12 @@ impl Api {
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{{clickhouse}}}\n\
-             ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
+             ledger: {{url: \"{ledger}\"}}\n\
              retention:\n  max_share_of_table: 1.0\n  enabled: true\n{}\
              api:\n  tokens:\n{}{}\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
              - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
-            folder.path().display(),
             options.retention,
             tokens(),
             options.api,
@@ -125,15 +135,14 @@ impl Api {
             .map(|(w, o)| Ok((Arc::from(w), Arc::from(o))))
             .into_iter();
         ledger.put_workspaces(&mut pairs, "test").await.unwrap();
-        Self::over(ledger, config, options.tls, database, folder)
+        Self::over(ledger, config, options.tls, (database, mysql, folder))
     }
 
     fn over(
         ledger: Arc<dyn Ledger>,
         config: Config,
         tls: Option<TlsFiles>,
-        database: Option<TestDatabase>,
-        folder: TempDir,
+        (database, mysql, folder): (Option<TestDatabase>, Option<TestMysql>, TempDir),
     ) -> Self {
         let engine = Engine::new(&config, ledger.clone(), Arc::new(SystemClock)).unwrap();
         let (live, live_seen) = watch::channel(Arc::new(Live { config, engine }));
@@ -173,7 +182,7 @@ impl Api {
             client: Client::builder(TokioExecutor::new()).build_http(),
             shutdown,
             server,
-            _folder: folder,
+            _kept: (mysql, folder),
         }
     }
 
