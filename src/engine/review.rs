@@ -47,6 +47,8 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
         self.reviewed(plan).await?;
+        // What is refused anyway is not approved either: nobody saw what its rules delete.
+        self.check_shares_and_times(plan).await?;
         let approval = NewApproval {
             revision: plan.revision,
             plan_digest: plan.digest.clone(),
