@@ -1,7 +1,7 @@
 //! Applying one step: pace, intent, effect, proof.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;

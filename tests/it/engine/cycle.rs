@@ -1,6 +1,10 @@
 //! One cycle after another: what goes, what heals, and what stops it.
 
-use ebbtide::{Config, CycleStatus, EngineError, PlanRequest, Refusal, StepOutcomeKind, Verdict};
+use ebbtide::{
+    Config, CycleKind, CycleStatus, EngineError, PlanRequest, Refusal, StepOutcomeKind, Verdict,
+};
+
+use tokio_util::sync::CancellationToken;
 
 use super::world::{NOW, World, apply, at, plan, run};
 use crate::support::{Mariadb, embedded_options};
@@ -174,8 +178,11 @@ async fn a_ledger_that_is_gone_stops_every_delete() {
     let engine = world.engine();
     let plan = plan(&engine).await;
     assert!(!plan.steps.is_empty());
+    let tenure = world.tenure().await;
     drop(server);
-    let error = apply(&engine, &plan).await.unwrap_err();
+    let never = CancellationToken::new();
+    let applied = engine.apply(&plan, CycleKind::Run, &tenure, &never).await;
+    let error = applied.unwrap_err();
     assert!(error.is_unreachable(), "{error:?}");
     assert_eq!(world.mutations().await, 0);
     assert_eq!(world.count("traces").await, 400);
@@ -251,17 +258,25 @@ async fn a_plan_is_refused_where_it_reaches_below_the_floor() {
 
 #[tokio::test]
 async fn a_clock_far_ahead_of_the_server_deletes_nothing() {
-    struct Ahead;
-    impl ebbtide::Clock for Ahead {
+    a_clock_off_by(24).await;
+}
+
+#[tokio::test]
+async fn a_clock_far_behind_the_server_deletes_nothing() {
+    a_clock_off_by(-24).await;
+}
+
+async fn a_clock_off_by(hours: i64) {
+    struct Off(i64);
+    impl ebbtide::Clock for Off {
         fn now(&self) -> jiff::Timestamp {
-            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)
+            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(self.0)
         }
     }
     let world = World::new().await;
     world.rule("w1", "2d").await;
-    let config = world.config();
-    let engine =
-        ebbtide::Engine::new(&config, world.ledger.clone(), std::sync::Arc::new(Ahead)).unwrap();
+    let (config, clock) = (world.config(), std::sync::Arc::new(Off(hours)));
+    let engine = ebbtide::Engine::new(&config, world.ledger.clone(), clock).unwrap();
     let error = run(&engine).await.unwrap_err();
     assert!(matches!(error, EngineError::Clock { .. }), "{error}");
     assert_eq!(world.mutations().await, 0);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ebbtide::{
-    Config, CycleKind, CycleReport, Engine, EngineError, FixedClock, Ledger, MARKER_PREFIX,
-    NewRule, Plan, PlanRequest, Scope, Tenure, connect_ledger,
+    Config, CycleKind, CycleReport, Engine, EngineError, FixedClock, HoldRange, Ledger,
+    MARKER_PREFIX, NewHold, NewPause, NewRule, PauseScope, Plan, PlanRequest, Scope, Tenure,
+    connect_ledger,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -99,6 +100,38 @@ impl World {
         self.ledger.create_rule(&rule, "test".into()).await.unwrap();
     }
 
+    /// Holds rows of a scope, all of them or those from the first day, before the second.
+    pub async fn hold(&self, scope: Scope, range: Option<(&str, &str)>) -> u64 {
+        let day = |day: &str| at(&format!("{day}T00:00:00Z"));
+        let hold = NewHold {
+            scope,
+            range: HoldRange {
+                from: range.map(|(from, _)| day(from)),
+                until: range.map(|(_, until)| day(until)),
+            },
+            reason: "a test".into(),
+            owner: "test".into(),
+            created_at: at(NOW),
+        };
+        let held = self.ledger.place_hold(&hold, "test".into()).await;
+        held.unwrap().id
+    }
+
+    pub async fn pause(&self, scope: PauseScope) {
+        let pause = NewPause {
+            scope,
+            reason: "a test".into(),
+            created_at: at(NOW),
+        };
+        self.ledger.pause(&pause, "test".into()).await.unwrap();
+    }
+
+    /// The configuration with one piece of its text replaced.
+    pub fn config_with(&self, before: &str, after: &str) -> Config {
+        assert!(self.yaml.contains(before), "{}", self.yaml);
+        Config::parse(&self.yaml.replace(before, after)).unwrap()
+    }
+
     pub async fn sql(&self, sql: &str) {
         execute(&self.database, sql).await;
     }
@@ -168,6 +201,20 @@ pub async fn apply(engine: &Engine, plan: &Plan) -> Result<CycleReport, EngineEr
     // Where the ledger is gone the lease ends by itself.
     tenure.release().await.ok();
     applied
+}
+
+/// Approves a plan and applies exactly it, holding the lease meanwhile.
+pub async fn apply_reviewed(engine: &Engine, plan: &Plan) -> Result<CycleReport, EngineError> {
+    let tenure = tenure(engine.ledger()).await;
+    let never = CancellationToken::new();
+    let applied = engine.apply_reviewed(plan, "test", &tenure, &never).await;
+    tenure.release().await?;
+    applied
+}
+
+/// A plan for review.
+pub async fn propose(engine: &Engine) -> Plan {
+    engine.plan(&PlanRequest::proposed()).await.unwrap()
 }
 
 /// What a full cycle would do now.

@@ -1,8 +1,8 @@
 //! Rules, directory, cycles and steps: what goes in comes out, and the revision tells of it.
 
 use ebbtide::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, Intended, LedgerError, NewRule, Scope,
-    StepIntent, StepOutcome, StepRecord,
+    CreatedRule, CycleRecord, CycleStart, Deactivation, Intended, LedgerError, N_PLACES, NewRule,
+    Scope, SlotRange, StepIntent, StepOutcome, StepRecord,
 };
 
 use super::{Fresh, at, on_both, rule, workspace};
@@ -238,22 +238,22 @@ async fn workspaces_are_added_and_moved(fresh: Fresh) {
     assert_eq!(fresh.workspaces().await, expected);
 }
 
-fn start(id: &str) -> CycleStart {
+pub(super) fn start(id: &str) -> CycleStart {
     CycleStart {
         id: id.into(),
         started_at: at("2026-11-21T10:00:00.5Z"),
         as_of: at("2026-11-21T09:59:59.000001Z"),
         rules_digest: "ab".repeat(32),
         revision: 0,
-        kind: "run".into(),
-        plan_digest: String::new(),
+        kind: "slot".into(),
+        plan_digest: "ef".repeat(32),
         slot: None,
-        holder: String::new(),
+        holder: "host-1 💧".into(),
         lease_token: 0,
     }
 }
 
-fn intent(step: u32) -> StepIntent {
+pub(super) fn intent(step: u32) -> StepIntent {
     StepIntent {
         cycle: "c1".into(),
         step,
@@ -266,12 +266,12 @@ fn intent(step: u32) -> StepIntent {
         n_workspaces: 1_000,
         rows_due: 5_000_000_000,
         intended_at: at("2026-11-21T10:00:01Z"),
-        predicate: String::new(),
-        bounds: String::new(),
+        predicate: "workspace_id IN ('w1') AND id < '…'".into(),
+        bounds: r#"[{"rule":3,"cutoff":"2026-11-14T00:00:00Z"}]"#.into(),
     }
 }
 
-fn outcome(step: u32, verdict: &str) -> StepOutcome {
+pub(super) fn outcome(step: u32, verdict: &str) -> StepOutcome {
     StepOutcome {
         cycle: "c1".into(),
         step,
@@ -279,7 +279,7 @@ fn outcome(step: u32, verdict: &str) -> StepOutcome {
         rows_left: (verdict == "incomplete").then_some(12),
         error: (verdict == "unknown").then(|| "timed out after 30 s — “maybe”".into()),
         finished_at: at("2026-11-21T10:00:02.000003Z"),
-        duration_ms: 0,
+        duration_ms: 1_234,
     }
 }
 
@@ -287,6 +287,13 @@ async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
     let ledger = &fresh.ledger;
     let later = CycleStart {
         started_at: at("2026-11-22T00:00:00Z"),
+        slot: Some((
+            "2026-11-22".into(),
+            SlotRange {
+                from: 7,
+                to: N_PLACES,
+            },
+        )),
         ..start("c2")
     };
     ledger.begin_cycle(&later).await.unwrap();
