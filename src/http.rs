@@ -113,12 +113,14 @@ impl Shared {
 }
 
 /// The description of the API, as `/openapi.json` shows it.
+#[must_use]
 pub fn description() -> OpenApi {
     let health = health_routes().merge(metrics_route());
     describe::complete(v1().merge(health).into_openapi())
 }
 
 /// All routes. `/metrics` is among them unless `api.metrics_listen` is set.
+#[must_use]
 pub fn router(app: App) -> Router {
     let has_own_metrics = app.live.borrow().config.api.metrics_listen.is_some();
     let description = description();

@@ -145,15 +145,15 @@ impl Api {
         (database, mysql, folder): (Option<TestDatabase>, Option<TestMysql>, TempDir),
     ) -> Self {
         let engine = Engine::new(&config, ledger.clone(), Arc::new(SystemClock)).unwrap();
-        let (live, live_seen) = watch::channel(Arc::new(Live { config, engine }));
-        let (status, status_seen) = watch::channel(idle());
+        let (live, of_live) = watch::channel(Arc::new(Live { config, engine }));
+        let (status, of_status) = watch::channel(idle());
         let wake = Arc::new(Notify::new());
         let answered = Arc::new(Mutex::new(Vec::new()));
-        let seen = answered.clone();
+        let sink = answered.clone();
         let app = App {
-            live: live_seen,
+            live: of_live,
             ledger: ledger.clone(),
-            status: status_seen,
+            status: of_status,
             wake: wake.clone(),
             metrics: Arc::new(|| "ebbtide_build_info 1\n".into()),
             observer: Arc::new(move |answered| {
@@ -162,7 +162,7 @@ impl Api {
                     answered.method.into(),
                     answered.status,
                 );
-                seen.lock().unwrap().push(line);
+                sink.lock().unwrap().push(line);
             }),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -245,7 +245,7 @@ impl Ask<'_> {
 
     pub async fn send(self) -> Reply {
         let request = self.request.body(self.body).unwrap();
-        let sent = tokio::time::timeout(Duration::from_secs(120), self.api.client.request(request));
+        let sent = tokio::time::timeout(Duration::from_mins(2), self.api.client.request(request));
         let response = sent.await.expect("an answer within two minutes").unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(Body::new(body), usize::MAX)
@@ -280,15 +280,15 @@ impl Reply {
 
     /// Fails the test unless the status is this.
     #[track_caller]
-    pub fn is(self, status: u16) -> Self {
+    pub fn has(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
         self
     }
 
     /// Fails the test unless it is a problem of this kind.
     #[track_caller]
-    pub fn is_problem(self, status: u16, kind: &str) -> Value {
-        let reply = self.is(status);
+    pub fn problem(self, status: u16, kind: &str) -> Value {
+        let reply = self.has(status);
         assert_eq!(
             reply.header("content-type"),
             "application/problem+json",

@@ -52,16 +52,16 @@ async fn check(n_requests: usize, with_mysql: bool) -> BTreeMap<(String, String,
     let mut maker = Maker::new(seed, &schemas);
     let mut seen: BTreeMap<(String, String, u16), u32> = BTreeMap::new();
     for number in 0..n_requests {
-        let made = maker.make();
-        let what = format!("request {number} of seed {seed}: {made:?}");
-        let mut ask = api.ask(&made.method, &made.uri);
-        for (name, value) in &made.headers {
+        let request = maker.make();
+        let what = format!("request {number} of seed {seed}: {request:?}");
+        let mut ask = api.ask(&request.method, &request.uri);
+        for (name, value) in &request.headers {
             ask = ask.header(name, value);
         }
-        let reply = ask.body(made.body.clone()).send().await;
+        let reply = ask.body(request.body.clone()).send().await;
         let status = reply.status.as_u16();
         assert!(status < 500, "{what}\n{reply:?}");
-        let responses = &made.operation["responses"];
+        let responses = &request.operation["responses"];
         let described = &responses[status.to_string()];
         assert!(
             described.is_object(),
@@ -94,7 +94,9 @@ async fn check(n_requests: usize, with_mysql: bool) -> BTreeMap<(String, String,
             }
         }
         maker.learn(&reply);
-        *seen.entry((made.method, made.path, status)).or_default() += 1;
+        *seen
+            .entry((request.method, request.path, status))
+            .or_default() += 1;
     }
     seen
 }

@@ -155,15 +155,11 @@ impl<'a> Maker<'a> {
             } else {
                 encoded(&value)
             };
-            uri.push_str(&format!("{join}{name}={value}"));
+            uri += &format!("{join}{name}={value}");
             join = '&';
         }
         if self.chance(2) {
-            uri.push_str(&format!(
-                "{join}{}={}",
-                encoded(&self.text()),
-                encoded(&self.text())
-            ));
+            uri += &format!("{join}{}={}", encoded(&self.text()), encoded(&self.text()));
         }
         uri
     }
