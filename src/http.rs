@@ -11,6 +11,7 @@ mod health;
 mod holds;
 mod input;
 mod limits;
+mod memory;
 mod page;
 mod pauses;
 mod plans;
@@ -36,8 +37,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::access::Access;
+use self::memory::{Memory, Seen};
 use self::problem::{Answer, Problem};
-use self::world::{Memory, Seen};
 use crate::ledger::Ledger;
 use crate::schedule::{Live, Status};
 
