@@ -76,3 +76,34 @@ async fn every_problem_type_is_documented() {
         );
     }
 }
+
+#[test]
+fn a_token_that_was_made_fits_into_the_configuration() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ebbtide"))
+        .args([
+            "--format",
+            "json",
+            "token",
+            "--name",
+            "it's \"me\"",
+            "--role",
+            "operator",
+        ])
+        .args(["--workspace", "a: b # c"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let yaml = format!(
+        "version: 1\n{}\ntargets: [{{table: t, workspace: w, age: {{time: at}}}}]\n",
+        made["config"].as_str().unwrap()
+    );
+    let config = ebbtide::Config::parse(&yaml).unwrap();
+    let token = &config.api.tokens[0];
+    assert_eq!(&*token.name, "it's \"me\"");
+    assert_eq!(token.role, ebbtide::Role::Operator);
+    assert_eq!(token.tenant, ebbtide::Tenant::Workspace("a: b # c".into()));
+    let hash: [u8; 32] =
+        <sha2::Sha256 as sha2::Digest>::digest(made["token"].as_str().unwrap()).into();
+    assert_eq!(token.sha256, hash);
+}
