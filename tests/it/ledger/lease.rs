@@ -15,6 +15,7 @@ on_both!(
     a_renewed_lease_lasts,
     a_lease_that_ended_is_taken_over_and_its_steps_are_refused,
     only_its_holder_gives_it_back,
+    without_a_lease_no_step_is_intended,
 );
 
 const LONG: Duration = Duration::from_secs(600);
@@ -140,4 +141,19 @@ async fn only_its_holder_gives_it_back(fresh: Fresh) {
         ledger.intend_step(&intent(1)).await.unwrap(),
         Intended::LeaseLost
     );
+}
+
+async fn without_a_lease_no_step_is_intended(fresh: Fresh) {
+    let ledger = &*fresh.ledger;
+    for token in [0, 1] {
+        let cycle = CycleStart {
+            lease_token: token,
+            ..start(&format!("c{token}"))
+        };
+        ledger.begin_cycle(&cycle).await.unwrap();
+        let mut step = intent(1);
+        step.cycle = cycle.id;
+        let intended = ledger.intend_step(&step).await.unwrap();
+        assert_eq!(intended, Intended::LeaseLost);
+    }
 }

@@ -117,7 +117,7 @@ async fn check(fresh: Fresh) {
 
     let mut old = start("c1");
     (old.kind, old.plan_digest, old.holder) = ("run".into(), String::new(), String::new());
-    old.revision = 5;
+    (old.revision, old.lease_token) = (5, 0);
     let cycle = CycleRecord {
         start: old,
         end: Some((at("2026-11-21T11:00:00Z"), "done".into())),
