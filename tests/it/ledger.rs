@@ -93,6 +93,15 @@ impl Fresh {
         self.url.starts_with("mysql:")
     }
 
+    /// An instant as the database writes it.
+    fn instant(&self, text: &str) -> String {
+        if self.is_mysql() {
+            text.replace('T', " ").replace('Z', "")
+        } else {
+            text.to_owned()
+        }
+    }
+
     /// Runs a statement beside the ledger.
     async fn run(&self, sql: &str) -> Result<(), String> {
         if self.is_mysql() {
@@ -138,7 +147,7 @@ impl Fresh {
 
     /// The lease that the cycles of these tests run under; its token is 1.
     async fn lease(&self) {
-        let length = Duration::from_secs(600);
+        let length = Duration::from_mins(10);
         let attempt = self
             .ledger
             .acquire_lease(CYCLE_LEASE, "tests", length)

@@ -18,7 +18,7 @@ on_both!(
     without_a_lease_no_step_is_intended,
 );
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(400);
 
 async fn ask(ledger: &dyn Ledger, holder: &str, length: Duration) -> LeaseAttempt {
@@ -76,7 +76,7 @@ async fn a_renewed_lease_lasts(fresh: Fresh) {
     let renewed = ledger.renew_lease(&lease, LONG).await.unwrap().unwrap();
     assert_eq!(renewed.token, lease.token);
     assert!(renewed.expires_at > lease.expires_at);
-    assert_eq!(ledger.leases().await.unwrap(), [renewed.clone()]);
+    assert_eq!(ledger.leases().await.unwrap(), vec![renewed.clone()]);
     let busy = ask(ledger, "b", LONG).await;
     assert_eq!(busy, LeaseAttempt::Busy(renewed));
 
@@ -134,7 +134,7 @@ async fn only_its_holder_gives_it_back(fresh: Fresh) {
     let old = get(ledger, "a", LONG).await;
     let new = get(ledger, "a", LONG).await;
     ledger.release_lease(&old).await.unwrap();
-    assert_eq!(ledger.leases().await.unwrap(), [new.clone()]);
+    assert_eq!(ledger.leases().await.unwrap(), vec![new.clone()]);
     ledger.begin_cycle(&cycle("c1", &new)).await.unwrap();
     ledger.release_lease(&new).await.unwrap();
     assert_eq!(

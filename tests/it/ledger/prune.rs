@@ -116,7 +116,7 @@ async fn the_rest_of_the_chain_stays_verifiable(fresh: Fresh) {
 async fn an_abandoned_cycle_goes_a_running_one_stays(fresh: Fresh) {
     let ledger = &fresh.ledger;
     for (id, holder) in [("crashed", "a"), ("running", "a")] {
-        let length = Duration::from_secs(600);
+        let length = Duration::from_mins(10);
         let attempt = ledger
             .acquire_lease(CYCLE_LEASE, holder, length)
             .await
