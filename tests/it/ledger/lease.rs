@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ebbtide::{CYCLE_LEASE, CycleStart, Intended, Lease, LeaseAttempt, Ledger, connect_ledger};
 
+use mysql_async::prelude::Queryable;
+
 use super::contract::{intent, start};
 use super::{Fresh, chain, on_both};
 use crate::support::{block_on, wait_until};
@@ -156,4 +158,22 @@ async fn without_a_lease_no_step_is_intended(fresh: Fresh) {
         let intended = ledger.intend_step(&step).await.unwrap();
         assert_eq!(intended, Intended::LeaseLost);
     }
+}
+
+/// An import may hold the lock on `meta` for longer than a lease lasts.
+#[tokio::test]
+async fn a_change_under_way_ends_no_lease_on_mysql() {
+    let fresh = Fresh::mysql().await;
+    let lease = get(&*fresh.ledger, "a", LONG).await;
+    let mut other = fresh.database.as_ref().unwrap().connect().await;
+    other.query_drop("BEGIN").await.unwrap();
+    let lock = "SELECT revision FROM meta WHERE id = 1 FOR UPDATE";
+    other.query_drop(lock).await.unwrap();
+    let renewal = fresh.ledger.renew_lease(&lease, LONG);
+    let renewed = tokio::time::timeout(Duration::from_secs(10), renewal).await;
+    assert!(renewed.unwrap().unwrap().is_some());
+    let give_back = fresh.ledger.release_lease(&lease);
+    let given_back = tokio::time::timeout(Duration::from_secs(10), give_back).await;
+    given_back.unwrap().unwrap();
+    other.query_drop("ROLLBACK").await.unwrap();
 }
