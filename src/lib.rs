@@ -15,7 +15,8 @@
 //!
 //! # The layers
 //!
-//! The core (`rule`, `resolve`, `cutoff`, `target`, `plan`, `compile`, `verify`) is pure: no async,
+//! The core (`rule`, `resolve`, `cutoff`, `target`, `guard`, `slot`, `plan`, `compile`, `verify`,
+//! `audit`) is pure: no async,
 //! no clock, no I/O beyond reading from a given reader, no environment. The shell (`config`, `clock`,
 //! `sql`, `warehouse`, `ledger`, `pace`, `engine`, `cli`, `embedded`) may use the core; never the
 //! other way round. `now` is an argument everywhere.
@@ -58,7 +59,8 @@
 //!     n_future: 0,
 //!     oldest_ms: Some(0),
 //! }];
-//! let mut arms = candidates(&target, &census, &policies, now);
+//! let terms = Terms::new(&policies, now);
+//! let mut arms = candidates(&target, &census, &terms).due;
 //! arms[0].n_due = 400; // what a probe counts
 //!
 //! let inventory = TableInventory {
@@ -66,10 +68,10 @@
 //!     table: "traces".into(),
 //!     totals: Totals::of(&census),
 //!     arms,
+//!     ..TableInventory::default()
 //! };
 //! let snapshot = Snapshot {
-//!     as_of: now,
-//!     policies: &policies,
+//!     terms: &terms,
 //!     revision: 1,
 //!     tables: vec![(&target, inventory)],
 //!     unprobed: vec![],
@@ -106,7 +108,7 @@ mod warehouse;
 
 pub use audit::{Chain, Entry, Fact, Flaw, Head, NotCanonical, canonical, seal};
 pub use clock::{Clock, FixedClock, SystemClock};
-pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
+pub use compile::{Shape, Statement, census, compile, compile_as, literal, preview, probe};
 pub use config::{
     ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, Role,
     ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
@@ -117,10 +119,10 @@ pub use embedded::{
     LibchdbError, clickhouse_server_main, ensure_libchdb,
 };
 pub use engine::{
-    CycleReport, CycleStatus, Engine, EngineError, Event, Expired, Preview, PreviewTable,
-    RuleChange, Rulebook, StepOutcomeKind, StepReport, Tenure,
+    BaseBook, CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, Expired,
+    PlanRequest, Preview, PreviewTable, RuleChange, Rulebook, StepOutcomeKind, StepReport, Tenure,
 };
-pub use guard::{HoldRange, PauseScope};
+pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
     Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
@@ -130,8 +132,9 @@ pub use ledger::{
 };
 pub use pace::Pacer;
 pub use plan::{
-    Arm, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule, Projects, Refusal, Snapshot,
-    Step, TableInventory, TablePlan, Totals, Unprobed, candidates, decide, pack,
+    Arm, Base, Basis, Candidates, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule,
+    PlannedTarget, Projects, Refusal, Snapshot, Step, TableInventory, TablePlan, TableRows, Terms,
+    Totals, Unprobed, candidates, decide, pack,
 };
 pub use resolve::{AmbiguousWorkspace, Directory, Policies, Policy, Trail, resolve};
 pub use rule::{
@@ -139,7 +142,9 @@ pub use rule::{
     RuleReader, RuleSet, RuleSetError, Scope,
 };
 pub use schedule::{Live, Phase, Status, TargetStatus};
-pub use slot::{N_PLACES, SlotRange, place};
+pub use slot::{
+    N_PLACES, SlotRange, due_places, next_due, place, slot_at, slot_start, slots_per_day,
+};
 pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
     ProjectionMode, TableSchema, Target, TargetProblem, TextKind,

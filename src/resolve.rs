@@ -144,11 +144,7 @@ impl<'a> Policies<'a> {
 
     /// What holds for the rows of one project.
     pub fn project(&self, workspace: &str, project: &str) -> Policy<'a> {
-        let rule = self
-            .rules
-            .projects(workspace)
-            .find(|(name, _)| &***name == project);
-        self.decide(rule.map(|(_, rule)| rule), workspace)
+        self.decide(self.rules.project(workspace, project), workspace)
     }
 
     /// The projects of a workspace with a rule of their own, ordered by name.

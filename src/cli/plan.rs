@@ -11,8 +11,8 @@ use super::context::parse_instant;
 use super::output::{counted, grouped, table};
 use super::{Context, Exit, Output, progress};
 use crate::compile::{Statement, compile};
-use crate::engine::Engine;
-use crate::plan::{Plan, PlannedRule, Step, TablePlan};
+use crate::engine::{Engine, PlanRequest};
+use crate::plan::{Basis, Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
 use crate::warehouse::marker;
 
@@ -55,7 +55,16 @@ pub(super) async fn run(
     let as_of = args.as_of.as_deref().map(parse_instant).transpose()?;
     let config = context.config()?;
     let engine = context.engine(&config).await?;
-    let plan = engine.plan(as_of).await?;
+    let request = PlanRequest {
+        as_of,
+        basis: if args.out.is_some() {
+            Basis::Proposed
+        } else {
+            Basis::Effective
+        },
+        slot: None,
+    };
+    let plan = engine.plan(&request).await?;
     let statements = if args.sql {
         statements(&engine, &plan).await?
     } else {

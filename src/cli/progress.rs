@@ -107,6 +107,10 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
                     say(&line);
                 }
             }
+            Event::Surveyed { .. }
+            | Event::Planned { .. }
+            | Event::CycleStarted { .. }
+            | Event::CycleEnded { .. } => {}
             Event::Replanning => say("rules changed; planning the rest again"),
         }
     }

@@ -2,10 +2,12 @@
 
 use clap::Args;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
+use super::context::user_name;
 use super::output::{counted, grouped, table};
 use super::{Context, Exit, Output, progress};
-use crate::engine::{CycleReport, CycleStatus, EngineError};
+use crate::engine::{CycleReport, CycleStatus, EngineError, Tenure};
 use crate::plan::Plan;
 
 /// One full cycle now: plan, delete, verify, record.
@@ -33,7 +35,10 @@ pub(super) async fn run(
         config.limits.max_share_of_table = share;
     }
     let engine = context.engine(&config).await?;
-    let (plan, report) = match engine.run().await {
+    let tenure = Tenure::begin(engine.ledger(), &holder(), config.serve.lease).await?;
+    let ran = engine.run(&tenure, &CancellationToken::new()).await;
+    tenure.release().await?;
+    let (plan, report) = match ran {
         Ok(ran) => ran,
         Err(EngineError::Refused { refusals }) if output.is_json() => {
             output.result(&json!({"status": "refused", "refusals": refusals}), |_| {
@@ -50,12 +55,17 @@ pub(super) async fn run(
     Ok(exit_of(&report))
 }
 
+/// Who holds the lease: the user and the process.
+pub(super) fn holder() -> String {
+    format!("{} ({})", user_name(), std::process::id())
+}
+
 /// How the process ends after a cycle.
 pub(super) fn exit_of(report: &CycleReport) -> Exit {
     match report.status {
         CycleStatus::Done => Exit::Done,
         CycleStatus::Failed => Exit::Incomplete,
-        CycleStatus::Stale => Exit::Busy,
+        CycleStatus::Stale | CycleStatus::Stopped | CycleStatus::LeaseLost => Exit::Busy,
     }
 }
 

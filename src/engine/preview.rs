@@ -1,13 +1,19 @@
 //! What a rule would delete, before it is saved.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Engine, EngineError};
-use crate::plan::Unprobed;
-use crate::rule::{Retention, Scope};
+use super::survey::error_chain;
+use super::{Engine, EngineError, Rulebook};
+use crate::compile;
+use crate::plan::{Arm, CensusRow, Terms, Unprobed, candidates, candidates_of_project, pack};
+use crate::resolve::resolve;
+use crate::rule::{Retention, Rule, RuleSet, Scope};
+use crate::target::{CheckedTarget, TableSchema};
+use crate::warehouse::{Shard, WarehouseError};
 
 /// A change of rules that nobody has saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +67,175 @@ pub struct Expired {
     pub newest: Option<Timestamp>,
 }
 
+/// The number of a rule that nobody has saved.
+const UNSAVED: u64 = 0;
+
 impl Engine {
-    /// What a change of rules would delete; read-only.
+    /// What a change of rules would delete; read-only. Holds are respected. Pauses, and whether the
+    /// change waits for an approval, are left aside: they only put it off.
     ///
     /// # Errors
     /// As [`Engine::plan`].
-    pub async fn preview(&self, _change: &RuleChange) -> Result<Preview, EngineError> {
-        unimplemented!()
+    pub async fn preview(&self, change: &RuleChange) -> Result<Preview, EngineError> {
+        let rulebook = self.rulebook().await?;
+        let now = self.clock.now();
+        let changed = changed(&rulebook.rules, change, now)?;
+        let view = View {
+            change,
+            rulebook: &rulebook,
+            changed: &changed,
+            now,
+        };
+        let needs_project = rulebook.rules.any_project().or(changed.any_project());
+        let needs_project = needs_project.is_some();
+        let mut preview = Preview {
+            as_of: now,
+            tables: Vec::new(),
+            unprobed: Vec::new(),
+        };
+        for shard in self.warehouse.shards() {
+            let unprobed = |table: Option<&str>, error: &WarehouseError| Unprobed {
+                shard: shard.name().into(),
+                table: table.map(Arc::from),
+                reason: error_chain(error),
+                is_unreachable: error.is_unreachable(),
+            };
+            let targets = match self.targets_and_schemas(shard, needs_project).await {
+                Ok(targets) => targets,
+                Err(EngineError::Warehouse(error)) if !error.is_configuration() => {
+                    preview.unprobed.push(unprobed(None, &error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for (target, schema) in targets {
+                match self.preview_table(&view, shard, &target, &schema).await {
+                    Ok(table) => preview.tables.extend(table),
+                    Err(error) if !error.is_configuration() => {
+                        preview.unprobed.push(unprobed(Some(&target.table), &error));
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(preview)
     }
+
+    async fn preview_table(
+        &self,
+        view: &View<'_>,
+        shard: &Shard,
+        target: &CheckedTarget,
+        schema: &TableSchema,
+    ) -> Result<Option<PreviewTable>, WarehouseError> {
+        let future_ms = view.now.as_millisecond();
+        let mut census = shard.census(&compile::census(target, future_ms)).await?;
+        census.retain(|row| row.is_readable && view.touches(&row.workspace));
+        if census.is_empty() {
+            return Ok(None);
+        }
+        let before = view.arms(target, &census, &view.rulebook.rules, &self.default);
+        let after = view.arms(target, &census, view.changed, &self.default);
+        let (before, _) = self.expired(shard, target, schema, before).await?;
+        let (after, n_kept) = self.expired(shard, target, schema, after).await?;
+        Ok(Some(PreviewTable {
+            shard: shard.name().into(),
+            table: target.table.as_str().into(),
+            before,
+            after,
+            n_kept,
+        }))
+    }
+
+    /// What a delete of some arms would take, and how many rows are kept by references.
+    async fn expired(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        schema: &TableSchema,
+        arms: Vec<Arm>,
+    ) -> Result<(Expired, u64), WarehouseError> {
+        let mut sum = Expired::default();
+        let mut n_kept = 0;
+        let mut parts: BTreeSet<String> = BTreeSet::new();
+        let instant = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        for statement in pack(arms, target, &self.limits).statements {
+            let row = shard.preview(&compile::preview(target, &statement)).await?;
+            sum.n_rows += row.ebbtide_due;
+            n_kept += row.ebbtide_kept;
+            let oldest = instant(row.ebbtide_oldest_ms);
+            sum.oldest = sum.oldest.into_iter().chain(oldest).min();
+            sum.newest = sum.newest.max(instant(row.ebbtide_newest_ms));
+            parts.extend(row.ebbtide_parts);
+        }
+        let n_bytes = u128::from(sum.n_rows) * u128::from(schema.bytes);
+        let n_bytes = n_bytes / u128::from(schema.rows.max(1));
+        sum.n_bytes = u64::try_from(n_bytes).unwrap_or(u64::MAX);
+        sum.n_parts = u64::try_from(parts.len()).unwrap_or(u64::MAX);
+        Ok((sum, n_kept))
+    }
+}
+
+/// What a preview looks at.
+struct View<'a> {
+    change: &'a RuleChange,
+    rulebook: &'a Rulebook,
+    changed: &'a RuleSet,
+    now: Timestamp,
+}
+
+impl View<'_> {
+    /// Whether the scope has rows of a workspace.
+    fn touches(&self, workspace: &str) -> bool {
+        match &self.change.scope {
+            Scope::Organization(name) => {
+                self.rulebook.directory.organization_of(workspace) == Some(name)
+            }
+            Scope::Workspace(name)
+            | Scope::Project {
+                workspace: name, ..
+            } => **name == *workspace,
+        }
+    }
+
+    /// The arms of the scope under some rules.
+    fn arms(
+        &self,
+        target: &CheckedTarget,
+        census: &[CensusRow],
+        rules: &RuleSet,
+        default: &Retention,
+    ) -> Vec<Arm> {
+        let policies = resolve(rules, &self.rulebook.directory, default);
+        // Pauses only put off: what is paused counts as due.
+        let terms = Terms {
+            guards: &self.rulebook.guards,
+            ..Terms::new(&policies, self.now)
+        };
+        let mut found = match &self.change.scope {
+            Scope::Project { project, .. } => {
+                candidates_of_project(target, census, project, &terms)
+            }
+            Scope::Organization(_) | Scope::Workspace(_) => candidates(target, census, &terms),
+        };
+        found.due.append(&mut found.paused);
+        found.due
+    }
+}
+
+/// The rules with the change in them.
+fn changed(rules: &RuleSet, change: &RuleChange, now: Timestamp) -> Result<RuleSet, EngineError> {
+    let mut changed: Vec<Rule> = rules
+        .iter()
+        .filter(|rule| rule.scope != change.scope)
+        .cloned()
+        .collect();
+    changed.extend(change.retention.clone().map(|retention| Rule {
+        id: UNSAVED,
+        scope: change.scope.clone(),
+        retention,
+        apply_to_past: change.apply_to_past,
+        created_at: now,
+    }));
+    Ok(RuleSet::new(changed)?)
 }

@@ -1,22 +1,16 @@
-//! Surveying a shard: schema, census, and the count of what is due.
+//! Surveying a shard: server, grants, schema, and every table in order.
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::probe::LeftOut;
 use super::{Engine, EngineError, Event};
-use crate::compile;
-use crate::plan::{Arm, TableInventory, Totals, Unprobed, candidates, pack};
+use crate::ledger::DeletedRows;
+use crate::plan::{Base, TableInventory, Terms, Unprobed};
 use crate::resolve::Policies;
 use crate::target::{CheckedTarget, TableSchema, TargetProblem};
 use crate::warehouse::{GrantNeed, MutationState, Privilege, Shard, WarehouseError};
-
-/// Rows dated more than a day ahead count as future; less is clock skew.
-const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
-
-/// How far this machine's clock may be ahead of the server's.
-const MAX_CLOCK_LEAD: SignedDuration = SignedDuration::from_mins(10);
 
 /// One shard, surveyed.
 #[derive(Default)]
@@ -30,23 +24,14 @@ pub(super) struct SurveyedTable {
     pub(super) inventory: TableInventory,
 }
 
-/// One table, probed.
-struct Probed {
-    inventory: TableInventory,
-    /// Arms that fit into no statement.
-    oversized: Vec<Arm>,
-    /// Deletes of ours that an earlier cycle sent and that still run.
-    running: Vec<MutationState>,
-}
-
 impl Engine {
     /// Surveys a shard. One that is down, and tables that cannot be probed, are left out with the
     /// reason; a table whose children could not be probed is left out with them.
     pub(super) async fn survey(
         &self,
         shard: &Shard,
-        policies: &Policies<'_>,
-        now: Timestamp,
+        terms: &Terms<'_>,
+        deleted: &[DeletedRows],
     ) -> Result<Survey, EngineError> {
         let name: Arc<str> = shard.name().into();
         let mut survey = Survey::default();
@@ -56,12 +41,11 @@ impl Engine {
             reason: error_chain(error),
             is_unreachable: error.is_unreachable(),
         };
-        let targets = match self
-            .checked_targets(shard, policies.rules().any_project().is_some())
-            .await
-        {
+        let targets = match self.checked_targets(shard, needs_project(terms)).await {
             Ok(targets) => {
-                let misspelled = |target: &CheckedTarget| target.misspelled(policies.rules());
+                let misspelled = |target: &CheckedTarget| {
+                    target.misspelled(terms.policies.rules(), terms.guards)
+                };
                 let problems: Vec<_> = targets.iter().flat_map(misspelled).collect();
                 if !problems.is_empty() {
                     return Err(EngineError::Targets { problems });
@@ -82,8 +66,7 @@ impl Engine {
             is_unreachable: false,
         };
         let mut is_blocked = false;
-        // Workspaces that fit into no statement: their parents stay with them.
-        let mut oversized: HashSet<Arc<str>> = HashSet::new();
+        let mut left_out = LeftOut::default();
         for (index, target) in targets.into_iter().enumerate() {
             let table = target.table.clone();
             if is_blocked {
@@ -97,8 +80,8 @@ impl Engine {
                 number: index + 1,
                 of,
             });
-            match self.probe(shard, &target, policies, now, &oversized).await {
-                Ok(probed) => {
+            match self.probe(shard, &target, terms, &mut left_out).await {
+                Ok(mut probed) => {
                     if !probed.running.is_empty() {
                         survey
                             .unprobed
@@ -112,8 +95,11 @@ impl Engine {
                             arm.exceptions().len()
                         );
                         survey.unprobed.push(left_alone(&table, reason));
-                        oversized.insert(arm.workspace);
                     }
+                    probed.inventory.n_deleted_today = n_deleted(deleted, shard.name(), &table);
+                    (self.observer)(&Event::Surveyed {
+                        inventory: &probed.inventory,
+                    });
                     survey.tables.push(SurveyedTable {
                         target,
                         inventory: probed.inventory,
@@ -148,13 +134,24 @@ impl Engine {
         shard: &Shard,
         needs_project: bool,
     ) -> Result<Vec<(String, TableSchema)>, EngineError> {
+        let found = self.targets_and_schemas(shard, needs_project).await?;
+        let named = |(target, schema): (CheckedTarget, _)| (target.table, schema);
+        Ok(found.into_iter().map(named).collect())
+    }
+
+    /// The checked targets of a shard with their schemas.
+    pub(super) async fn targets_and_schemas(
+        &self,
+        shard: &Shard,
+        needs_project: bool,
+    ) -> Result<Vec<(CheckedTarget, TableSchema)>, EngineError> {
         let schemas = self.schemas(shard).await?;
         let targets = check_targets(&self.targets, &schemas, needs_project)?;
         let find = |table: &str| schemas.iter().find(|schema| schema.name == table).cloned();
-        Ok(targets
+        let found = targets
             .into_iter()
-            .filter_map(|target| find(&target.table).map(|schema| (target.table, schema)))
-            .collect())
+            .filter_map(|target| find(&target.table).map(|schema| (target, schema)));
+        Ok(found.collect())
     }
 
     /// Checks server and grants, and reads the schemas of all tables that the targets name.
@@ -183,10 +180,11 @@ impl Engine {
         Ok(shard.schemas(&tables).await?)
     }
 
-    /// A clock that is far ahead would make young rows old. One that is behind only keeps more.
+    /// A clock that is far ahead would make young rows old. Where one is far behind, nobody knows
+    /// which of the two is wrong.
     fn check_clock(&self, shard: &Shard, server_now: Timestamp) -> Result<(), EngineError> {
         let ahead = self.clock.now().duration_since(server_now);
-        if self.clock.is_live() && ahead > MAX_CLOCK_LEAD {
+        if self.clock.is_live() && ahead.unsigned_abs() > self.max_clock_skew {
             return Err(EngineError::Clock {
                 shard: shard.name().to_owned(),
                 ahead_s: ahead.as_secs(),
@@ -194,72 +192,27 @@ impl Engine {
         }
         Ok(())
     }
+}
 
-    async fn probe(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        policies: &Policies<'_>,
-        now: Timestamp,
-        left_out: &HashSet<Arc<str>>,
-    ) -> Result<Probed, WarehouseError> {
-        let running = shard.unfinished_mutations(&target.table).await?;
-        let future_ms = now.as_millisecond().saturating_add(FUTURE_TOLERANCE_MS);
-        let census = shard.census(&compile::census(target, future_ms)).await?;
-        let mut arms = candidates(target, &census, policies, now);
-        arms.retain(|arm| !left_out.contains(&arm.workspace));
-        let packed = pack(arms, target, &self.limits);
-        let mut arms = Vec::new();
-        for mut statement in packed.statements {
-            self.count(shard, target, &mut statement).await?;
-            arms.append(&mut statement);
-        }
-        let inventory = TableInventory {
-            shard: shard.name().into(),
-            table: target.table.as_str().into(),
-            totals: Totals::of(&census),
-            arms,
-        };
-        Ok(Probed {
-            inventory,
-            oversized: packed.oversized,
-            running,
-        })
-    }
+/// Whether a rule of now or of the base means a project.
+fn needs_project(terms: &Terms<'_>) -> bool {
+    let base = match terms.base {
+        Base::At { policies, .. } => policies,
+        Base::NotNeeded | Base::Missing => None,
+    };
+    let policies = [Some(terms.policies), base];
+    let mut rules = policies.into_iter().flatten().map(Policies::rules);
+    rules.any(|rules| rules.any_project().is_some())
+}
 
-    /// Counts what is due for arms of one statement, and fills the counts in. Returns the rows due.
-    pub(super) async fn count(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        arms: &mut [Arm],
-    ) -> Result<u64, WarehouseError> {
-        for arm in arms.iter_mut() {
-            (arm.n_due, arm.n_kept) = (0, 0);
-        }
-        let mut total = 0;
-        for probe in compile::probe(target, arms) {
-            let none: Arc<str> = "".into();
-            let mut index: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
-            for (at, arm) in arms.iter().enumerate() {
-                if arm.project().is_some() == probe.by_project {
-                    let project = arm.project().unwrap_or(&none);
-                    index.insert((Arc::clone(&arm.workspace), Arc::clone(project)), at);
-                }
-            }
-            for row in shard.count_due(&probe.sql).await? {
-                let at = index.get(&(row.workspace.as_str().into(), row.project.as_str().into()));
-                // A group that nobody asked for would mean that the predicate is wrong.
-                let Some(arm) = at.and_then(|at| arms.get_mut(*at)) else {
-                    return Err(shard.unexpected_group(&row.workspace));
-                };
-                arm.n_due += row.n_due;
-                arm.n_kept += row.n_kept;
-                total += row.n_due;
-            }
-        }
-        Ok(total)
-    }
+/// Rows that went before from a table.
+pub(super) fn n_deleted(deleted: &[DeletedRows], shard: &str, table: &str) -> u64 {
+    let of_table = |rows: &&DeletedRows| rows.shard == shard && rows.table == table;
+    deleted
+        .iter()
+        .filter(of_table)
+        .map(|rows| rows.n_rows)
+        .sum()
 }
 
 /// Checks all targets against the schemas of a shard; every problem at once.

@@ -176,6 +176,19 @@ impl RuleSet {
             })
     }
 
+    /// The rule of one project.
+    pub fn project(&self, workspace: &str, project: &str) -> Option<&Rule> {
+        let indices = self.projects.get(workspace)?;
+        let name_of = |index: &usize| match self.rules.get(*index).map(|rule| &rule.scope) {
+            Some(Scope::Project { project, .. }) => &**project,
+            _ => "",
+        };
+        let at = indices
+            .binary_search_by(|index| name_of(index).cmp(project))
+            .ok()?;
+        self.rules.get(*indices.get(at)?)
+    }
+
     /// Any project rule, if there is one: targets then need a project column.
     pub fn any_project(&self) -> Option<&Rule> {
         self.rules

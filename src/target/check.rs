@@ -1,12 +1,15 @@
 //! A target against the schema that the server reports: every problem at once, each with a remedy.
 
+use serde::{Deserialize, Serialize};
+
 use super::kind::{is_nullable, strip_wrappers};
-use crate::rule::{Rule, RuleSet, Scope};
+use crate::guard::Guards;
+use crate::rule::{RuleSet, Scope};
 
 use super::{Age, AgeKind, Keep, ProjectionMode, TableSchema, Target, TextKind};
 
 /// A column with names in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameColumn {
     /// The name of the column.
     pub name: String,
@@ -17,7 +20,7 @@ pub struct NameColumn {
 }
 
 /// The column that rows are aged by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgeColumn {
     /// The name of the column.
     pub name: String,
@@ -26,7 +29,7 @@ pub struct AgeColumn {
 }
 
 /// A keep clause whose columns exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedKeep {
     /// The clause of the config.
     pub keep: Keep,
@@ -37,7 +40,8 @@ pub struct CheckedKeep {
 }
 
 /// How two columns are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Comparison {
     /// They have one type.
     AsIs,
@@ -60,7 +64,7 @@ impl Comparison {
 }
 
 /// A target whose every identifier the server confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedTarget {
     /// The database of the table.
     pub database: String,
@@ -142,38 +146,48 @@ impl Target {
 }
 
 impl CheckedTarget {
-    /// Rules that name a workspace or project in another spelling than the target's column has it.
-    /// They would silently mean nobody.
-    pub fn misspelled(&self, rules: &RuleSet) -> Vec<TargetProblem> {
+    /// Whether rows of a project can be told from others: there is a project column, and it can
+    /// hold the name.
+    pub fn can_hold_project(&self, project: &str) -> bool {
+        self.project
+            .as_ref()
+            .is_some_and(|column| column.kind.can_hold(project))
+    }
+
+    /// Rules and holds that name a workspace or project in another spelling than the target's
+    /// column has it. They would silently mean nobody.
+    pub fn misspelled(&self, rules: &RuleSet, guards: &Guards) -> Vec<TargetProblem> {
+        let rules = rules
+            .iter()
+            .map(|rule| (("rule", "deactivate"), rule.id, &rule.scope));
+        let holds = guards.holds().iter();
+        let holds = holds.map(|hold| (("hold", "release"), hold.id, &hold.scope));
         let spelled = |column: &NameColumn, name: &str| {
             column
                 .kind
                 .spelling(name)
                 .filter(|spelling| spelling != name)
         };
-        let problem = |rule: &Rule, column: &NameColumn, spelling: String| TargetProblem {
-            table: self.table.clone(),
-            message: format!(
-                "rule {} for {} means nobody here: column {} spells it {spelling:?}; add the rule \
-                 in that spelling and deactivate this one",
-                rule.id, rule.scope, column.name
-            ),
+        let in_column = |column: &NameColumn, name: &str| {
+            spelled(column, name).map(|spelling| (column.name.clone(), spelling))
         };
-        let wrong = |rule: &Rule| match &rule.scope {
+        let wrong = |scope: &Scope| match scope {
             Scope::Organization(_) => None,
-            Scope::Workspace(name) => {
-                spelled(&self.workspace, name).map(|right| problem(rule, &self.workspace, right))
-            }
-            Scope::Project { workspace, project } => {
-                let of_workspace = spelled(&self.workspace, workspace)
-                    .map(|right| problem(rule, &self.workspace, right));
-                of_workspace.or_else(|| {
-                    let column = self.project.as_ref()?;
-                    spelled(column, project).map(|right| problem(rule, column, right))
-                })
-            }
+            Scope::Workspace(name) => in_column(&self.workspace, name),
+            Scope::Project { workspace, project } => in_column(&self.workspace, workspace)
+                .or_else(|| in_column(self.project.as_ref()?, project)),
         };
-        rules.iter().filter_map(wrong).collect()
+        let problem = |((noun, verb), id, scope): ((&str, &str), u64, &Scope)| {
+            let (column, spelling) = wrong(scope)?;
+            Some(TargetProblem {
+                table: self.table.clone(),
+                message: format!(
+                    "{noun} {id} for {scope} means nobody here: column {column} spells it \
+                     {spelling:?}; add the {noun} in that spelling and {verb} this one"
+                ),
+            })
+        };
+        rules.chain(holds).filter_map(problem).collect()
     }
 }
 

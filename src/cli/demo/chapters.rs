@@ -1,6 +1,9 @@
 //! The chapters of the demo: each does one thing, says what, and shows what came of it.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::checks::{Check, TableChange};
 use super::database::{Database, TableSize};
@@ -16,9 +19,12 @@ use crate::cli::{Format, context, progress, run};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::embedded::{Embedded, EmbeddedOptions};
-use crate::engine::{CycleReport, Engine};
+use crate::engine::{CycleReport, Engine, PlanRequest, Tenure};
 use crate::ledger::{ImportRule, Ledger, RuleRecord};
 use crate::plan::Plan;
+
+/// Who reviews the plan and holds the lease.
+const REVIEWER: &str = "demo";
 
 /// What every chapter needs.
 pub(super) struct Chapters<'s, 'o> {
@@ -119,7 +125,7 @@ impl Chapters<'_, '_> {
         let (ledger, clock) = (Arc::clone(&book.ledger), Arc::clone(&self.clock));
         let engine =
             Engine::new(&book.config, ledger, clock)?.observed_by(progress::observer(self.format));
-        let plan = engine.plan(None).await?;
+        let plan = engine.plan(&PlanRequest::proposed()).await?;
         self.story.say(&plan::overview(&plan))?;
         self.story.say("Rows that go, by the rule that won:\n")?;
         self.story.say(&story::due_by_rule(&plan, &book.records))?;
@@ -154,10 +160,15 @@ impl Chapters<'_, '_> {
     ) -> anyhow::Result<CycleReport> {
         self.story.chapter("The cycle")?;
         self.story.say(
-            "What `ebbtide run` does. Before each statement the rules are looked at again, and the \
+            "What `ebbtide apply` does with a reviewed plan. Before each statement the rules are looked at again, and the \
              intent is recorded;\nafter it, what is left is counted under the same predicate.\n",
         )?;
-        let report = engine.apply(plan).await?;
+        let lease = Duration::from_mins(1);
+        let tenure = Tenure::begin(engine.ledger(), REVIEWER, lease).await?;
+        let never = CancellationToken::new();
+        let applied = engine.apply_reviewed(plan, REVIEWER, &tenure, &never).await;
+        tenure.release().await?;
+        let report = applied?;
         self.story.say(&run::describe(plan, &report))?;
         Ok(report)
     }
@@ -187,7 +198,10 @@ impl Chapters<'_, '_> {
     ) -> anyhow::Result<SecondCycle> {
         self.story.chapter("Once more")?;
         let before = database.n_mutations().await?;
-        let (_, report) = engine.run().await?;
+        let tenure = Tenure::begin(engine.ledger(), REVIEWER, Duration::from_mins(1)).await?;
+        let ran = engine.run(&tenure, &CancellationToken::new()).await;
+        tenure.release().await?;
+        let (_, report) = ran?;
         let second = SecondCycle {
             statements: report.n_statements(),
             mutations_before: before,

@@ -1,0 +1,226 @@
+//! Plans that somebody reviewed: whether the world still is that of the plan, and applying it.
+
+use foldhash::{HashMap, HashMapExt};
+use tokio_util::sync::CancellationToken;
+
+use super::survey::error_chain;
+use super::{CycleKind, CycleReport, Engine, EngineError, Tenure};
+use crate::ledger::{Approval, NewApproval, NewRule, RuleRecord};
+use crate::plan::{Plan, PlannedTarget};
+use crate::rule::RuleId;
+
+/// So many changes of one kind are named.
+const MOST_NAMED: usize = 10;
+
+impl Engine {
+    /// Whether a plan from a file or from the ledger may be applied now: it is as it was made, and
+    /// rules, settings, holds, pauses, directory and tables are those that it was made from. A plan
+    /// of an earlier day may be: its cutoffs are older than those of today.
+    ///
+    /// # Errors
+    /// [`EngineError::Stale`] with everything that changed.
+    pub async fn reviewed(&self, plan: &Plan) -> Result<(), EngineError> {
+        if plan.computed_digest() != plan.digest {
+            let change = "the plan itself: its digest is another one, so it was edited or cut off";
+            return Err(EngineError::Stale {
+                changes: vec![change.into()],
+            });
+        }
+        let mut changes = self.changes_of_the_ledger(plan).await?;
+        changes.extend(self.changes_of_targets(plan).await?);
+        if changes.is_empty() {
+            Ok(())
+        } else {
+            Err(EngineError::Stale { changes })
+        }
+    }
+
+    /// Approves a plan in a person's name and executes exactly it.
+    ///
+    /// # Errors
+    /// [`EngineError::Stale`] if the world changed since it was made; else as [`Engine::apply`].
+    pub async fn apply_reviewed(
+        &self,
+        plan: &Plan,
+        by: &str,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> Result<CycleReport, EngineError> {
+        self.reviewed(plan).await?;
+        // What is refused anyway is not approved either: nobody saw what its rules delete.
+        self.check_shares_and_times(plan).await?;
+        let approval = NewApproval {
+            revision: plan.revision,
+            plan_digest: plan.digest.clone(),
+            at: self.clock.now(),
+        };
+        if let Approval::Stale { revision } = self.ledger.approve(&approval, by).await? {
+            let change = format!("the ledger moved on to revision {revision} just now");
+            return Err(EngineError::Stale {
+                changes: vec![change],
+            });
+        }
+        self.apply(plan, CycleKind::Apply, tenure, stop).await
+    }
+
+    async fn changes_of_the_ledger(&self, plan: &Plan) -> Result<Vec<String>, EngineError> {
+        let mut changes = Vec::new();
+        let noted = self.ledger.settings_at(plan.revision).await?;
+        if noted.as_deref() != Some(&self.settings.text()) {
+            changes.push(
+                "retention.default or retention.periods are not those that the plan was made with"
+                    .to_owned(),
+            );
+        }
+        let revision = self.ledger.revision().await?;
+        if revision == plan.revision {
+            return Ok(changes);
+        }
+        changes.extend(self.changes_of_rules(plan.revision).await?);
+        changes.extend(self.changes_of_guards(plan).await?);
+        if changes.is_empty() {
+            // Also where something changed and changed back: an approval is of one revision.
+            changes.push(format!(
+                "the ledger moved on from revision {} to {revision}: the directory, the settings, \
+                 or something that was taken back",
+                plan.revision
+            ));
+        }
+        Ok(changes)
+    }
+
+    async fn changes_of_rules(&self, revision: u64) -> Result<Vec<String>, EngineError> {
+        let mut before: HashMap<RuleId, NewRule> = HashMap::new();
+        let mut remember = |record: RuleRecord| {
+            before.insert(record.id, record.rule);
+        };
+        self.ledger.each_rule_at(revision, &mut remember).await?;
+        let mut created = Vec::new();
+        let mut compare = |record: RuleRecord| {
+            if before.remove(&record.id).is_none() {
+                created.push((record.id, record.rule));
+            }
+        };
+        self.ledger.each_rule(false, &mut compare).await?;
+        let mut ended: Vec<(RuleId, NewRule)> = before.into_iter().collect();
+        ended.sort_unstable_by_key(|(id, _)| *id);
+        let line = |what: &str| {
+            let what = what.to_owned();
+            move |(id, rule): (RuleId, NewRule)| {
+                format!("rule {id} for {} ({}) {what}", rule.scope, rule.retention)
+            }
+        };
+        let mut changes = named(created.into_iter().map(line("is new")), "new rules");
+        changes.extend(named(
+            ended.into_iter().map(line("is not active any more")),
+            "rules that ended",
+        ));
+        Ok(changes)
+    }
+
+    async fn changes_of_guards(&self, plan: &Plan) -> Result<Vec<String>, EngineError> {
+        let holds = self.ledger.holds(false).await?;
+        let placed = holds
+            .iter()
+            .filter(|hold| !plan.active_holds.contains(&hold.id))
+            .map(|hold| format!("hold {} on {} was placed", hold.id, hold.hold.scope));
+        let released = plan
+            .active_holds
+            .iter()
+            .filter(|id| holds.iter().all(|hold| hold.id != **id))
+            .map(|id| format!("hold {id} was released"));
+        let mut changes = named(placed, "new holds");
+        changes.extend(named(released, "holds that were released"));
+        let records = self.ledger.pauses(false).await?;
+        let active = records.iter().map(|record| &record.pause.scope);
+        changes.extend(
+            active
+                .clone()
+                .filter(|scope| !plan.pauses.contains(scope))
+                .map(|scope| format!("{scope} was paused")),
+        );
+        changes.extend(
+            plan.pauses
+                .iter()
+                .filter(|scope| active.clone().all(|other| other != *scope))
+                .map(|scope| format!("{scope} was resumed")),
+        );
+        Ok(changes)
+    }
+
+    /// Tables that are not as they were checked for the plan. Only those that it deletes from
+    /// matter.
+    async fn changes_of_targets(&self, plan: &Plan) -> Result<Vec<String>, EngineError> {
+        let mut changes = Vec::new();
+        for step in &plan.steps {
+            let is_known = |shard: &&crate::warehouse::Shard| shard.name() == &*step.shard;
+            if !self.warehouse.shards().iter().any(|shard| is_known(&shard)) {
+                let change = format!("shard {} is not in the configuration any more", step.shard);
+                if !changes.contains(&change) {
+                    changes.push(change);
+                }
+            }
+        }
+        for shard in self.warehouse.shards() {
+            let of_step = |planned: &&PlannedTarget| {
+                let (name, table) = (&planned.shard, &*planned.target.table);
+                let mut steps = plan.steps.iter();
+                **name == *shard.name()
+                    && steps.any(|step| step.shard == *name && *step.table == *table)
+            };
+            let planned: Vec<&PlannedTarget> = plan.targets.iter().filter(of_step).collect();
+            if planned.is_empty() {
+                continue;
+            }
+            let targets = match self.checked_targets(shard, false).await {
+                Ok(targets) => targets,
+                Err(error @ EngineError::Targets { .. }) => {
+                    changes.push(format!("on {}: {}", shard.name(), error_chain(&error)));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for PlannedTarget { target: before, .. } in planned {
+                let table = &before.table;
+                let place = format!("table {table} on {}", shard.name());
+                match targets.iter().find(|target| target.table == *table) {
+                    None => changes.push(format!("{place} is no target any more")),
+                    Some(now) if now != before => changes.push(format!(
+                        "{place} is another target than it was: {}",
+                        differences(before, now).join(", ")
+                    )),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(changes)
+    }
+}
+
+/// The first of some changes, and how many more there are.
+fn named(lines: impl Iterator<Item = String>, what: &str) -> Vec<String> {
+    let mut lines: Vec<String> = lines.collect();
+    let n_more = lines.len().saturating_sub(MOST_NAMED);
+    lines.truncate(MOST_NAMED);
+    if n_more > 0 {
+        lines.push(format!("and {n_more} more {what}"));
+    }
+    lines
+}
+
+/// Which parts of a target differ.
+fn differences(
+    before: &crate::target::CheckedTarget,
+    now: &crate::target::CheckedTarget,
+) -> Vec<&'static str> {
+    [
+        ("its database", before.database != now.database),
+        ("the workspace column", before.workspace != now.workspace),
+        ("the project column", before.project != now.project),
+        ("the age column", before.age != now.age),
+        ("what is kept", before.keep != now.keep),
+    ]
+    .into_iter()
+    .filter_map(|(what, differs)| differs.then_some(what))
+    .collect()
+}

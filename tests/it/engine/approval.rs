@@ -1,0 +1,180 @@
+//! Nothing is deleted that nobody approved, and nothing before it was armed for long enough.
+
+use std::time::Duration;
+
+use ebbtide::{Basis, Config, CycleStatus, Engine, EngineError, Plan, Refusal};
+
+use super::world::{NOW, World, apply, apply_reviewed, at, plan, propose, run};
+
+/// The engine of a configuration that asks for an approval.
+fn strict(world: &World) -> Engine {
+    world.engine_with(&world.config_with("approval: none, ", ""), NOW)
+}
+
+/// The engine of a configuration that arms rules.
+fn armed(world: &World, length: &str) -> Config {
+    world.config_with(
+        "approval: none, ",
+        &format!("approval: none, armed_for: {length}, "),
+    )
+}
+
+fn n_waiting(plan: &Plan) -> u64 {
+    plan.waiting.iter().map(|rows| rows.n_rows).sum()
+}
+
+#[tokio::test]
+async fn a_new_install_deletes_nothing_until_somebody_approved_a_plan() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let engine = strict(&world);
+    let (effective, report) = run(&engine).await.unwrap();
+    assert!(effective.is_unapproved() && effective.steps.is_empty());
+    assert_eq!((n_waiting(&effective), report.n_deleted()), (138, 0));
+
+    let proposed = propose(&engine).await;
+    assert_eq!((proposed.basis, proposed.n_due()), (Basis::Proposed, 138));
+    assert_eq!(n_waiting(&proposed), 138);
+    // The executor asks again, whoever calls it.
+    let error = apply(&engine, &proposed).await.unwrap_err();
+    let EngineError::Refused { refusals } = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(refusals[..], [Refusal::Unapproved { .. }]),
+        "{error}"
+    );
+    assert_eq!(world.mutations().await, 0);
+
+    let report = apply_reviewed(&engine, &proposed).await.unwrap();
+    assert_eq!(
+        (report.status, report.n_deleted()),
+        (CycleStatus::Done, 138)
+    );
+    // From now on what was approved acts by itself.
+    world
+        .sql("INSERT INTO traces VALUES ('w1', 'p', '2026-08-01 00:00:00', 1000)")
+        .await;
+    let (effective, report) = run(&engine).await.unwrap();
+    assert_eq!((n_waiting(&effective), report.n_deleted()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_plan_that_claims_a_base_of_its_own_is_refused() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    // Made where rules act at once, applied where they do not.
+    let plan = plan(&world.engine()).await;
+    let error = apply(&strict(&world), &plan).await.unwrap_err();
+    assert!(error.to_string().contains("nobody approved"), "{error}");
+    let mut forged = plan;
+    forged.base_revision = Some(u64::MAX);
+    let error = apply(&strict(&world), &forged).await.unwrap_err();
+    assert!(error.to_string().contains("nobody approved"), "{error}");
+    assert_eq!(world.mutations().await, 0);
+}
+
+#[tokio::test]
+async fn a_shorter_retention_waits_and_a_longer_one_acts_at_once() {
+    let world = World::new().await;
+    let engine = strict(&world);
+    world.rule("w1", "60d").await;
+    let proposed = propose(&engine).await;
+    apply_reviewed(&engine, &proposed).await.unwrap();
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 61);
+
+    world.rule("w1", "30d").await;
+    world.rule("w2", "30d").await;
+    let (effective, report) = run(&engine).await.unwrap();
+    assert_eq!(report.n_deleted(), 0);
+    assert_eq!(n_waiting(&effective), 2 * (30 + 69), "shorter, and new");
+
+    // Nobody approved that, and it is taken back: nothing was lost.
+    world.rule("w1", "60d").await;
+    let effective = plan(&engine).await;
+    assert_eq!(n_waiting(&effective), 2 * 69);
+    // Longer than what was approved: it acts at once.
+    world.rule("w1", "80d").await;
+    world
+        .sql("INSERT INTO traces VALUES ('w1', 'p', '2026-09-10 00:00:00', 1000)")
+        .await;
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.n_deleted(), 0, "70 days old");
+
+    world.rule("w1", "30d").await;
+    let proposed = propose(&engine).await;
+    apply_reviewed(&engine, &proposed).await.unwrap();
+    assert_eq!(world.count("traces WHERE w IN ('w1', 'w2')").await, 62);
+}
+
+#[tokio::test]
+async fn a_shorter_default_in_the_configuration_waits_too() {
+    let world = World::new().await;
+    let engine = strict(&world);
+    world.rule("w1", "30d").await;
+    apply_reviewed(&engine, &propose(&engine).await)
+        .await
+        .unwrap();
+    let config = world.config_with("approval: none, ", "default: 60d, ");
+    let engine = world.engine_with(&config, NOW);
+    let (effective, report) = run(&engine).await.unwrap();
+    assert_eq!((report.n_deleted(), n_waiting(&effective)), (0, 2 * 3 * 39));
+    apply_reviewed(&engine, &propose(&engine).await)
+        .await
+        .unwrap();
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 61);
+    // Back to unlimited acts at once.
+    world
+        .sql("INSERT INTO traces VALUES ('w2', 'p', '2026-08-01 00:00:00', 1000)")
+        .await;
+    let (_, report) = run(&strict(&world)).await.unwrap();
+    assert_eq!(report.n_deleted(), 0);
+}
+
+#[tokio::test]
+async fn a_rule_acts_once_it_was_armed_for_long_enough() {
+    let world = World::new().await;
+    let engine = world.engine_with(&armed(&world, "1s"), NOW);
+    world.rule("w1", "30d").await;
+    let (effective, report) = run(&engine).await.unwrap();
+    assert!(effective.needs_base && report.n_deleted() == 0);
+    assert_eq!(n_waiting(&effective), 138);
+    let until = effective.armed_at.expect("an instant");
+    let left = until.duration_since(world.ledger.now().await.unwrap());
+    assert!(left <= jiff::SignedDuration::from_secs(2), "{left:?}");
+    let mut n_deleted = 0;
+    for _ in 0..600 {
+        let (_, report) = run(&engine).await.unwrap();
+        n_deleted += report.n_deleted();
+        if n_deleted > 0 {
+            break;
+        }
+        assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(n_deleted, 138);
+    assert!(world.ledger.now().await.unwrap() >= until - jiff::SignedDuration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_rule_that_is_taken_back_while_it_is_armed_deletes_nothing() {
+    let world = World::new().await;
+    let engine = world.engine_with(&armed(&world, "1h"), NOW);
+    world.rule("w1", "30d").await;
+    let (effective, _) = run(&engine).await.unwrap();
+    let now = world.ledger.now().await.unwrap();
+    let left = effective.armed_at.unwrap().duration_since(now);
+    let expected = jiff::SignedDuration::from_mins(59)..=jiff::SignedDuration::from_mins(60);
+    assert!(expected.contains(&left), "{left:?}");
+    let rule = world.ledger.rules_after(0, false, 1).await.unwrap()[0].id;
+    let taken_back = world.ledger.deactivate_rule(rule, "test", at(NOW)).await;
+    taken_back.unwrap();
+    let (effective, report) = run(&engine).await.unwrap();
+    assert_eq!((n_waiting(&effective), report.n_deleted()), (0, 0));
+    // Whoever reviews a plan need not wait.
+    world.rule("w2", "30d").await;
+    let report = apply_reviewed(&engine, &propose(&engine).await)
+        .await
+        .unwrap();
+    assert_eq!(report.n_deleted(), 138);
+}
