@@ -9,11 +9,13 @@ mod exit;
 mod explain;
 mod input;
 mod migrate;
+mod openapi;
 mod output;
 mod plan;
 mod progress;
 mod rules;
 mod run;
+mod token;
 mod validate;
 mod workspaces;
 
@@ -99,6 +101,10 @@ pub enum Verb {
     Clickhouse(clickhouse::Clickhouse),
     /// Create the ledger's schema, or bring it up to date.
     Migrate,
+    /// Print the description of the API (OpenAPI).
+    Openapi,
+    /// Make a random token for the API.
+    Token(token::TokenArgs),
     /// Print shell completions.
     Completions(completions::Completions),
 }
@@ -162,6 +168,8 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Run(args) => run::run(args, &context, &mut output).await,
         Verb::Clickhouse(args) => clickhouse::run(args, &context, &mut output).await,
         Verb::Migrate => migrate::run(&context, &mut output).await,
+        Verb::Openapi => openapi::run(&mut output),
+        Verb::Token(args) => token::run(args, &mut output),
         Verb::Completions(args) => completions::run(args, &mut output),
     }
 }

@@ -18,7 +18,7 @@
 //! The core (`rule`, `resolve`, `cutoff`, `target`, `guard`, `slot`, `plan`, `compile`, `verify`,
 //! `audit`) is pure: no async,
 //! no clock, no I/O beyond reading from a given reader, no environment. The shell (`config`, `clock`,
-//! `sql`, `warehouse`, `ledger`, `pace`, `engine`, `cli`, `embedded`) may use the core; never the
+//! `sql`, `warehouse`, `ledger`, `pace`, `engine`, `schedule`, `http`, `telemetry`, `cli`, `embedded`) may use the core; never the
 //! other way round. `now` is an argument everywhere.
 //!
 //! # The pure stages, without any server
@@ -92,7 +92,7 @@ mod cutoff;
 mod embedded;
 mod engine;
 mod guard;
-mod http;
+pub mod http;
 mod ledger;
 mod pace;
 mod plan;

@@ -258,6 +258,7 @@ pub(super) struct RawApi {
     pub(super) tokens: Vec<RawToken>,
     pub(super) body_limit: u64,
     pub(super) timeout: String,
+    pub(super) plan_timeout: String,
 }
 
 impl Default for RawApi {
@@ -269,6 +270,7 @@ impl Default for RawApi {
             tokens: Vec::new(),
             body_limit: 1024 * 1024,
             timeout: "30s".into(),
+            plan_timeout: "5m".into(),
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct ApiConfig {
     pub body_limit: usize,
     /// How long a request may take.
     pub timeout: Duration,
+    /// How long a request may take that probes ClickHouse: plans and previews.
+    pub plan_timeout: Duration,
 }
 
 /// Certificate chain and key in PEM.

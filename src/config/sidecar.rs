@@ -104,6 +104,7 @@ pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {
         problems.push("api.body_limit: 0 would refuse everything; write a number of bytes".into());
     }
     let timeout = duration("api.timeout", &raw.timeout, problems);
+    let plan_timeout = duration("api.plan_timeout", &raw.plan_timeout, problems);
     let mut tokens: Vec<Token> = Vec::new();
     for (index, raw) in raw.tokens.into_iter().enumerate() {
         let Some(token) = check_token(&format!("api.tokens[{index}]"), raw, problems) else {
@@ -124,6 +125,7 @@ pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {
         tokens,
         body_limit: usize::try_from(raw.body_limit).unwrap_or(usize::MAX),
         timeout,
+        plan_timeout,
     }
 }
 

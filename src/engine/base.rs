@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// The revision that may be executed: approved, and armed for long enough; the older of both.
-    pub(super) async fn base_revision(&self) -> Result<Option<u64>, EngineError> {
+    pub(crate) async fn base_revision(&self) -> Result<Option<u64>, EngineError> {
         let mut revision = u64::MAX;
         if self.approval == ApprovalMode::Required {
             match self.ledger.approved_revision().await? {

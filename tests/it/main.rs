@@ -19,6 +19,7 @@ mod embedded;
 mod engine;
 mod fixtures;
 mod house;
+mod http;
 mod ledger;
 mod oracle;
 mod support;

@@ -1,0 +1,13 @@
+//! The API, through a real listener.
+
+mod access;
+mod api;
+mod changes;
+mod description;
+mod errors;
+mod limits;
+mod pages;
+mod policies;
+mod random;
+mod record;
+mod tls;

@@ -1,0 +1,131 @@
+//! Limits of time and number, and the end.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::api::{Api, Options};
+
+/// A body that begins and does not end.
+fn endless() -> Body {
+    let begin = futures_util::stream::iter([Ok::<_, std::io::Error>("{\"workspace\":".to_owned())]);
+    Body::from_stream(begin.chain(futures_util::stream::pending()))
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_ended() {
+    let api = Api::with(Options {
+        api: "  timeout: 300ms\n".into(),
+        ..Options::default()
+    })
+    .await;
+    let ask = api
+        .ask("POST", "/v1/rules")
+        .by("admin")
+        .header("content-type", "application/json");
+    let problem = ask.body(endless()).send().await.problem(408, "timeout");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("300ms"),
+        "{problem}"
+    );
+    api.get("/v1/rules").await.has(200);
+}
+
+#[tokio::test]
+async fn too_many_at_once_are_told_to_come_again_and_health_still_answers() {
+    let api = Api::start().await;
+    let hanging = (0..256).map(|_| {
+        let ask = api
+            .ask("POST", "/v1/rules")
+            .by("admin")
+            .header("content-type", "application/json");
+        ask.body(endless()).send()
+    });
+    let all = futures_util::future::join_all(hanging);
+    let look = async {
+        for _ in 0..500 {
+            let reply = api.get("/v1/status").await;
+            if reply.status == 503 {
+                assert_eq!(reply.header("retry-after"), "5");
+                reply.problem(503, "busy");
+                api.ask("GET", "/health/livez").send().await.has(200);
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    };
+    let was_busy = tokio::select! {
+        _ = all => false,
+        was_busy = look => was_busy,
+    };
+    assert!(was_busy);
+    // They went away, and their places are free again.
+    for _ in 0..500 {
+        if api.get("/v1/status").await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("their places are never free again");
+}
+
+#[tokio::test]
+async fn the_end_lets_a_request_at_work_finish() {
+    let api = Api::start().await;
+    let (rest, body) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(2);
+    rest.send(Ok("{\"workspace\": \"w1\",".into()))
+        .await
+        .unwrap();
+    let stream = futures_util::stream::unfold(body, |mut body| async move {
+        body.recv().await.map(|chunk| (chunk, body))
+    });
+    let ask = api
+        .ask("POST", "/v1/rules")
+        .by("admin")
+        .header("content-type", "application/json");
+    let sent = ask.body(Body::from_stream(stream)).send();
+    let end = async {
+        // It is at work once its place is taken; a second request then is answered after it began.
+        api.get("/v1/status").await.has(200);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        api.shutdown.cancel();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        rest.send(Ok("\"retention\": \"7d\"}".into()))
+            .await
+            .unwrap();
+        drop(rest);
+    };
+    let (reply, ()) = tokio::join!(sent, end);
+    reply.has(201);
+    let refused = tokio::net::TcpStream::connect(api.url.trim_start_matches("http://")).await;
+    assert!(refused.is_err(), "nobody listens any more");
+    assert!(api.stop().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_reload_changes_tokens_and_limits_without_a_restart() {
+    let api = Api::start().await;
+    let live = api.live.borrow().clone();
+    let mut config = live.config.clone();
+    config.api.tokens.retain(|token| &*token.name != "viewer");
+    config.api.body_limit = 10;
+    let clock = std::sync::Arc::new(ebbtide::SystemClock);
+    let engine = ebbtide::Engine::new(&config, api.ledger.clone(), clock).unwrap();
+    api.ask("GET", "/v1/rules")
+        .by("viewer")
+        .send()
+        .await
+        .has(200);
+    api.live
+        .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
+    api.ask("GET", "/v1/rules")
+        .by("viewer")
+        .send()
+        .await
+        .has(401);
+    let body = json!({"workspace": "w1", "retention": "7d"});
+    api.post("/v1/rules", body).await.problem(413, "too-large");
+}
