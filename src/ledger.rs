@@ -36,7 +36,7 @@ use crate::slot::SlotRange;
 
 pub use approval::{Approval, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus};
 pub use author::{Author, Created, RequestKey};
-pub use connect::connect_ledger;
+pub use connect::{connect_ledger, open_ledger};
 pub use cycle::{CycleRecord, CycleStart, PrunedRecord};
 pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
