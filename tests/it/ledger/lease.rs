@@ -172,8 +172,8 @@ async fn a_change_under_way_ends_no_lease_on_mysql() {
     let renewal = fresh.ledger.renew_lease(&lease, LONG);
     let renewed = tokio::time::timeout(Duration::from_secs(10), renewal).await;
     assert!(renewed.unwrap().unwrap().is_some());
-    let give_back = fresh.ledger.release_lease(&lease);
-    let given_back = tokio::time::timeout(Duration::from_secs(10), give_back).await;
-    given_back.unwrap().unwrap();
+    let release = fresh.ledger.release_lease(&lease);
+    let released = tokio::time::timeout(Duration::from_secs(10), release).await;
+    released.unwrap().unwrap();
     other.query_drop("ROLLBACK").await.unwrap();
 }
