@@ -29,9 +29,11 @@ mod support {
     mod containers;
     mod mariadb;
     mod mysql;
+    mod wait;
 
     pub use mariadb::Mariadb;
     pub use mysql::TestMysql;
+    pub use wait::wait_until;
 
     /// Runs a future to its end, also inside a runtime.
     pub fn block_on<F>(future: F) -> F::Output

@@ -19,7 +19,8 @@ use figment::providers::Env;
 use secrecy::SecretString;
 
 pub use self::serve::{
-    ApiConfig, ApprovalMode, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+    ApiConfig, ApprovalMode, LogFormat, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+    TraceExport,
 };
 
 use self::check::check;
@@ -54,6 +55,10 @@ pub struct Config {
     pub serve: ServeConfig,
     /// The HTTP API.
     pub api: ApiConfig,
+    /// How the sidecar writes its log.
+    pub log_format: LogFormat,
+    /// Where the sidecar sends its traces.
+    pub traces: TraceExport,
     /// The limits of a plan.
     pub limits: Limits,
     /// Statements per minute.
@@ -168,12 +173,17 @@ impl Config {
 
     fn read(text: &str, path: &Path, environment: &Env) -> Result<Self, ConfigError> {
         // First by itself: this finds unknown and duplicate keys with their line and column.
-        serde_saphyr::from_str::<RawConfig>(text).map_err(|error| ConfigError::Syntax {
-            path: path.to_owned(),
-            message: syntax::describe(&error, path),
-        })?;
-        let raw = layer::extract(text, environment)
-            .map_err(|message| ConfigError::Environment { message })?;
+        let alone: RawConfig =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
+                path: path.to_owned(),
+                message: syntax::describe(&error, path),
+            })?;
+        let raw = if layer::names(environment).is_empty() {
+            alone
+        } else {
+            layer::extract(text, environment)
+                .map_err(|message| ConfigError::Environment { message })?
+        };
         let mut problems = Vec::new();
         let config = check(raw, &mut problems);
         match config {

@@ -53,6 +53,8 @@ pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
+pub(crate) use survey::error_chain;
+
 /// How often a cycle plans again because rules changed while it ran.
 const MAX_REPLANS: u32 = 3;
 /// Who notes settings that a plan for review depends on.
@@ -154,6 +156,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where nothing can be planned at all. A shard that is down, or a table that
     /// cannot be probed, is listed in [`Plan::unprobed`] instead.
+    #[tracing::instrument(name = "plan", skip_all, fields(basis = request.basis.as_str()))]
     pub async fn plan(&self, request: &PlanRequest) -> Result<Plan, EngineError> {
         if request.basis == Basis::Proposed {
             self.note_settings(PLANNER).await?;

@@ -110,8 +110,8 @@ pub use audit::{Chain, Entry, Fact, Flaw, Head, NotCanonical, canonical, seal};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{Shape, Statement, census, compile, compile_as, literal, preview, probe};
 pub use config::{
-    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, Role,
-    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat, Role,
+    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
 };
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
 pub use embedded::{
@@ -128,7 +128,7 @@ pub use ledger::{
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
     LeaseAttempt, Ledger, LedgerError, NewApproval, NewHold, NewPause, NewPlan, NewRule,
     PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord,
-    StepIntent, StepOutcome, StepRecord, connect_ledger, read_directory,
+    StepIntent, StepOutcome, StepRecord, connect_ledger, open_ledger, read_directory,
 };
 pub use pace::Pacer;
 pub use plan::{
@@ -141,7 +141,7 @@ pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,
 };
-pub use schedule::{Live, Phase, Status, TargetStatus};
+pub use schedule::{Live, Phase, ReloadError, Reloader, Sidecar, Status, Stop, TargetStatus};
 pub use slot::{
     N_PLACES, SlotRange, due_places, next_due, place, slot_at, slot_start, slots_per_day,
 };
@@ -149,6 +149,7 @@ pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
     ProjectionMode, TableSchema, Target, TargetProblem, TextKind,
 };
+pub use telemetry::{Logging, METRICS, Metric, MetricKind, Metrics, start_logging};
 pub use verify::{Verdict, judge};
 pub use warehouse::{
     Execution, GrantNeed, MARKER_PREFIX, MINIMUM_VERSION, MutationState, Privilege, Request,

@@ -41,6 +41,31 @@ pub struct ServeConfig {
     pub record_retention: Duration,
 }
 
+/// How the sidecar writes its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Where traces go, in a build with the feature `otel`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TraceExport {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// To the collector at this address, over HTTP.
+    Endpoint(String),
+    /// Where the standard variables `OTEL_EXPORTER_OTLP_…` say.
+    Environment,
+}
+
 /// The HTTP API.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::duration;
-use super::raw::{RawApi, RawConfig, RawRetention, RawSlots, RawToken};
-use super::serve::{ApiConfig, ServeConfig, SlotsPerDay, Tenant, Token};
+use super::raw::{RawApi, RawConfig, RawRetention, RawSlots, RawTelemetry, RawToken};
+use super::serve::{ApiConfig, ServeConfig, SlotsPerDay, Tenant, Token, TraceExport};
 use crate::rule::Days;
 
 /// The record is kept at least this long.
@@ -34,14 +34,45 @@ pub(super) fn check_serve(raw: &RawConfig, problems: &mut Vec<String>) -> ServeC
     }
 }
 
+/// Where traces go: what the file says, or else the variables that every OpenTelemetry program
+/// knows.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that may read the environment"
+)]
+pub(super) fn check_traces(raw: RawTelemetry, problems: &mut Vec<String>) -> TraceExport {
+    let Some(endpoint) = raw.otlp_endpoint else {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let variables = [
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        ];
+        return if variables.into_iter().any(is_set) {
+            TraceExport::Environment
+        } else {
+            TraceExport::Off
+        };
+    };
+    match url::Url::parse(&endpoint) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => TraceExport::Endpoint(endpoint),
+        _ => {
+            problems.push(
+                "telemetry.otlp_endpoint: this is no address of a collector; write \
+                 http://127.0.0.1:4318 (for https, put a collector of your own in between)"
+                    .into(),
+            );
+            TraceExport::Off
+        }
+    }
+}
+
 fn record_retention(text: &str, problems: &mut Vec<String>) -> Duration {
     let days = match Days::parse(text) {
         Ok(days) if days.get() >= RECORD_FLOOR_DAYS => days.get(),
         Ok(days) => {
             problems.push(format!(
-                "record.retention: {} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes must \
-                 be able to say so for a while",
-                days
+                "record.retention: {days} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes must \
+                 be able to say so for a while"
             ));
             RECORD_FLOOR_DAYS
         }
@@ -54,19 +85,22 @@ fn record_retention(text: &str, problems: &mut Vec<String>) -> Duration {
 }
 
 pub(super) fn check_slots(raw: &RawRetention, problems: &mut Vec<String>) -> SlotsPerDay {
-    match raw.slots_per_day {
-        RawSlots::Auto(_) => SlotsPerDay::Auto,
-        RawSlots::Number(number) if (1..=MOST_SLOTS).contains(&number) => {
-            SlotsPerDay::Number(number)
-        }
-        RawSlots::Number(number) => {
+    let RawSlots::Number(number) = raw.slots_per_day else {
+        return SlotsPerDay::Auto;
+    };
+    let in_range = u32::try_from(number)
+        .ok()
+        .filter(|number| (1..=MOST_SLOTS).contains(number));
+    in_range.map_or_else(
+        || {
             problems.push(format!(
                 "retention.slots_per_day: {number} is outside 1 to {MOST_SLOTS} (one a minute); \
                  write a number in between, or auto"
             ));
             SlotsPerDay::Auto
-        }
-    }
+        },
+        SlotsPerDay::Number,
+    )
 }
 
 /// A length of time that may be nothing: `0s`.
@@ -79,10 +113,17 @@ pub(super) fn armed_for(text: &str, problems: &mut Vec<String>) -> Duration {
         .parse::<jiff::SignedDuration>()
         .is_ok_and(|length| length.is_zero());
     if is_zero || text == "0d" {
-        Duration::ZERO
-    } else {
-        duration("retention.armed_for", text, problems)
+        return Duration::ZERO;
     }
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    parsed
+        .and_then(|length| Duration::try_from(length).ok())
+        .unwrap_or_else(|| {
+            problems.push(format!(
+                "retention.armed_for: {text:?} is no length of time; write 0s, 12h or 2d"
+            ));
+            Duration::ZERO
+        })
 }
 
 pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {

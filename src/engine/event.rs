@@ -1,5 +1,7 @@
 //! What is heard of a cycle while it runs: for progress, logs and metrics.
 
+use std::time::Duration;
+
 use super::{CycleReport, StepReport};
 use crate::plan::{Plan, Step, TableInventory};
 
@@ -41,6 +43,13 @@ pub enum Event<'a> {
         step: &'a Step,
         /// The number of steps of the plan.
         of: usize,
+    },
+    /// A statement waited for its turn.
+    Throttled {
+        /// Why: `pace`.
+        reason: &'static str,
+        /// How long.
+        length: Duration,
     },
     /// A step ended.
     StepFinished {

@@ -151,6 +151,19 @@ impl StepReport {
         self.outcome == StepOutcomeKind::Applied(Verdict::Verified)
     }
 
+    /// What became of it, in a few words.
+    pub fn why(&self) -> String {
+        match &self.outcome {
+            StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) => {
+                format!("{n_left} expired rows are left")
+            }
+            StepOutcomeKind::Applied(verdict) => verdict.as_str().into(),
+            StepOutcomeKind::Failed { error: why } | StepOutcomeKind::Skipped { reason: why } => {
+                why.clone()
+            }
+        }
+    }
+
     /// Rows that went, as far as it was counted.
     pub fn n_deleted(&self) -> u64 {
         match self.outcome {

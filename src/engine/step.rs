@@ -30,6 +30,11 @@ pub(super) struct Part<'a> {
 
 impl Engine {
     /// Applies one step; the status that the cycle ends with where its statement may not be sent.
+    #[tracing::instrument(
+        name = "step",
+        skip_all,
+        fields(step = part.step.number, table = %part.step.table, shard = %part.step.shard)
+    )]
     pub(super) async fn apply_step(
         &self,
         part: &Part<'_>,
@@ -123,11 +128,16 @@ impl Engine {
 
     /// Waits for the pace, unless the cycle is halted meanwhile.
     async fn wait_for_turn(&self, cycle: &Cycle<'_>, n_due: u64) {
+        let began = Instant::now();
         tokio::select! {
             () = self.pacer.ready(n_due) => {}
             () = cycle.stop.cancelled() => {}
             () = cycle.tenure.lost().cancelled() => {}
         }
+        (self.observer)(&Event::Throttled {
+            reason: "pace",
+            length: began.elapsed(),
+        });
     }
 
     /// What an execution means. Where the server says done, or cannot say, the rows left are

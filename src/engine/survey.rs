@@ -251,7 +251,7 @@ pub(super) fn still_running(mutations: &[MutationState]) -> String {
 }
 
 /// An error and its causes on one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -54,10 +54,8 @@ pub(super) struct MySql {
 }
 
 impl MySql {
-    pub(super) async fn connect(
-        url: &str,
-        password: Option<SecretString>,
-    ) -> Result<Self, LedgerError> {
+    /// Nothing is connected to yet.
+    pub(super) fn new(url: &str, password: Option<SecretString>) -> Result<Self, LedgerError> {
         let opts = options(url, password)?;
         if opts.db_name().is_none_or(str::is_empty) {
             return Err(LedgerError::BadUrl {
@@ -65,10 +63,17 @@ impl MySql {
                 problem: "it names no database; write mysql://user@host:3306/database".into(),
             });
         }
-        let this = Self {
+        Ok(Self {
             url: redact(url),
             pool: Pool::new(opts),
-        };
+        })
+    }
+
+    pub(super) async fn connect(
+        url: &str,
+        password: Option<SecretString>,
+    ) -> Result<Self, LedgerError> {
+        let this = Self::new(url, password)?;
         let mut connection = this.connection().await?;
         connection
             .ping()

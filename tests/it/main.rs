@@ -22,5 +22,6 @@ mod house;
 mod http;
 mod ledger;
 mod oracle;
+mod serve;
 mod support;
 mod warehouse;

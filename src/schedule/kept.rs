@@ -1,0 +1,181 @@
+//! Kept plans: those that an admin approved, and those that one should look at.
+
+use tracing::Instrument as _;
+
+use super::cycle::{Cycled, End, apply};
+use super::world::World;
+use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
+use crate::config::ApprovalMode;
+use crate::engine::{CycleKind, CycleStatus, EngineError, PlanRequest, Tenure};
+use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
+use crate::plan::{Basis, Plan};
+use crate::slot::SlotRange;
+
+/// A larger plan is not kept by itself; a person can still make it a file.
+const LARGEST_PLAN: usize = 16 * 1024 * 1024;
+/// How far back it is looked whether a plan has been applied already.
+const N_CYCLES: u32 = 100;
+
+impl Sidecar {
+    /// Applies the oldest approved plan, exactly as it was approved.
+    pub(super) async fn apply_approved(
+        &mut self,
+        live: &Live,
+        stop: &Stop,
+    ) -> Result<Then, EngineError> {
+        let tenure = match self.take_lease(live).await? {
+            Ok(tenure) => tenure,
+            Err(then) => return Ok(then),
+        };
+        let applied = self.approved(live, &tenure, stop).await;
+        self.give_lease_back(tenure).await;
+        applied.map(|()| Then::Again)
+    }
+
+    async fn approved(
+        &mut self,
+        live: &Live,
+        tenure: &Tenure,
+        stop: &Stop,
+    ) -> Result<(), EngineError> {
+        // Before the lease was ours, somebody else may have applied it.
+        let world = self.look(live.engine.warehouse()).await?;
+        let Some(record) = world.approved.first() else {
+            return Ok(());
+        };
+        let status = self.apply_kept(live, tenure, record, &world, stop).await?;
+        if let Some(status) = status {
+            self.ledger.mark_plan(&record.id, status).await?;
+        }
+        Ok(())
+    }
+
+    /// What the plan is from now on; nothing if it stays approved.
+    async fn apply_kept(
+        &mut self,
+        live: &Live,
+        tenure: &Tenure,
+        record: &PlanRecord,
+        world: &World,
+        stop: &Stop,
+    ) -> Result<Option<PlanStatus>, EngineError> {
+        let begun = |cycle: &crate::ledger::CycleRecord| cycle.start.plan_digest == record.digest;
+        if self.ledger.cycles(N_CYCLES).await?.iter().any(begun) {
+            // Whoever began it was killed; what is left of it is due with the slots.
+            return Ok(Some(PlanStatus::Applied));
+        }
+        let Some((_, body)) = self.ledger.kept_plan(&record.id).await? else {
+            return Ok(Some(PlanStatus::Stale));
+        };
+        let plan: Plan = match serde_json::from_str(&body) {
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::error!(plan = record.id, %error, "an approved plan cannot be read");
+                return Ok(Some(PlanStatus::Stale));
+            }
+        };
+        match live.engine.reviewed(&plan).await {
+            Ok(()) => {}
+            Err(error @ (EngineError::Stale { .. } | EngineError::Refused { .. })) => {
+                let reason = error_chain(&error);
+                tracing::warn!(plan = record.id, reason, "an approved plan is not applied");
+                return Ok(Some(PlanStatus::Stale));
+            }
+            Err(error) => return Err(error),
+        }
+        let reason = format!("the approved plan {}", record.id);
+        self.board.phase(Phase::Working, reason, world.now);
+        let began = std::time::Instant::now();
+        let span = tracing::info_span!("cycle", kind = "apply", day = world.day);
+        let end = apply(live, &plan, CycleKind::Apply, tenure, stop)
+            .instrument(span)
+            .await;
+        let cycled = Cycled {
+            plan: Some(plan),
+            end,
+            took: began.elapsed(),
+        };
+        self.note("apply", None, &cycled);
+        if let Some(plan) = &cycled.plan {
+            self.look_at(plan, SlotRange::ALL, &cycled);
+        }
+        match cycled.end {
+            End::Reported(report) if report.status == CycleStatus::Stopped => {
+                Ok((report.n_statements() > 0).then_some(PlanStatus::Applied))
+            }
+            End::Reported(report) if report.status == CycleStatus::Stale => {
+                Ok(Some(PlanStatus::Stale))
+            }
+            End::Reported(_) => Ok(Some(PlanStatus::Applied)),
+            End::Failed(EngineError::Refused { .. }) => Ok(Some(PlanStatus::Stale)),
+            End::Failed(error) => Err(error),
+            End::Rehearsed | End::Stopped | End::Abandoned => Ok(None),
+        }
+    }
+
+    /// Where rows wait for an approval and nobody has a plan to approve, one is kept.
+    pub(super) async fn keep_for_review(&self, live: &Live, plan: &Plan, stop: &Stop) {
+        let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
+        let needs_approval = live.config.approval == ApprovalMode::Required;
+        if !waits || !needs_approval || stop.gently.is_cancelled() {
+            return;
+        }
+        let kept = self.keep(live, plan.revision);
+        let kept = tokio::select! {
+            kept = kept => kept,
+            () = stop.gently.cancelled() => return,
+        };
+        if let Err(error) = kept {
+            tracing::warn!(error = error_chain(&error), "no plan is kept for review");
+        }
+    }
+
+    async fn keep(&self, live: &Live, revision: u64) -> Result<(), EngineError> {
+        if self.ledger.approved_revision().await? >= Some(revision) {
+            // What waits is only armed, and needs nobody.
+            return Ok(());
+        }
+        let plans = self.ledger.plans_before(None, 100).await?;
+        let is_current =
+            |plan: &&PlanRecord| plan.revision == revision && plan.status == PlanStatus::Pending;
+        if plans.iter().any(|plan| is_current(&plan)) {
+            return Ok(());
+        }
+        let request = PlanRequest {
+            as_of: Some(self.now().await?),
+            basis: Basis::Proposed,
+            slot: None,
+        };
+        let plan = live.engine.plan(&request).await?;
+        let body = serde_json::to_string(&plan).map_err(|error| LedgerError::Database {
+            action: "keep a plan",
+            source: error.into(),
+        })?;
+        if body.len() > LARGEST_PLAN {
+            tracing::warn!(
+                bytes = body.len(),
+                "rows wait for an approval, and the plan is too large to be kept; review it with \
+                 `ebbtide plan --out plan.json` and `ebbtide apply plan.json`"
+            );
+            return Ok(());
+        }
+        let kept = NewPlan {
+            id: self.clock.unique_id(),
+            digest: plan.digest.clone(),
+            revision: plan.revision,
+            n_due: plan.tables.iter().map(|table| table.n_due).sum(),
+            body,
+            created_at: self.now().await?,
+        };
+        let id = self
+            .ledger
+            .keep_plan(&kept, self.instance.as_str().into())
+            .await?;
+        tracing::info!(
+            plan = id,
+            rows_due = kept.n_due,
+            "rows wait for an approval; a plan is kept for review"
+        );
+        Ok(())
+    }
+}

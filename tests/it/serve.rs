@@ -1,0 +1,17 @@
+//! The sidecar: real processes against real servers, and the loop in this process where the time of
+//! day matters.
+
+mod approval;
+mod day;
+mod deploy;
+mod instances;
+mod metrics;
+mod outage;
+mod process;
+mod reload;
+mod signals;
+mod skew;
+mod town;
+
+use process::Process;
+use town::Town;
