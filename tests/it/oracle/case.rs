@@ -365,7 +365,7 @@ impl Case {
         let n_holds = if rng.bool() { rng.usize(1..5) } else { 0 };
         for _ in 0..n_holds {
             let now = self.now.as_nanosecond();
-            let mut end = |rng: &mut Rng| {
+            let end = |rng: &mut Rng| {
                 let micros = i128::from(rng.u64(..100 * 86_400_000_000));
                 let days = i128::from(rng.u64(..100)) * DAY_NS;
                 let ago = if rng.bool() { micros * 1_000 } else { days };
