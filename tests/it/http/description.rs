@@ -20,13 +20,13 @@ fn the_committed_description_is_that_of_the_code() {
 #[tokio::test]
 async fn the_description_and_its_page_are_served_without_a_token() {
     let api = Api::start().await;
-    let served = api.ask("GET", "/openapi.json").send().await.is(200).json();
+    let served = api.ask("GET", "/openapi.json").send().await.has(200).json();
     let committed = std::fs::read_to_string("docs/openapi.json").unwrap();
     assert_eq!(
         served,
         serde_json::from_str::<serde_json::Value>(&committed).unwrap()
     );
-    let page = api.ask("GET", "/docs/").send().await.is(200);
+    let page = api.ask("GET", "/docs/").send().await.has(200);
     assert!(page.text.contains("swagger-ui"), "{}", page.text);
     assert!(
         page.header("content-security-policy")
@@ -42,7 +42,7 @@ async fn the_description_and_its_page_are_served_without_a_token() {
     ] {
         let path = format!("/docs/{file}");
         assert!(
-            !api.ask("GET", &path).send().await.is(200).text.is_empty(),
+            !api.ask("GET", &path).send().await.has(200).text.is_empty(),
             "{file}"
         );
     }
@@ -51,7 +51,7 @@ async fn the_description_and_its_page_are_served_without_a_token() {
     api.ask("GET", "/docs/nothing")
         .send()
         .await
-        .is_problem(404, "not-found");
+        .problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -75,4 +75,35 @@ async fn every_problem_type_is_documented() {
             "docs/api.md does not name {kind}"
         );
     }
+}
+
+#[test]
+fn a_token_that_was_made_fits_into_the_configuration() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ebbtide"))
+        .args([
+            "--format",
+            "json",
+            "token",
+            "--name",
+            "it's \"me\"",
+            "--role",
+            "operator",
+        ])
+        .args(["--workspace", "a: b # c"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let yaml = format!(
+        "version: 1\n{}\ntargets: [{{table: t, workspace: w, age: {{time: at}}}}]\n",
+        made["config"].as_str().unwrap()
+    );
+    let config = ebbtide::Config::parse(&yaml).unwrap();
+    let token = &config.api.tokens[0];
+    assert_eq!(&*token.name, "it's \"me\"");
+    assert_eq!(token.role, ebbtide::Role::Operator);
+    assert_eq!(token.tenant, ebbtide::Tenant::Workspace("a: b # c".into()));
+    let hash: [u8; 32] =
+        <sha2::Sha256 as sha2::Digest>::digest(made["token"].as_str().unwrap()).into();
+    assert_eq!(token.sha256, hash);
 }

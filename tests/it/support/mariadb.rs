@@ -66,7 +66,10 @@ impl Mariadb {
         let pid = std::fs::read_to_string(self.directory.path().join("pid")).unwrap();
         let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.wrapper.wait().unwrap();
+        // Not `wait`: that closes stdin, at whose end the wrapper removes everything.
+        super::wait_until("mariadbd has ended", || {
+            self.wrapper.try_wait().unwrap().is_some()
+        });
     }
 
     /// Starts it again on the same port, after [`Self::stop`].
