@@ -60,7 +60,10 @@ impl Plan {
             pauses: &self.pauses,
             unprobed: &self.unprobed,
         };
-        let mut feed = Feed(Sha256::new());
+        let mut feed = Feed {
+            hasher: Sha256::new(),
+            buffer: Vec::with_capacity(2 * BATCH),
+        };
         // All keys are text and the hasher takes everything: this cannot fail.
         if serde_json::to_writer(&mut feed, &header).is_err() {
             return String::new();
@@ -68,38 +71,62 @@ impl Plan {
         for step in &self.steps {
             feed.step(step);
         }
-        format!("{:x}", feed.0.finalize())
+        feed.finish()
     }
 }
 
-/// Feeds what a million arms say, without writing it as text first.
-struct Feed(Sha256);
+/// Feeds what a million arms say, without writing it as text first. Numbers are as short as they
+/// can be, and many are hashed at once: the hash is most of the work.
+struct Feed {
+    hasher: Sha256,
+    buffer: Vec<u8>,
+}
+
+/// Bytes that are hashed at once.
+const BATCH: usize = 64 * 1024;
 
 impl Write for Feed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
+        self.buffer.extend_from_slice(bytes);
+        self.flush()?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= BATCH {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
+        }
         Ok(())
     }
 }
 
 impl Feed {
-    fn number(&mut self, number: u64) {
-        self.0.update(number.to_be_bytes());
+    fn finish(mut self) -> String {
+        self.hasher.update(&self.buffer);
+        format!("{:x}", self.hasher.finalize())
+    }
+
+    /// Seven bits a byte, the last one without the eighth.
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            let [low, ..] = number.to_le_bytes();
+            self.buffer.push(low | 0x80);
+            number >>= 7;
+        }
+        let [low, ..] = number.to_le_bytes();
+        self.buffer.push(low);
     }
 
     /// The length in front keeps what follows apart.
     fn text(&mut self, text: &str) {
         self.number(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        self.0.update(text);
+        self.buffer.extend_from_slice(text.as_bytes());
     }
 
-    fn instant(&mut self, unix_ms: Option<i64>) {
-        self.0.update([u8::from(unix_ms.is_some())]);
-        self.0.update(unix_ms.unwrap_or(0).to_be_bytes());
+    fn optional(&mut self, number: Option<u64>) {
+        self.buffer.push(u8::from(number.is_some()));
+        self.number(number.unwrap_or(0));
     }
 
     fn step(&mut self, step: &Step) {
@@ -111,6 +138,10 @@ impl Feed {
         self.number(u64::try_from(step.arms.len()).unwrap_or(u64::MAX));
         for arm in &step.arms {
             self.arm(arm);
+            if self.buffer.len() >= BATCH {
+                self.hasher.update(&self.buffer);
+                self.buffer.clear();
+            }
         }
     }
 
@@ -120,14 +151,15 @@ impl Feed {
             Projects::Only(project) => std::slice::from_ref(project),
             Projects::Except(projects) => projects,
         };
-        self.0.update([u8::from(arm.project().is_some())]);
+        self.buffer.push(u8::from(arm.project().is_some()));
         self.number(u64::try_from(names.len()).unwrap_or(u64::MAX));
         for name in names {
             self.text(name);
         }
-        self.instant(Some(arm.bounds.below_ms));
-        self.instant(arm.bounds.from_ms);
-        self.instant(arm.rule.and_then(|rule| i64::try_from(rule).ok()));
+        let bits = |ms: i64| u64::from_ne_bytes(ms.to_ne_bytes());
+        self.number(bits(arm.bounds.below_ms));
+        self.optional(arm.bounds.from_ms.map(bits));
+        self.optional(arm.rule);
         for number in [
             arm.n_due,
             arm.n_kept,
