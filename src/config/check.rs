@@ -10,6 +10,7 @@ use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_trace
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::Limits;
 use crate::rule::{Days, Periods, Retention};
+use crate::target::Target;
 use crate::warehouse::ShardOptions;
 
 /// The one conversion from what was written to what is needed.
@@ -75,22 +76,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             raw.plan.statement_bytes
         ));
     }
-    if raw.targets.is_empty() {
-        problems.push("targets: there is none; name at least one table".into());
-    }
-    for (index, target) in raw.targets.iter().enumerate() {
-        if raw
-            .targets
-            .iter()
-            .take(index)
-            .any(|other| other.table == target.table)
-        {
-            problems.push(format!(
-                "targets[{index}]: table {} is named twice; one table has one age and one target",
-                target.table
-            ));
-        }
-    }
+    check_targets(&raw.targets, problems);
     let api = check_api(raw.api, problems);
     let traces = check_traces(raw.telemetry, problems);
     let (periods, default_retention) = retention?;
@@ -120,6 +106,24 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         targets: raw.targets,
         without_effect,
     })
+}
+
+fn check_targets(targets: &[Target], problems: &mut Vec<String>) {
+    if targets.is_empty() {
+        problems.push("targets: there is none; name at least one table".into());
+    }
+    for (index, target) in targets.iter().enumerate() {
+        if targets
+            .iter()
+            .take(index)
+            .any(|other| other.table == target.table)
+        {
+            problems.push(format!(
+                "targets[{index}]: table {} is named twice; one table has one age and one target",
+                target.table
+            ));
+        }
+    }
 }
 
 fn check_urls(raw: &RawConfig, problems: &mut Vec<String>) {

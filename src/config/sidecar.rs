@@ -71,9 +71,8 @@ fn record_retention(text: &str, problems: &mut Vec<String>) -> Duration {
         Ok(days) if days.get() >= RECORD_FLOOR_DAYS => days.get(),
         Ok(days) => {
             problems.push(format!(
-                "record.retention: {} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes must \
-                 be able to say so for a while",
-                days
+                "record.retention: {days} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes \
+                 must be able to say so for a while"
             ));
             RECORD_FLOOR_DAYS
         }
