@@ -132,3 +132,6 @@ fn hash(seq: u64, previous: &str, fact: &Fact) -> Result<String, NotCanonical> {
     let text = format!("{seq}\n{previous}\n{}", canonical(&fact)?);
     Ok(format!("{:x}", Sha256::digest(text.as_bytes())))
 }
+
+#[cfg(test)]
+mod tests;

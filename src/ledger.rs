@@ -1,8 +1,10 @@
-//! What the engine asks of the metadata database: rules, the directory of workspaces, and the
-//! record of cycles and steps. Two implementations keep the same contract: SQLite and MySQL.
+//! What the engine asks of the metadata database: rules, the directory of workspaces, guards, leases,
+//! plans under review, and the record of what was done. Two implementations keep the same contract:
+//! SQLite and MySQL.
 //!
-//! Invariant: every change is one transaction; a change of rules or directory raises the revision
-//! in the same transaction. The database itself guarantees that a scope has one active rule.
+//! Invariant: every change is one transaction, which also appends one entry to the hash chain. A
+//! change of rules, directory, holds, pauses or settings raises the revision in that transaction. The
+//! database itself guarantees that a scope has one active rule.
 
 mod approval;
 mod author;
@@ -51,7 +53,7 @@ pub trait Ledger: Send + Sync {
     /// Fails with [`LedgerError::NotMigrated`] or [`LedgerError::TooNew`] unless the schema is
     /// exactly the one this version knows.
     async fn check_schema(&self) -> Result<(), LedgerError>;
-    /// A number that grows with every change of rules or directory.
+    /// A number that grows with every change of rules, directory, holds, pauses or settings.
     async fn revision(&self) -> Result<u64, LedgerError>;
 
     /// The time, by the clock of the database.
@@ -87,7 +89,8 @@ pub trait Ledger: Send + Sync {
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError>;
 
-    /// Streams the rules that were active at a revision, ordered by id.
+    /// Streams the rules that were active at a revision, ordered by id, as the ledger holds them now:
+    /// one that was deactivated later says so.
     async fn each_rule_at(
         &self,
         revision: u64,
@@ -135,14 +138,16 @@ pub trait Ledger: Send + Sync {
     async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError>;
 
     /// Asks for a lease: granted if it is free, has ended, or is ours already (`holder`), with a
-    /// new token. Look and grant are one transaction, by the database's clock.
+    /// new token. Look and grant are one transaction, by the database's clock. Only a lease that is
+    /// taken from somebody who never gave it back becomes an entry of the record.
     async fn acquire_lease(
         &self,
         name: &str,
         holder: &str,
         length: Duration,
     ) -> Result<LeaseAttempt, LedgerError>;
-    /// Renews a lease, with the same token; nothing if it has ended or is somebody else's.
+    /// Renews a lease, with the same token; nothing if it has ended or is somebody else's. On MySQL
+    /// it does not wait for changes that are under way.
     async fn renew_lease(
         &self,
         lease: &Lease,
@@ -174,7 +179,8 @@ pub trait Ledger: Send + Sync {
         by: &str,
         at: Timestamp,
     ) -> Result<PlanApproval, LedgerError>;
-    /// Says where a kept plan stands.
+    /// Says where a kept plan stands; one that was applied or is stale stays so. No entry of the
+    /// record: the cycle of a plan that is applied is one.
     async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError>;
 
     /// Adds or moves workspaces, pairs of workspace and organization, all in one transaction or,
@@ -215,7 +221,8 @@ pub trait Ledger: Send + Sync {
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
-    /// Rows deleted by steps that were intended at or after an instant.
+    /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
+    /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;
 
     /// The end of the hash chain, kept beside it: entries cut off at its end are missed by it.
@@ -226,8 +233,9 @@ pub trait Ledger: Send + Sync {
         from: u64,
         visit: &mut (dyn FnMut(Entry) + Send),
     ) -> Result<(), LedgerError>;
-    /// Removes cycles that ended before an instant with their steps, entries of the hash chain from
-    /// before it, and request keys older than a day. That it did so becomes an entry.
+    /// Removes cycles that ended before an instant with their steps (or began before it, never ended,
+    /// and lost their lease), entries of the hash chain from before it, and request keys older than a
+    /// day. That it did so becomes an entry, which names the last entry that is gone.
     async fn prune_record(
         &self,
         before: Timestamp,

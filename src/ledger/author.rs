@@ -32,6 +32,7 @@ pub struct RequestKey {
 pub struct Created {
     /// The new row.
     pub id: u64,
-    /// Whether the same request created it before; nothing was changed now.
+    /// Whether it was there before: the same request created it, or its scope was paused already.
+    /// Nothing was changed now.
     pub is_repeated: bool,
 }

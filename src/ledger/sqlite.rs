@@ -226,8 +226,7 @@ impl Ledger for Sqlite {
     }
 
     async fn now(&self) -> Result<Timestamp, LedgerError> {
-        self.read("tell the time", move |connection| record::now(connection))
-            .await
+        self.read("tell the time", record::now).await
     }
 
     async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> {
@@ -430,8 +429,7 @@ impl Ledger for Sqlite {
     }
 
     async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
-        self.read("list the leases", move |connection| leases::all(connection))
-            .await
+        self.read("list the leases", leases::all).await
     }
 
     async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {

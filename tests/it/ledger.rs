@@ -17,8 +17,12 @@ mod review;
 mod schema;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ebbtide::{Chain, Entry, Flaw, Ledger, NewRule, RuleRecord, Scope, connect_ledger};
+use ebbtide::{
+    CYCLE_LEASE, Chain, Entry, Flaw, LeaseAttempt, Ledger, NewRule, RuleRecord, Scope,
+    connect_ledger,
+};
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use tempfile::TempDir;
@@ -89,6 +93,15 @@ impl Fresh {
         self.url.starts_with("mysql:")
     }
 
+    /// An instant as the database writes it.
+    fn instant(&self, text: &str) -> String {
+        if self.is_mysql() {
+            text.replace('T', " ").replace('Z', "")
+        } else {
+            text.to_owned()
+        }
+    }
+
     /// Runs a statement beside the ledger.
     async fn run(&self, sql: &str) -> Result<(), String> {
         if self.is_mysql() {
@@ -130,6 +143,16 @@ impl Fresh {
         self.ledger.each_workspace(&mut visit).await.unwrap();
         pairs.sort();
         pairs
+    }
+
+    /// The lease that the cycles of these tests run under; its token is 1.
+    async fn lease(&self) {
+        let length = Duration::from_mins(10);
+        let attempt = self
+            .ledger
+            .acquire_lease(CYCLE_LEASE, "tests", length)
+            .await;
+        assert!(matches!(attempt, Ok(LeaseAttempt::Held(lease)) if lease.token == 1));
     }
 
     async fn entries(&self) -> Vec<Entry> {

@@ -88,10 +88,7 @@ impl<'c> Change<'c> {
 
     /// Executes a statement; returns how many rows it found.
     pub(super) async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, Fault> {
-        let values = match values.is_empty() {
-            true => Params::Empty,
-            false => Params::Positional(values),
-        };
+        let values = Params::Positional(values);
         self.transaction.exec_drop(sql, values).await?;
         Ok(self.transaction.affected_rows())
     }

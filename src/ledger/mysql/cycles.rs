@@ -66,7 +66,7 @@ pub(super) async fn intend(
         return Err(LedgerError::NotOpen { what }.into());
     };
     let token = cycle.start.lease_token;
-    if token != 0 && !is_held(change, CYCLE_LEASE, token).await? {
+    if !is_held(change, CYCLE_LEASE, token).await? {
         return Ok(Intended::LeaseLost);
     }
     if cycle.start.revision != change.revision() {

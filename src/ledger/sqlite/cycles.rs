@@ -60,7 +60,7 @@ pub(super) fn intend(change: &mut Change<'_>, intent: &StepIntent) -> Result<Int
         return Err(LedgerError::NotOpen { what }.into());
     };
     let token = cycle.start.lease_token;
-    if token != 0 && !is_held(change, CYCLE_LEASE, token)? {
+    if !is_held(change, CYCLE_LEASE, token)? {
         return Ok(Intended::LeaseLost);
     }
     if cycle.start.revision != change.revision() {

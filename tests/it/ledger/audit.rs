@@ -16,6 +16,7 @@ on_both!(
 );
 
 async fn every_change_is_one_entry(fresh: Fresh) {
+    fresh.lease().await;
     let ledger = &fresh.ledger;
     let when = at("2026-11-22T00:00:00Z");
     let id = ledger
@@ -83,6 +84,7 @@ async fn every_change_is_one_entry(fresh: Fresh) {
 }
 
 async fn what_fails_or_changes_nothing_leaves_no_entry(fresh: Fresh) {
+    fresh.lease().await;
     let ledger = &fresh.ledger;
     let when = at("2026-11-22T00:00:00Z");
     ledger.begin_cycle(&start("c1")).await.unwrap();
@@ -314,6 +316,7 @@ async fn a_record_written_anew_is_found_by_a_head_kept_elsewhere(fresh: Fresh) {
 }
 
 async fn it_holds_no_row_and_no_message_of_a_server(fresh: Fresh) {
+    fresh.lease().await;
     fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
     fresh.ledger.intend_step(&intent(1)).await.unwrap();
     let mut end = outcome(1, "failed");

@@ -249,7 +249,7 @@ pub(super) fn start(id: &str) -> CycleStart {
         plan_digest: "ef".repeat(32),
         slot: None,
         holder: "host-1 💧".into(),
-        lease_token: 0,
+        lease_token: 1,
     }
 }
 
@@ -284,6 +284,7 @@ pub(super) fn outcome(step: u32, verdict: &str) -> StepOutcome {
 }
 
 async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
+    fresh.lease().await;
     let ledger = &fresh.ledger;
     let later = CycleStart {
         started_at: at("2026-11-22T00:00:00Z"),
@@ -348,6 +349,7 @@ async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
 }
 
 async fn a_step_is_only_intended_while_the_rules_are_those_of_its_cycle(fresh: Fresh) {
+    fresh.lease().await;
     fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
     assert_eq!(
         fresh.ledger.intend_step(&intent(1)).await.unwrap(),
@@ -372,6 +374,7 @@ async fn a_step_is_only_intended_while_the_rules_are_those_of_its_cycle(fresh: F
 }
 
 async fn a_crash_leaves_an_intent_without_outcome(fresh: Fresh) {
+    fresh.lease().await;
     fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
     fresh.ledger.intend_step(&intent(1)).await.unwrap();
     let Fresh {

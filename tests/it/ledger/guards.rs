@@ -182,6 +182,7 @@ async fn settings_are_noted_where_they_differ(fresh: Fresh) {
 }
 
 async fn whatever_changes_makes_a_planned_step_stale(fresh: Fresh) {
+    fresh.lease().await;
     let ledger = &fresh.ledger;
     let when = at("2026-11-21T10:00:00Z");
     for number in 0..6 {

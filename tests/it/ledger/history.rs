@@ -188,6 +188,7 @@ async fn slots_are_done_where_their_cycle_was(fresh: Fresh) {
 }
 
 async fn rows_deleted_are_summed_up_by_table(fresh: Fresh) {
+    fresh.lease().await;
     let ledger = &fresh.ledger;
     ledger.begin_cycle(&start("c1")).await.unwrap();
     let (early, late) = (at("2026-11-20T23:59:59Z"), at("2026-11-21T00:00:00Z"));

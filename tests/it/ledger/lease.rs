@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ebbtide::{CYCLE_LEASE, CycleStart, Intended, Lease, LeaseAttempt, Ledger, connect_ledger};
 
+use mysql_async::prelude::Queryable;
+
 use super::contract::{intent, start};
 use super::{Fresh, chain, on_both};
 use crate::support::{block_on, wait_until};
@@ -15,9 +17,10 @@ on_both!(
     a_renewed_lease_lasts,
     a_lease_that_ended_is_taken_over_and_its_steps_are_refused,
     only_its_holder_gives_it_back,
+    without_a_lease_no_step_is_intended,
 );
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(400);
 
 async fn ask(ledger: &dyn Ledger, holder: &str, length: Duration) -> LeaseAttempt {
@@ -75,7 +78,7 @@ async fn a_renewed_lease_lasts(fresh: Fresh) {
     let renewed = ledger.renew_lease(&lease, LONG).await.unwrap().unwrap();
     assert_eq!(renewed.token, lease.token);
     assert!(renewed.expires_at > lease.expires_at);
-    assert_eq!(ledger.leases().await.unwrap(), [renewed.clone()]);
+    assert_eq!(ledger.leases().await.unwrap(), vec![renewed.clone()]);
     let busy = ask(ledger, "b", LONG).await;
     assert_eq!(busy, LeaseAttempt::Busy(renewed));
 
@@ -133,11 +136,44 @@ async fn only_its_holder_gives_it_back(fresh: Fresh) {
     let old = get(ledger, "a", LONG).await;
     let new = get(ledger, "a", LONG).await;
     ledger.release_lease(&old).await.unwrap();
-    assert_eq!(ledger.leases().await.unwrap(), [new.clone()]);
+    assert_eq!(ledger.leases().await.unwrap(), vec![new.clone()]);
     ledger.begin_cycle(&cycle("c1", &new)).await.unwrap();
     ledger.release_lease(&new).await.unwrap();
     assert_eq!(
         ledger.intend_step(&intent(1)).await.unwrap(),
         Intended::LeaseLost
     );
+}
+
+async fn without_a_lease_no_step_is_intended(fresh: Fresh) {
+    let ledger = &*fresh.ledger;
+    for token in [0, 1] {
+        let cycle = CycleStart {
+            lease_token: token,
+            ..start(&format!("c{token}"))
+        };
+        ledger.begin_cycle(&cycle).await.unwrap();
+        let mut step = intent(1);
+        step.cycle = cycle.id;
+        let intended = ledger.intend_step(&step).await.unwrap();
+        assert_eq!(intended, Intended::LeaseLost);
+    }
+}
+
+/// An import may hold the lock on `meta` for longer than a lease lasts.
+#[tokio::test]
+async fn a_change_under_way_ends_no_lease_on_mysql() {
+    let fresh = Fresh::mysql().await;
+    let lease = get(&*fresh.ledger, "a", LONG).await;
+    let mut other = fresh.database.as_ref().unwrap().connect().await;
+    other.query_drop("BEGIN").await.unwrap();
+    let lock = "SELECT revision FROM meta WHERE id = 1 FOR UPDATE";
+    other.query_drop(lock).await.unwrap();
+    let renewal = fresh.ledger.renew_lease(&lease, LONG);
+    let renewed = tokio::time::timeout(Duration::from_secs(10), renewal).await;
+    assert!(renewed.unwrap().unwrap().is_some());
+    let release = fresh.ledger.release_lease(&lease);
+    let released = tokio::time::timeout(Duration::from_secs(10), release).await;
+    released.unwrap().unwrap();
+    other.query_drop("ROLLBACK").await.unwrap();
 }

@@ -47,13 +47,13 @@ async fn first_release(fresh: &Fresh) {
         fresh.run(&entry).await.unwrap();
     }
     let key = |text: &str| text.repeat(32);
-    let instant = |text: &str| match fresh.is_mysql() {
-        true => text.replace('T', " ").replace('Z', ""),
-        false => text.to_owned(),
-    };
-    let bytes = |text: &str| match fresh.is_mysql() {
-        true => format!("'{}'", key(text)),
-        false => format!("CAST('{}' AS BLOB)", key(text)),
+    let instant = |text: &str| fresh.instant(text);
+    let bytes = |text: &str| {
+        if fresh.is_mysql() {
+            format!("'{}'", key(text))
+        } else {
+            format!("CAST('{}' AS BLOB)", key(text))
+        }
     };
     let (created, gone) = (
         instant("2026-11-21T10:00:00.123456Z"),
@@ -117,7 +117,7 @@ async fn check(fresh: Fresh) {
 
     let mut old = start("c1");
     (old.kind, old.plan_digest, old.holder) = ("run".into(), String::new(), String::new());
-    old.revision = 5;
+    (old.revision, old.lease_token) = (5, 0);
     let cycle = CycleRecord {
         start: old,
         end: Some((at("2026-11-21T11:00:00Z"), "done".into())),

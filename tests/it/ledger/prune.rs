@@ -20,6 +20,7 @@ fn pruned(n_cycles: u64, n_entries: u64) -> PrunedRecord {
 }
 
 async fn cycles_that_ended_before_go_with_their_steps(fresh: Fresh) {
+    fresh.lease().await;
     let ledger = &fresh.ledger;
     let days = ["2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"];
     for (id, ended_at) in ["c1", "c2"].into_iter().zip(days) {
@@ -115,7 +116,7 @@ async fn the_rest_of_the_chain_stays_verifiable(fresh: Fresh) {
 async fn an_abandoned_cycle_goes_a_running_one_stays(fresh: Fresh) {
     let ledger = &fresh.ledger;
     for (id, holder) in [("crashed", "a"), ("running", "a")] {
-        let length = Duration::from_secs(600);
+        let length = Duration::from_mins(10);
         let attempt = ledger
             .acquire_lease(CYCLE_LEASE, holder, length)
             .await

@@ -58,10 +58,10 @@ async fn the_same_request_twice_creates_once(fresh: Fresh) {
             (created.replaced, created.is_repeated),
             (Some(old.id), is_second)
         );
-        let held = ledger.place_hold(&hold, by(&key(2, 1))).await.unwrap();
+        let placed = ledger.place_hold(&hold, by(&key(2, 1))).await.unwrap();
         let paused = ledger.pause(&pause, by(&key(3, 1))).await.unwrap();
         assert_eq!(
-            (held.is_repeated, paused.is_repeated),
+            (placed.is_repeated, paused.is_repeated),
             (is_second, is_second)
         );
         let plan = NewPlan {
@@ -73,7 +73,7 @@ async fn the_same_request_twice_creates_once(fresh: Fresh) {
             created_at,
         };
         let kept = ledger.keep_plan(&plan, by(&key(4, 1))).await.unwrap();
-        seen.push((created.id, held.id, paused.id, kept));
+        seen.push((created.id, placed.id, paused.id, kept));
         n_entries += if is_second { 0 } else { 4 };
         assert_eq!(fresh.kinds().await.len(), n_entries);
     }
@@ -146,14 +146,10 @@ async fn a_key_is_forgotten_after_a_day(fresh: Fresh) {
     let age = |text: &str| format!("UPDATE request_keys SET made_at = '{text}'");
     let yesterday =
         (ledger.now().await.unwrap() - std::time::Duration::from_secs(86_300)).to_string();
-    let stored = |text: &str| match fresh.is_mysql() {
-        true => text.replace('T', " ").replace('Z', ""),
-        false => text.to_owned(),
-    };
-    fresh.run(&age(&stored(&yesterday))).await.unwrap();
+    fresh.run(&age(&fresh.instant(&yesterday))).await.unwrap();
     assert!(create().await.unwrap().is_repeated);
     fresh
-        .run(&age(&stored("2026-01-01T00:00:00.000000Z")))
+        .run(&age(&fresh.instant("2026-01-01T00:00:00.000000Z")))
         .await
         .unwrap();
     assert!(!create().await.unwrap().is_repeated);
