@@ -26,6 +26,17 @@ impl Engine {
         }
     }
 
+    /// The guards that no approval lifts.
+    pub(super) async fn check_shares_and_times(&self, plan: &Plan) -> Result<(), EngineError> {
+        let mut refusals = self.refused_by_share(plan).await?;
+        refusals.extend(self.refused_by_time(plan));
+        if refusals.is_empty() {
+            Ok(())
+        } else {
+            Err(EngineError::Refused { refusals })
+        }
+    }
+
     /// Rows that went on this UTC day, by this engine's clock.
     pub(super) async fn deleted_today(&self) -> Result<Vec<DeletedRows>, EngineError> {
         let midnight = start_of_day(self.clock.now());

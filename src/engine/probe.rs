@@ -133,9 +133,10 @@ impl Engine {
                 };
                 arm.n_due += row.n_due;
                 arm.n_kept += row.n_kept;
-                let lag_ms = row.oldest_ms.map(|oldest| arm.bounds.below_ms - oldest);
-                let lag_s = u32::try_from(lag_ms.unwrap_or(0) / 1_000).unwrap_or(u32::MAX);
-                arm.lag_s = arm.lag_s.max(lag_s);
+                let below_ms = arm.bounds.below_ms;
+                let overdue_ms = row.oldest_ms.map_or(0, |at| below_ms.saturating_sub(at));
+                let seconds = u32::try_from(overdue_ms.max(0) / 1_000);
+                arm.lag_s = arm.lag_s.max(seconds.unwrap_or(u32::MAX));
                 total += row.n_due;
             }
         }

@@ -47,6 +47,8 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
         self.reviewed(plan).await?;
+        // What is refused anyway is not approved either: nobody saw what its rules delete.
+        self.check_shares_and_times(plan).await?;
         let approval = NewApproval {
             revision: plan.revision,
             plan_digest: plan.digest.clone(),
@@ -129,10 +131,10 @@ impl Engine {
             .map(|id| format!("hold {id} was released"));
         let mut changes = named(placed, "new holds");
         changes.extend(named(released, "holds that were released"));
-        let pauses = self.ledger.pauses(false).await?;
-        let paused = pauses.iter().map(|pause| &pause.pause.scope);
+        let records = self.ledger.pauses(false).await?;
+        let active = records.iter().map(|record| &record.pause.scope);
         changes.extend(
-            paused
+            active
                 .clone()
                 .filter(|scope| !plan.pauses.contains(scope))
                 .map(|scope| format!("{scope} was paused")),
@@ -140,7 +142,7 @@ impl Engine {
         changes.extend(
             plan.pauses
                 .iter()
-                .filter(|scope| paused.clone().all(|paused| paused != *scope))
+                .filter(|scope| active.clone().all(|other| other != *scope))
                 .map(|scope| format!("{scope} was resumed")),
         );
         Ok(changes)

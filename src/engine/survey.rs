@@ -8,6 +8,7 @@ use super::probe::LeftOut;
 use super::{Engine, EngineError, Event};
 use crate::ledger::DeletedRows;
 use crate::plan::{Base, TableInventory, Terms, Unprobed};
+use crate::resolve::Policies;
 use crate::target::{CheckedTarget, TableSchema, TargetProblem};
 use crate::warehouse::{GrantNeed, MutationState, Privilege, Shard, WarehouseError};
 
@@ -200,7 +201,7 @@ fn needs_project(terms: &Terms<'_>) -> bool {
         Base::NotNeeded | Base::Missing => None,
     };
     let policies = [Some(terms.policies), base];
-    let mut rules = policies.into_iter().flatten().map(|found| found.rules());
+    let mut rules = policies.into_iter().flatten().map(Policies::rules);
     rules.any(|rules| rules.any_project().is_some())
 }
 

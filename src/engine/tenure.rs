@@ -124,7 +124,7 @@ impl Shared {
 
 /// How long a lease certainly is ours: clocks need not run at exactly the same rate.
 fn certain(length: Duration) -> Duration {
-    length - length / 10
+    length.saturating_sub(length / 10)
 }
 
 /// Renews a lease at a third of its length, until it is lost.

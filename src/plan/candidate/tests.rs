@@ -1,5 +1,6 @@
 //! Candidates against a model that looks at one row at a time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -203,7 +204,7 @@ fn n_taken(row: Row, arms: &[Arm], unit_ms: i64) -> usize {
 fn check(
     rules: &RuleSet,
     default: &Retention,
-    pairs: Vec<(Arc<str>, Arc<str>)>,
+    pairs: &BTreeMap<Arc<str>, Arc<str>>,
     guards: &Guards,
     base: &BaseRules,
     slot: Option<SlotRange>,
@@ -282,7 +283,7 @@ proptest! {
         slot in prop::option::weighted(0.3, (0_u64..1 << 32, 0_u64..1 << 32)),
     ) {
         let slot = slot.map(|(one, other)| SlotRange { from: one.min(other), to: one.max(other) });
-        check(&rules, &default, pairs.into_iter().collect(), &guards, &base, slot)?;
+        check(&rules, &default, &pairs, &guards, &base, slot)?;
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! One cycle after another: what goes, what heals, and what stops it.
 
-use ebbtide::{Config, CycleStatus, EngineError, PlanRequest, Refusal, StepOutcomeKind, Verdict};
+use ebbtide::{
+    Config, CycleKind, CycleStatus, EngineError, PlanRequest, Refusal, StepOutcomeKind, Verdict,
+};
+
+use tokio_util::sync::CancellationToken;
 
 use super::world::{NOW, World, apply, at, plan, run};
 use crate::support::{Mariadb, embedded_options};
@@ -174,8 +178,11 @@ async fn a_ledger_that_is_gone_stops_every_delete() {
     let engine = world.engine();
     let plan = plan(&engine).await;
     assert!(!plan.steps.is_empty());
+    let tenure = world.tenure().await;
     drop(server);
-    let error = apply(&engine, &plan).await.unwrap_err();
+    let never = CancellationToken::new();
+    let applied = engine.apply(&plan, CycleKind::Run, &tenure, &never).await;
+    let error = applied.unwrap_err();
     assert!(error.is_unreachable(), "{error:?}");
     assert_eq!(world.mutations().await, 0);
     assert_eq!(world.count("traces").await, 400);

@@ -78,7 +78,11 @@ async fn a_hold_on_an_organization_keeps_its_workspaces() {
     let mut pairs = [("w1", "acme"), ("w2", "globex")]
         .into_iter()
         .map(|(workspace, organization)| Ok((workspace.into(), organization.into())));
-    world.ledger.put_workspaces(&mut pairs, "test").await.unwrap();
+    world
+        .ledger
+        .put_workspaces(&mut pairs, "test")
+        .await
+        .unwrap();
     world.hold(Scope::Organization("acme".into()), None).await;
     let config = world.config_with("approval: none, ", "approval: none, default: 60d, ");
     let (_, report) = run(&world.engine_with(&config, NOW)).await.unwrap();

@@ -56,7 +56,11 @@ async fn a_preview_knows_scopes_holds_and_rows_of_the_past() {
     let mut pairs = ["w1", "w2"]
         .into_iter()
         .map(|name| Ok((name.into(), "acme".into())));
-    world.ledger.put_workspaces(&mut pairs, "test").await.unwrap();
+    world
+        .ledger
+        .put_workspaces(&mut pairs, "test")
+        .await
+        .unwrap();
     world.rule("w2", "60d").await;
     world
         .hold(

@@ -81,7 +81,11 @@ async fn a_stale_plan_says_what_changed() {
     );
     let plan = propose(&engine).await;
     let mut pairs = [Ok(("w1".into(), "acme".into()))].into_iter();
-    world.ledger.put_workspaces(&mut pairs, "test").await.unwrap();
+    world
+        .ledger
+        .put_workspaces(&mut pairs, "test")
+        .await
+        .unwrap();
     let changes = stale(&engine, &plan).await;
     assert!(changes[0].contains("the directory"), "{changes:?}");
     assert_eq!(world.mutations().await, 0);

@@ -113,8 +113,8 @@ impl World {
             owner: "test".into(),
             created_at: at(NOW),
         };
-        let held = self.ledger.place_hold(&hold, "test".into()).await;
-        held.unwrap().id
+        let created = self.ledger.place_hold(&hold, "test".into()).await;
+        created.unwrap().id
     }
 
     pub async fn pause(&self, scope: PauseScope) {
