@@ -11,6 +11,7 @@ mod health;
 mod holds;
 mod input;
 mod limits;
+mod memory;
 mod page;
 mod pauses;
 mod plans;
@@ -36,8 +37,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::access::Access;
+use self::memory::{Memory, Seen};
 use self::problem::{Answer, Problem};
-use self::world::{Memory, Seen};
 use crate::ledger::Ledger;
 use crate::schedule::{Live, Status};
 
@@ -113,12 +114,14 @@ impl Shared {
 }
 
 /// The description of the API, as `/openapi.json` shows it.
+#[must_use]
 pub fn description() -> OpenApi {
     let health = health_routes().merge(metrics_route());
     describe::complete(v1().merge(health).into_openapi())
 }
 
 /// All routes. `/metrics` is among them unless `api.metrics_listen` is set.
+#[must_use]
 pub fn router(app: App) -> Router {
     let has_own_metrics = app.live.borrow().config.api.metrics_listen.is_some();
     let description = description();

@@ -32,9 +32,9 @@ pub(super) fn cut<T>(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = items.len() > limit;
     items.truncate(limit);
-    let last = items.last().filter(|_| has_more);
+    let end = items.last().filter(|_| has_more);
     Json(Page {
-        next_cursor: last.map(|item| cursor(list, &place(item))),
+        next_cursor: end.map(|item| cursor(list, &place(item))),
         items,
     })
 }

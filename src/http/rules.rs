@@ -18,10 +18,10 @@ pub(super) use self::effect::of_workspace;
 use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
+use super::memory::Seen;
 use super::page::{self, Page};
 use super::problem::{Answer, Place, Problem};
 use super::wire;
-use super::world::Seen;
 use crate::ledger::{Deactivation, NewRule, RuleRecord};
 use crate::rule::{Retention, RuleId, Scope};
 

@@ -56,8 +56,8 @@ pub async fn serve(
             limit_head(server.http_builder());
             let handle = Handle::new();
             let watch = end_with(handle.clone(), shutdown);
-            let served = server.handle(handle).serve(router.into_make_service());
-            with_watch(served, watch).await
+            let answering = server.handle(handle).serve(router.into_make_service());
+            with_watch(answering, watch).await
         }
     }
 }
@@ -84,23 +84,23 @@ async fn plain(
     limit_head(server.http_builder());
     let handle = Handle::new();
     let watch = end_with(handle.clone(), shutdown);
-    let served = server.handle(handle).serve(router.into_make_service());
-    with_watch(served, watch).await
+    let answering = server.handle(handle).serve(router.into_make_service());
+    with_watch(answering, watch).await
 }
 
 async fn end_with(handle: Handle<std::net::SocketAddr>, shutdown: CancellationToken) {
     shutdown.cancelled().await;
     handle.graceful_shutdown(Some(GRACE));
     // The server ends this future together with itself.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn with_watch(
-    served: impl Future<Output = io::Result<()>>,
+    answering: impl Future<Output = io::Result<()>>,
     watch: impl Future<Output = ()>,
 ) -> io::Result<()> {
     tokio::select! {
-        ended = served => ended,
+        ended = answering => ended,
         () = watch => Ok(()),
     }
 }

@@ -1,29 +1,17 @@
-//! What the ledger says, kept in memory by revision, so that a look-up costs no query.
-//!
-//! Invariant: an answer is made from a copy that was compared with the ledger at most
-//! [`LONGEST_TRUST`] ago, and after the last change that this process made. Where the ledger cannot be
-//! asked, the copy is not used.
+//! What the ledger says as of one revision: rules, directory, holds and pauses, and the base that the
+//! rules are held against.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
-use jiff::{SignedDuration, Timestamp};
 
-use super::problem::{Answer, Problem};
 use crate::engine::{BaseBook, EngineError, Rulebook};
 use crate::guard::PauseScope;
 use crate::ledger::{HoldRecord, Ledger, PauseRecord};
 use crate::rule::Scope;
 use crate::schedule::Live;
 
-/// A copy younger than this is used as it is.
-const TRUST: Duration = Duration::from_secs(1);
-/// A copy younger than this is used while it is compared with the ledger in the background.
-const LONGEST_TRUST: Duration = Duration::from_secs(2);
-/// The operator's own directory has no revision; it is read again after this time.
-const DIRECTORY_TRUST: Duration = Duration::from_secs(60);
 /// How often reading is tried again because something changed in between.
 const MAX_READS: u32 = 5;
 
@@ -36,7 +24,7 @@ pub(super) struct World {
     pub(super) base: Arc<BaseBook>,
     base_revision: Option<u64>,
     guards: Arc<GuardRecords>,
-    read_at: Instant,
+    began_at: Instant,
 }
 
 /// Holds and pauses in force, with the reasons that people gave.
@@ -48,9 +36,15 @@ struct GuardRecords {
 }
 
 impl World {
-    async fn read(live: &Live, ledger: &dyn Ledger) -> Result<Self, EngineError> {
+    /// Reads all of it. Rules of an earlier revision are taken over from the world before: they are
+    /// what they were.
+    pub(super) async fn read(
+        live: &Live,
+        ledger: &dyn Ledger,
+        before: Option<&Self>,
+    ) -> Result<Self, EngineError> {
         for _ in 0..MAX_READS {
-            let read_at = Instant::now();
+            let began_at = Instant::now();
             let rulebook = live.engine.rulebook().await?;
             let holds = ledger.holds(false).await?;
             let pauses = ledger.pauses(false).await?;
@@ -58,7 +52,14 @@ impl World {
                 continue;
             }
             let base_revision = live.engine.base_revision().await?;
-            let base = live.engine.base(&rulebook).await?;
+            let known = before.filter(|before| {
+                before.base_revision == base_revision
+                    && matches!(*before.base, BaseBook::Earlier { .. })
+            });
+            let base = match known {
+                Some(before) => Arc::clone(&before.base),
+                None => Arc::new(live.engine.base(&rulebook).await?),
+            };
             let mut by_scope: HashMap<Scope, Vec<usize>> = HashMap::new();
             for (index, record) in holds.iter().enumerate() {
                 let of_scope = by_scope.entry(record.hold.scope.clone()).or_default();
@@ -66,21 +67,24 @@ impl World {
             }
             return Ok(Self {
                 rulebook: Arc::new(rulebook),
-                base: Arc::new(base),
+                base,
                 base_revision,
                 guards: Arc::new(GuardRecords {
                     holds,
                     by_scope,
                     pauses,
                 }),
-                read_at,
+                began_at,
             });
         }
         Err(EngineError::Unsettled { n_reads: MAX_READS })
     }
 
     /// The same with the base of now, which an approval or the time may have moved.
-    async fn with_base_of_now(self: Arc<Self>, live: &Live) -> Result<Arc<Self>, EngineError> {
+    pub(super) async fn with_base_of_now(
+        self: Arc<Self>,
+        live: &Live,
+    ) -> Result<Arc<Self>, EngineError> {
         let base_revision = live.engine.base_revision().await?;
         if base_revision == self.base_revision {
             return Ok(self);
@@ -90,8 +94,13 @@ impl World {
             base: Arc::new(live.engine.base(&self.rulebook).await?),
             base_revision,
             guards: Arc::clone(&self.guards),
-            read_at: self.read_at,
+            began_at: self.began_at,
         }))
+    }
+
+    /// How long ago it was read.
+    pub(super) fn age(&self) -> Duration {
+        self.began_at.elapsed()
     }
 
     /// The holds in force that apply to a workspace, or to one of its projects.
@@ -124,160 +133,5 @@ impl World {
                 PauseScope::Everything | PauseScope::Target(_) => true,
                 PauseScope::Workspace(name) => &**name == workspace,
             })
-    }
-}
-
-/// A world, and the time by the clock of the ledger's database.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    /// The world.
-    pub(super) world: Arc<World>,
-    /// Now.
-    pub(super) now: Timestamp,
-}
-
-/// The copy.
-#[derive(Default)]
-pub(super) struct Memory {
-    copy: Mutex<Option<Checked>>,
-    /// Raised by each change that this process makes.
-    n_changes: AtomicU64,
-    /// One reading at a time.
-    reading: Arc<tokio::sync::Mutex<()>>,
-}
-
-#[derive(Clone)]
-struct Checked {
-    world: Arc<World>,
-    live: Arc<Live>,
-    checked_at: Instant,
-    ledger_time: Timestamp,
-    n_changes: u64,
-}
-
-impl Checked {
-    fn seen(&self) -> Seen {
-        let elapsed = SignedDuration::try_from(self.checked_at.elapsed()).unwrap_or_default();
-        Seen {
-            world: Arc::clone(&self.world),
-            now: self
-                .ledger_time
-                .saturating_add(elapsed)
-                .unwrap_or(self.ledger_time),
-        }
-    }
-}
-
-impl Memory {
-    /// Says that this process changed the ledger: older copies are not used any more.
-    pub(super) fn changed(&self) {
-        self.n_changes.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// The world as it is, give or take [`LONGEST_TRUST`].
-    pub(super) async fn see(
-        self: &Arc<Self>,
-        live: &Arc<Live>,
-        ledger: &Arc<dyn Ledger>,
-    ) -> Answer<Seen> {
-        if let Some(checked) = self.trusted(live, LONGEST_TRUST) {
-            if checked.checked_at.elapsed() >= TRUST {
-                self.refresh_in_the_background(live, ledger);
-            }
-            return Ok(checked.seen());
-        }
-        let (memory, live, ledger) = (Arc::clone(self), Arc::clone(live), Arc::clone(ledger));
-        // A task of its own: a client that goes away must not undo the reading for those who wait.
-        let reading = tokio::spawn(async move {
-            let _only_one = memory.reading.lock().await;
-            memory.refresh(&live, &ledger).await
-        });
-        reading
-            .await
-            .map_err(|error| Problem::internal(&error))?
-            .map_err(Problem::from)
-    }
-
-    /// As [`Memory::see`], but content with a copy from before this process's own last change: for
-    /// what is about to be changed, and for whom a workspace belongs to.
-    pub(super) async fn recall(
-        self: &Arc<Self>,
-        live: &Arc<Live>,
-        ledger: &Arc<dyn Ledger>,
-    ) -> Answer<Seen> {
-        let copy = self.copy();
-        match copy.filter(|copy| {
-            Arc::ptr_eq(&copy.live, live) && copy.checked_at.elapsed() < LONGEST_TRUST
-        }) {
-            Some(checked) => Ok(checked.seen()),
-            None => self.see(live, ledger).await,
-        }
-    }
-
-    fn copy(&self) -> Option<Checked> {
-        let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        copy.clone()
-    }
-
-    fn trusted(&self, live: &Arc<Live>, trust: Duration) -> Option<Checked> {
-        self.copy().filter(|copy| {
-            Arc::ptr_eq(&copy.live, live)
-                && copy.n_changes == self.n_changes.load(Ordering::SeqCst)
-                && copy.checked_at.elapsed() < trust
-        })
-    }
-
-    fn refresh_in_the_background(self: &Arc<Self>, live: &Arc<Live>, ledger: &Arc<dyn Ledger>) {
-        let Ok(only_one) = Arc::clone(&self.reading).try_lock_owned() else {
-            return;
-        };
-        let (memory, live, ledger) = (Arc::clone(self), Arc::clone(live), Arc::clone(ledger));
-        // It ends by itself; if it fails, a request that finds no copy to trust meets the same error.
-        tokio::spawn(async move {
-            let _only_one = only_one;
-            if let Err(error) = memory.refresh(&live, &ledger).await {
-                tracing::warn!(%error, "the copy of the rules could not be compared with the ledger");
-            }
-        });
-    }
-
-    /// Compares the copy with the ledger, and reads it again where it differs. The caller holds
-    /// `reading`.
-    async fn refresh(
-        &self,
-        live: &Arc<Live>,
-        ledger: &Arc<dyn Ledger>,
-    ) -> Result<Seen, EngineError> {
-        // Somebody may just have done it.
-        if let Some(checked) = self.trusted(live, TRUST) {
-            return Ok(checked.seen());
-        }
-        let n_changes = self.n_changes.load(Ordering::SeqCst);
-        let checked_at = Instant::now();
-        let ledger_time = ledger.now().await?;
-        let revision = ledger.revision().await?;
-        let kept = self
-            .copy()
-            .map(|copy| (copy.live, copy.world))
-            .filter(|(of, world)| {
-                let is_directory_old =
-                    live.config.directory.is_some() && world.read_at.elapsed() >= DIRECTORY_TRUST;
-                Arc::ptr_eq(of, live) && world.rulebook.revision == revision && !is_directory_old
-            });
-        let world = match kept {
-            Some((_, world)) => world.with_base_of_now(live).await?,
-            None => Arc::new(World::read(live, &**ledger).await?),
-        };
-        let checked = Checked {
-            world,
-            live: Arc::clone(live),
-            checked_at,
-            ledger_time,
-            n_changes,
-        };
-        let seen = checked.seen();
-        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        *copy = Some(checked);
-        Ok(seen)
     }
 }

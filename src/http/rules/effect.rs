@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::config::{ApprovalMode, Config};
 use crate::engine::BaseBook;
-use crate::http::world::Seen;
+use crate::http::memory::Seen;
 use crate::ledger::NewRule;
 use crate::resolve::{Directory, resolve};
 use crate::rule::{Days, Retention, Rule, Scope};

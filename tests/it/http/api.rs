@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::TestDatabase;
+use crate::support::{TestDatabase, TestMysql};
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -35,7 +35,7 @@ pub struct Api {
     client: Client<HttpConnector, Body>,
     pub shutdown: CancellationToken,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
-    _folder: TempDir,
+    _kept: (Option<TestMysql>, TempDir),
 }
 
 /// What is different from the usual.
@@ -45,6 +45,8 @@ pub struct Options {
     pub api: String,
     /// More lines of the section `retention`.
     pub retention: String,
+    /// With the ledger in MySQL instead of SQLite.
+    pub with_mysql: bool,
     /// With tables in a real ClickHouse.
     pub with_clickhouse: bool,
     pub tls: Option<TlsFiles>,
@@ -94,6 +96,15 @@ impl Api {
         } else {
             None
         };
+        let mysql = if options.with_mysql {
+            Some(TestMysql::create().await)
+        } else {
+            None
+        };
+        let ledger = match &mysql {
+            Some(mysql) => mysql.url().to_owned(),
+            None => format!("sqlite://{}/ledger.db", folder.path().display()),
+        };
         let clickhouse = match &database {
             Some(database) => format!(
                 "shards: [{{url: \"{}\"}}], database: {}, user: {}",
@@ -106,13 +117,12 @@ impl Api {
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{{clickhouse}}}\n\
-             ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
+             ledger: {{url: \"{ledger}\"}}\n\
              retention:\n  max_share_of_table: 1.0\n  enabled: true\n{}\
              api:\n  tokens:\n{}{}\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
              - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
-            folder.path().display(),
             options.retention,
             tokens(),
             options.api,
@@ -125,26 +135,25 @@ impl Api {
             .map(|(w, o)| Ok((Arc::from(w), Arc::from(o))))
             .into_iter();
         ledger.put_workspaces(&mut pairs, "test").await.unwrap();
-        Self::over(ledger, config, options.tls, database, folder)
+        Self::over(ledger, config, options.tls, (database, mysql, folder))
     }
 
     fn over(
         ledger: Arc<dyn Ledger>,
         config: Config,
         tls: Option<TlsFiles>,
-        database: Option<TestDatabase>,
-        folder: TempDir,
+        (database, mysql, folder): (Option<TestDatabase>, Option<TestMysql>, TempDir),
     ) -> Self {
         let engine = Engine::new(&config, ledger.clone(), Arc::new(SystemClock)).unwrap();
-        let (live, live_seen) = watch::channel(Arc::new(Live { config, engine }));
-        let (status, status_seen) = watch::channel(idle());
+        let (live, of_live) = watch::channel(Arc::new(Live { config, engine }));
+        let (status, of_status) = watch::channel(idle());
         let wake = Arc::new(Notify::new());
         let answered = Arc::new(Mutex::new(Vec::new()));
-        let seen = answered.clone();
+        let sink = answered.clone();
         let app = App {
-            live: live_seen,
+            live: of_live,
             ledger: ledger.clone(),
-            status: status_seen,
+            status: of_status,
             wake: wake.clone(),
             metrics: Arc::new(|| "ebbtide_build_info 1\n".into()),
             observer: Arc::new(move |answered| {
@@ -153,7 +162,7 @@ impl Api {
                     answered.method.into(),
                     answered.status,
                 );
-                seen.lock().unwrap().push(line);
+                sink.lock().unwrap().push(line);
             }),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -173,7 +182,7 @@ impl Api {
             client: Client::builder(TokioExecutor::new()).build_http(),
             shutdown,
             server,
-            _folder: folder,
+            _kept: (mysql, folder),
         }
     }
 
@@ -236,7 +245,7 @@ impl Ask<'_> {
 
     pub async fn send(self) -> Reply {
         let request = self.request.body(self.body).unwrap();
-        let sent = tokio::time::timeout(Duration::from_secs(120), self.api.client.request(request));
+        let sent = tokio::time::timeout(Duration::from_mins(2), self.api.client.request(request));
         let response = sent.await.expect("an answer within two minutes").unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(Body::new(body), usize::MAX)
@@ -271,15 +280,15 @@ impl Reply {
 
     /// Fails the test unless the status is this.
     #[track_caller]
-    pub fn is(self, status: u16) -> Self {
+    pub fn has(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
         self
     }
 
     /// Fails the test unless it is a problem of this kind.
     #[track_caller]
-    pub fn is_problem(self, status: u16, kind: &str) -> Value {
-        let reply = self.is(status);
+    pub fn problem(self, status: u16, kind: &str) -> Value {
+        let reply = self.has(status);
         assert_eq!(
             reply.header("content-type"),
             "application/problem+json",

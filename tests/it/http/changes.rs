@@ -10,7 +10,7 @@ async fn a_rule_from_creation_to_deactivation() {
     let reply = api
         .post("/v1/rules", json!({"workspace": "w1", "retention": "7d"}))
         .await
-        .is(201);
+        .has(201);
     let location = reply.header("location").to_owned();
     let created = reply.json();
     assert_eq!(location, format!("/v1/rules/{}", created["rule"]["id"]));
@@ -18,29 +18,29 @@ async fn a_rule_from_creation_to_deactivation() {
     assert_eq!(created["rule"]["created_by"], "admin");
     assert_eq!(created["rule"]["days"], 7);
     assert_eq!(created["effect"]["acts"], "after_approval");
-    let first = api.get(&location).await.is(200);
+    let first = api.get(&location).await.has(200);
     assert_eq!(first.json(), created["rule"]);
     assert_eq!(first.header("etag"), reply.header("etag"));
     // A second one replaces it, and says so.
     let body = json!({"workspace": "w1", "retention": "base_60d", "apply_to_past": false});
-    let second = api.post("/v1/rules", body).await.is(201).json();
+    let second = api.post("/v1/rules", body).await.has(201).json();
     assert_eq!(second["replaced"], created["rule"]["id"]);
-    let first = api.get(&location).await.is(200);
+    let first = api.get(&location).await.has(200);
     assert_eq!(first.json()["is_active"], false);
     assert_ne!(first.header("etag"), reply.header("etag"));
     // Its policy follows at once: own changes are seen by the next request.
-    let policy = api.get("/v1/policies/w1").await.is(200).json();
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
     assert_eq!(policy["rule"]["id"], second["rule"]["id"]);
     let location = format!("/v1/rules/{}", second["rule"]["id"]);
     for _ in 0..2 {
-        api.delete(&location).await.is(204);
+        api.delete(&location).await.has(204);
     }
-    let policy = api.get("/v1/policies/w1").await.is(200).json();
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
     assert_eq!(policy.get("rule"), None);
     assert_eq!(policy["retention"], "unlimited");
-    let list = api.get("/v1/rules").await.is(200).json();
+    let list = api.get("/v1/rules").await.has(200).json();
     assert_eq!(list["items"], json!([]));
-    let list = api.get("/v1/rules?history=true").await.is(200).json();
+    let list = api.get("/v1/rules?history=true").await.has(200).json();
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
 }
 
@@ -62,7 +62,7 @@ async fn the_answer_says_when_a_rule_acts() {
         .await;
         let set = async |retention: &str| {
             let body = json!({"organization": "acme", "retention": retention});
-            api.post("/v1/rules", body).await.is(201).json()["effect"].clone()
+            api.post("/v1/rules", body).await.has(201).json()["effect"].clone()
         };
         let longer = set("unlimited").await;
         assert_eq!(
@@ -91,7 +91,7 @@ async fn if_match_guards_what_can_be_changed() {
         ("/v1/pauses", json!({"workspace": "w1", "reason": "r"})),
     ];
     for (path, body) in things {
-        let reply = api.post(path, body).await.is(201);
+        let reply = api.post(path, body).await.has(201);
         let (location, etag) = (
             reply.header("location").to_owned(),
             reply.header("etag").to_owned(),
@@ -105,18 +105,18 @@ async fn if_match_guards_what_can_be_changed() {
         };
         let problem = delete("\"another\"".into())
             .await
-            .is_problem(412, "precondition-failed");
+            .problem(412, "precondition-failed");
         assert!(
             problem["detail"].as_str().unwrap().contains(&etag),
             "{problem}"
         );
-        delete(format!("\"another\", {etag}")).await.is(204);
-        delete(etag).await.is_problem(412, "precondition-failed");
-        delete("*".into()).await.is(204);
+        delete(format!("\"another\", {etag}")).await.has(204);
+        delete(etag).await.problem(412, "precondition-failed");
+        delete("*".into()).await.has(204);
         assert_eq!(
             api.get(&location)
                 .await
-                .is(200)
+                .has(200)
                 .header("etag")
                 .contains("active"),
             path == "/v1/rules"
@@ -153,16 +153,16 @@ async fn a_request_under_a_key_acts_once() {
                 .json(body)
                 .send()
         };
-        let first = ask("admin", &body).await.is(201);
-        let again = ask("admin", &body).await.is(201);
+        let first = ask("admin", &body).await.has(201);
+        let again = ask("admin", &body).await.has(201);
         assert_eq!(first.header("location"), again.header("location"), "{path}");
-        let problem = ask("admin", &other).await.is_problem(422, "invalid");
+        let problem = ask("admin", &other).await.problem(422, "invalid");
         assert_eq!(
             problem["errors"][0]["field"], "Idempotency-Key",
             "{problem}"
         );
         // The key of another client is another key.
-        let others = ask("operator", &body).await.is(201);
+        let others = ask("operator", &body).await.has(201);
         if path != "/v1/pauses" {
             assert_ne!(
                 first.header("location"),
@@ -181,8 +181,8 @@ async fn a_request_under_a_key_acts_once() {
         };
         let (one, two) = tokio::join!(at_once(), at_once());
         assert_eq!(
-            one.is(201).header("location"),
-            two.is(201).header("location"),
+            one.has(201).header("location"),
+            two.has(201).header("location"),
             "{path}"
         );
     }
@@ -193,7 +193,7 @@ async fn a_request_under_a_key_acts_once() {
             .by("admin")
             .header("idempotency-key", key)
             .json(&body);
-        ask.send().await.is_problem(422, "invalid");
+        ask.send().await.problem(422, "invalid");
     }
 }
 
@@ -201,24 +201,24 @@ async fn a_request_under_a_key_acts_once() {
 async fn pausing_twice_is_one_pause_and_resuming_wakes_the_loop() {
     let api = Api::start().await;
     let body = json!({"target": "spans", "reason": "migration"});
-    let first = api.post("/v1/pauses", body.clone()).await.is(201);
-    let second = api.post("/v1/pauses", body).await.is(201);
+    let first = api.post("/v1/pauses", body.clone()).await.has(201);
+    let second = api.post("/v1/pauses", body).await.has(201);
     assert_eq!(first.header("location"), second.header("location"));
     let woken = api.wake.notified();
-    api.delete(first.header("location")).await.is(204);
+    api.delete(first.header("location")).await.has(204);
     tokio::time::timeout(std::time::Duration::from_secs(5), woken)
         .await
         .expect("it is woken");
-    let pause = api.get(first.header("location")).await.is(200).json();
+    let pause = api.get(first.header("location")).await.has(200).json();
     assert_eq!(pause["is_in_force"], false);
     assert_eq!(pause["ended_by"], "admin");
     // A later pause of the same target is another one.
     let third = api
         .post("/v1/pauses", json!({"target": "spans", "reason": "again"}))
         .await
-        .is(201);
+        .has(201);
     assert_ne!(first.header("location"), third.header("location"));
-    api.delete(first.header("location")).await.is(204);
+    api.delete(first.header("location")).await.has(204);
     assert_eq!(
         api.get(third.header("location")).await.json()["is_in_force"],
         true
@@ -243,14 +243,14 @@ async fn names_are_any_text() {
         "w1'--",
     ] {
         let body = json!({"workspace": name, "retention": "9d"});
-        let rule = api.post("/v1/rules", body).await.is(201).json();
+        let rule = api.post("/v1/rules", body).await.has(201).json();
         assert_eq!(rule["rule"]["workspace"], name);
         let encoded =
             percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
         let policy = api
             .get(&format!("/v1/policies?workspace={encoded}"))
             .await
-            .is(200)
+            .has(200)
             .json();
         assert_eq!(
             (&policy["workspace"], &policy["retention"]),
@@ -260,7 +260,7 @@ async fn names_are_any_text() {
             let policy = api
                 .get(&format!("/v1/policies/{encoded}"))
                 .await
-                .is(200)
+                .has(200)
                 .json();
             assert_eq!(
                 (&policy["workspace"], &policy["retention"]),
@@ -271,7 +271,7 @@ async fn names_are_any_text() {
         let list = api
             .get(&format!("/v1/rules?workspace={encoded}"))
             .await
-            .is(200)
+            .has(200)
             .json();
         assert_eq!(list["items"].as_array().unwrap().len(), 1, "{encoded}");
     }

@@ -20,13 +20,13 @@ fn the_committed_description_is_that_of_the_code() {
 #[tokio::test]
 async fn the_description_and_its_page_are_served_without_a_token() {
     let api = Api::start().await;
-    let served = api.ask("GET", "/openapi.json").send().await.is(200).json();
+    let served = api.ask("GET", "/openapi.json").send().await.has(200).json();
     let committed = std::fs::read_to_string("docs/openapi.json").unwrap();
     assert_eq!(
         served,
         serde_json::from_str::<serde_json::Value>(&committed).unwrap()
     );
-    let page = api.ask("GET", "/docs/").send().await.is(200);
+    let page = api.ask("GET", "/docs/").send().await.has(200);
     assert!(page.text.contains("swagger-ui"), "{}", page.text);
     assert!(
         page.header("content-security-policy")
@@ -42,7 +42,7 @@ async fn the_description_and_its_page_are_served_without_a_token() {
     ] {
         let path = format!("/docs/{file}");
         assert!(
-            !api.ask("GET", &path).send().await.is(200).text.is_empty(),
+            !api.ask("GET", &path).send().await.has(200).text.is_empty(),
             "{file}"
         );
     }
@@ -51,7 +51,7 @@ async fn the_description_and_its_page_are_served_without_a_token() {
     api.ask("GET", "/docs/nothing")
         .send()
         .await
-        .is_problem(404, "not-found");
+        .problem(404, "not-found");
 }
 
 #[tokio::test]

@@ -25,19 +25,23 @@ async fn without_a_known_token_nobody_gets_in() {
             reply.header("www-authenticate").starts_with("Bearer"),
             "{reply:?}"
         );
-        reply.is_problem(401, "unauthenticated");
+        reply.problem(401, "unauthenticated");
     }
     // The scheme is not case-sensitive, and the token is.
     api.ask("GET", "/v1/rules")
         .header("authorization", "bearer admin")
         .send()
         .await
-        .is(200);
-    api.ask("GET", "/v1/rules").by("ADMIN").send().await.is(401);
+        .has(200);
+    api.ask("GET", "/v1/rules")
+        .by("ADMIN")
+        .send()
+        .await
+        .has(401);
     api.ask("GET", "/v1/nothing")
         .send()
         .await
-        .is_problem(404, "not-found");
+        .problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -54,10 +58,7 @@ async fn without_any_token_configured_the_answer_says_what_to_do() {
     .unwrap();
     api.live
         .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
-    let problem = api
-        .get("/v1/rules")
-        .await
-        .is_problem(401, "unauthenticated");
+    let problem = api.get("/v1/rules").await.problem(401, "unauthenticated");
     assert!(
         problem["detail"]
             .as_str()
@@ -83,20 +84,18 @@ async fn what_cannot_be_read_is_malformed() {
         let ask = ask
             .header("content-type", "application/json")
             .body(body.to_owned());
-        ask.send().await.is_problem(400, "malformed");
+        ask.send().await.problem(400, "malformed");
     }
     let deep = "[".repeat(100_000);
     let ask = api
         .ask("POST", "/v1/rules")
         .by("admin")
         .header("content-type", "application/json");
-    ask.body(deep).send().await.is(400);
-    api.get("/v1/policies/%FF")
-        .await
-        .is_problem(400, "malformed");
+    ask.body(deep).send().await.has(400);
+    api.get("/v1/policies/%FF").await.problem(400, "malformed");
     api.get("/v1/policies/w1?project=%FF")
         .await
-        .is_problem(400, "malformed");
+        .problem(400, "malformed");
 }
 
 #[tokio::test]
@@ -130,7 +129,7 @@ async fn fields_that_make_no_sense_are_named() {
         let problem = api
             .post("/v1/rules", body.clone())
             .await
-            .is_problem(422, "invalid");
+            .problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{body}: {problem}");
         assert_eq!(problem["errors"][0]["in"], "body", "{problem}");
     }
@@ -151,11 +150,11 @@ async fn fields_that_make_no_sense_are_named() {
         ),
         ("/v1/policies?project=p", "workspace"),
     ] {
-        let problem = api.get(path).await.is_problem(422, "invalid");
+        let problem = api.get(path).await.problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{path}: {problem}");
         assert_eq!(problem["errors"][0]["in"], "query", "{problem}");
     }
-    let problem = api.get("/v1/rules/one").await.is_problem(422, "invalid");
+    let problem = api.get("/v1/rules/one").await.problem(422, "invalid");
     assert_eq!(problem["errors"][0]["in"], "path");
     let holds = [
         (json!({"workspace": "w1", "reason": " "}), "reason"),
@@ -169,13 +168,13 @@ async fn fields_that_make_no_sense_are_named() {
         ),
     ];
     for (body, field) in holds {
-        let problem = api.post("/v1/holds", body).await.is_problem(422, "invalid");
+        let problem = api.post("/v1/holds", body).await.problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     }
     let problem = api
         .post("/v1/pauses", json!({"target": "tracse", "reason": "r"}))
         .await;
-    let problem = problem.is_problem(422, "invalid");
+    let problem = problem.problem(422, "invalid");
     let detail = problem["errors"][0]["detail"].as_str().unwrap();
     assert!(
         detail.contains("spans, traces"),
@@ -183,7 +182,7 @@ async fn fields_that_make_no_sense_are_named() {
     );
     api.post("/v1/pauses", json!({"reason": "r"}))
         .await
-        .is_problem(422, "invalid");
+        .problem(422, "invalid");
 }
 
 #[tokio::test]
@@ -204,27 +203,27 @@ async fn what_is_not_there_is_not_found_and_methods_are_named() {
         "/v1/cycles/x/steps",
         "/v1/policies/",
     ] {
-        api.get(path).await.is_problem(404, "not-found");
+        api.get(path).await.problem(404, "not-found");
     }
-    api.delete("/v1/rules/1").await.is_problem(404, "not-found");
+    api.delete("/v1/rules/1").await.problem(404, "not-found");
     let reply = api.ask("PUT", "/v1/rules").by("admin").send().await;
     let allowed = reply.header("allow");
     assert!(
         allowed.contains("GET") && allowed.contains("POST"),
         "{allowed}"
     );
-    reply.is_problem(405, "method-not-allowed");
+    reply.problem(405, "method-not-allowed");
     api.ask("POST", "/health/livez")
         .send()
         .await
-        .is_problem(405, "method-not-allowed");
+        .problem(405, "method-not-allowed");
     // HEAD is GET without a body.
     assert_eq!(
         api.ask("HEAD", "/v1/rules")
             .by("viewer")
             .send()
             .await
-            .is(200)
+            .has(200)
             .text,
         ""
     );
@@ -248,17 +247,17 @@ async fn a_body_must_be_json_and_may_not_be_too_large() {
         if !kind.is_empty() {
             ask = ask.header("content-type", kind);
         }
-        ask.send().await.is_problem(415, "media-type");
+        ask.send().await.problem(415, "media-type");
     }
     let ask = api
         .ask("POST", "/v1/rules")
         .by("admin")
         .header("content-type", "application/JSON; charset=utf-8");
-    ask.body(text).send().await.is(201);
+    ask.body(text).send().await.has(201);
     let long = json!({"workspace": "w".repeat(1_000), "retention": "7d"});
     api.post("/v1/rules", long.clone())
         .await
-        .is_problem(413, "too-large");
+        .problem(413, "too-large");
     // Without a length in front it is counted as it comes.
     let chunks = long.to_string().into_bytes();
     let chunks = chunks
@@ -270,7 +269,7 @@ async fn a_body_must_be_json_and_may_not_be_too_large() {
         .ask("POST", "/v1/rules")
         .by("admin")
         .header("content-type", "application/json");
-    ask.body(body).send().await.is_problem(413, "too-large");
+    ask.body(body).send().await.problem(413, "too-large");
 }
 
 #[tokio::test]
@@ -288,7 +287,7 @@ async fn every_answer_has_the_headers_of_safety_and_is_told_to_the_observer() {
             "{path}"
         );
     }
-    api.get("/v1/rules/7").await.is(404);
+    api.get("/v1/rules/7").await.has(404);
     let answered = api.answered.lock().unwrap().clone();
     assert!(
         answered.contains(&("/v1/rules/{id}".into(), "GET".into(), 404)),
@@ -307,16 +306,16 @@ async fn no_answer_tells_what_the_servers_said() {
     let problem = api
         .post("/v1/plans", json!({}))
         .await
-        .is_problem(503, "unavailable");
+        .problem(503, "unavailable");
     assert!(!problem.to_string().contains("127.0.0.1"), "{problem}");
 }
 
 #[tokio::test]
 async fn health_needs_no_token_and_says_when_it_is_not_ready() {
     let api = Api::start().await;
-    api.ask("GET", "/health/livez").send().await.is(200);
-    api.ask("GET", "/health/readyz").send().await.is(200);
-    let metrics = api.ask("GET", "/metrics").send().await.is(200);
+    api.ask("GET", "/health/livez").send().await.has(200);
+    api.ask("GET", "/health/readyz").send().await.has(200);
+    let metrics = api.ask("GET", "/metrics").send().await.has(200);
     assert_eq!(metrics.text, "ebbtide_build_info 1\n");
     assert!(
         metrics
@@ -327,14 +326,14 @@ async fn health_needs_no_token_and_says_when_it_is_not_ready() {
     status.phase = ebbtide::Phase::Starting;
     status.reason = "the ledger cannot be reached".into();
     api.status.send_replace(status);
-    api.ask("GET", "/health/livez").send().await.is(200);
-    let reply = api.ask("GET", "/health/readyz").send().await.is(503);
+    api.ask("GET", "/health/livez").send().await.has(200);
+    let reply = api.ask("GET", "/health/readyz").send().await.has(503);
     assert_eq!(
         reply.json()["reasons"],
         json!(["the ledger cannot be reached"])
     );
     assert_eq!(
-        api.get("/v1/status").await.is(200).json()["phase"],
+        api.get("/v1/status").await.has(200).json()["phase"],
         "starting"
     );
 }

@@ -25,12 +25,12 @@ async fn a_request_that_takes_too_long_is_ended() {
         .ask("POST", "/v1/rules")
         .by("admin")
         .header("content-type", "application/json");
-    let problem = ask.body(endless()).send().await.is_problem(408, "timeout");
+    let problem = ask.body(endless()).send().await.problem(408, "timeout");
     assert!(
         problem["detail"].as_str().unwrap().contains("300ms"),
         "{problem}"
     );
-    api.get("/v1/rules").await.is(200);
+    api.get("/v1/rules").await.has(200);
 }
 
 #[tokio::test]
@@ -49,8 +49,8 @@ async fn too_many_at_once_are_told_to_come_again_and_health_still_answers() {
             let reply = api.get("/v1/status").await;
             if reply.status == 503 {
                 assert_eq!(reply.header("retry-after"), "5");
-                reply.is_problem(503, "busy");
-                api.ask("GET", "/health/livez").send().await.is(200);
+                reply.problem(503, "busy");
+                api.ask("GET", "/health/livez").send().await.has(200);
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -89,7 +89,7 @@ async fn the_end_lets_a_request_at_work_finish() {
     let sent = ask.body(Body::from_stream(stream)).send();
     let end = async {
         // It is at work once its place is taken; a second request then is answered after it began.
-        api.get("/v1/status").await.is(200);
+        api.get("/v1/status").await.has(200);
         tokio::time::sleep(Duration::from_millis(200)).await;
         api.shutdown.cancel();
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -99,7 +99,7 @@ async fn the_end_lets_a_request_at_work_finish() {
         drop(rest);
     };
     let (reply, ()) = tokio::join!(sent, end);
-    reply.is(201);
+    reply.has(201);
     let refused = tokio::net::TcpStream::connect(api.url.trim_start_matches("http://")).await;
     assert!(refused.is_err(), "nobody listens any more");
     assert!(api.stop().await.is_ok());
@@ -118,16 +118,14 @@ async fn a_reload_changes_tokens_and_limits_without_a_restart() {
         .by("viewer")
         .send()
         .await
-        .is(200);
+        .has(200);
     api.live
         .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
     api.ask("GET", "/v1/rules")
         .by("viewer")
         .send()
         .await
-        .is(401);
+        .has(401);
     let body = json!({"workspace": "w1", "retention": "7d"});
-    api.post("/v1/rules", body)
-        .await
-        .is_problem(413, "too-large");
+    api.post("/v1/rules", body).await.problem(413, "too-large");
 }

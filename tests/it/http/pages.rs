@@ -9,7 +9,7 @@ async fn all(api: &Api, path: &str, token: &str) -> Vec<Value> {
     let mut cursor = String::new();
     for _ in 0..1_000 {
         let path = format!("{path}limit=3{cursor}");
-        let page = api.ask("GET", &path).by(token).send().await.is(200).json();
+        let page = api.ask("GET", &path).by(token).send().await.has(200).json();
         let found = page["items"].as_array().unwrap().clone();
         assert!(found.len() <= 3, "{page}");
         items.extend(found);
@@ -26,17 +26,17 @@ async fn every_list_goes_to_its_end() {
     let api = Api::start().await;
     for number in 0..10 {
         let body = json!({"workspace": "w1", "project": format!("p{number}"), "retention": "7d"});
-        api.post("/v1/rules", body).await.is(201);
+        api.post("/v1/rules", body).await.has(201);
         let body = json!({"workspace": "w2", "retention": format!("{}d", number + 1)});
-        api.post("/v1/rules", body).await.is(201);
+        api.post("/v1/rules", body).await.has(201);
         let body = json!({"workspace": "w2", "reason": "r"});
-        api.post("/v1/holds", body).await.is(201);
+        api.post("/v1/holds", body).await.has(201);
         api.post(
             "/v1/pauses",
             json!({"workspace": format!("w{number}"), "reason": "r"}),
         )
         .await
-        .is(201);
+        .has(201);
     }
     let ids = |items: &[Value]| -> Vec<u64> {
         items
@@ -86,7 +86,7 @@ async fn every_list_goes_to_its_end() {
     let cursor = page["next_cursor"].as_str().unwrap();
     api.get(&format!("/v1/holds?cursor={cursor}"))
         .await
-        .is_problem(422, "invalid");
+        .problem(422, "invalid");
 }
 
 #[tokio::test]

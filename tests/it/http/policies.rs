@@ -21,7 +21,7 @@ async fn row(api: &Api, path: &str, time: &str) -> Value {
     let join = if path.contains('?') { '&' } else { '?' };
     api.get(&format!("{path}{join}row_time={time}"))
         .await
-        .is(200)
+        .has(200)
         .json()["row"]
         .clone()
 }
@@ -29,7 +29,7 @@ async fn row(api: &Api, path: &str, time: &str) -> Value {
 #[tokio::test]
 async fn a_policy_tells_which_rule_won_and_which_lost() {
     let api = with("  approval: none\n  default: base_60d\n").await;
-    let policy = api.get("/v1/policies/w1").await.is(200).json();
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
     assert_eq!(policy["retention"], "base_60d");
     assert_eq!(policy.get("rule"), None, "the default holds");
     for body in [
@@ -37,20 +37,20 @@ async fn a_policy_tells_which_rule_won_and_which_lost() {
         json!({"workspace": "w1", "retention": "unlimited"}),
         json!({"workspace": "w1", "project": "p", "retention": "7d", "apply_to_past": false}),
     ] {
-        api.post("/v1/rules", body).await.is(201);
+        api.post("/v1/rules", body).await.has(201);
     }
-    let policy = api.get("/v1/policies/w1").await.is(200).json();
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
     assert_eq!(policy["organization"], "acme");
     assert_eq!(policy["retention"], "unlimited");
     assert_eq!(policy["rule"]["scope"], "workspace");
     assert_eq!(policy["lost"][0]["scope"], "organization");
     assert_eq!(policy["own_projects"], json!(["p"]));
     assert_eq!(policy.get("cutoff"), None);
-    let policy = api.get("/v1/policies/w1?project=p").await.is(200).json();
+    let policy = api.get("/v1/policies/w1?project=p").await.has(200).json();
     assert_eq!(policy["days"], 7);
     assert_eq!(policy["lost"].as_array().unwrap().len(), 2);
     assert!(policy["cutoff"]["min_id"].is_string(), "{policy}");
-    let policy = api.get("/v1/policies/w2").await.is(200).json();
+    let policy = api.get("/v1/policies/w2").await.has(200).json();
     assert_eq!(policy["retention"], "30d");
     let below: Timestamp = policy["cutoff"]["at"].as_str().unwrap().parse().unwrap();
     assert_eq!(below.as_second() % 86_400, 0);
@@ -65,7 +65,7 @@ async fn why_is_this_row_still_here() {
     );
     let body =
         json!({"workspace": "w1", "project": "p", "retention": "7d", "apply_to_past": false});
-    api.post("/v1/rules", body).await.is(201);
+    api.post("/v1/rules", body).await.has(201);
     let of_p = "/v1/policies/w1?project=p";
     assert_eq!(
         row(&api, of_p, &days_ago(20)).await["verdict"],
@@ -73,7 +73,7 @@ async fn why_is_this_row_still_here() {
     );
     api.post("/v1/rules", json!({"workspace": "w1", "retention": "7d"}))
         .await
-        .is(201);
+        .has(201);
     let young = row(&api, "/v1/policies/w1", &days_ago(2)).await;
     assert_eq!(young["verdict"], "not_expired");
     assert_eq!(young["is_expired"], false);
@@ -94,22 +94,22 @@ async fn why_is_this_row_still_here() {
     let pause = api
         .post("/v1/pauses", json!({"target": "spans", "reason": "r"}))
         .await
-        .is(201);
+        .has(201);
     assert_eq!(
         row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"],
         "paused"
     );
     let hold =
         json!({"organization": "acme", "reason": "r", "from": days_ago(30), "until": days_ago(10)});
-    let hold = api.post("/v1/holds", hold).await.is(201);
-    let held = row(&api, "/v1/policies/w1", &days_ago(20)).await;
-    assert_eq!(held["verdict"], "held", "{held}");
+    let hold = api.post("/v1/holds", hold).await.has(201);
+    let kept = row(&api, "/v1/policies/w1", &days_ago(20)).await;
+    assert_eq!(kept["verdict"], "held", "{kept}");
     assert_eq!(
         row(&api, "/v1/policies/w1", &days_ago(40)).await["verdict"],
         "paused"
     );
-    api.delete(hold.header("location")).await.is(204);
-    api.delete(pause.header("location")).await.is(204);
+    api.delete(hold.header("location")).await.has(204);
+    api.delete(pause.header("location")).await.has(204);
     assert_eq!(
         row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"],
         "due"
@@ -120,7 +120,7 @@ async fn why_is_this_row_still_here() {
 async fn a_shortened_rule_waits_for_its_approval() {
     let api = with("  default: base_60d\n").await;
     // Nothing was ever approved.
-    let policy = api.get("/v1/policies/w1").await.is(200).json();
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
     assert_eq!(policy["waiting"]["waits_for"], "approval");
     assert_eq!(policy["waiting"].get("deleted_below"), None);
     assert_eq!(
@@ -149,8 +149,8 @@ async fn a_shortened_rule_waits_for_its_approval() {
     // Shorter waits, and what was approved does not.
     api.post("/v1/rules", json!({"workspace": "w1", "retention": "7d"}))
         .await
-        .is(201);
-    let policy = api.get("/v1/policies/w1").await.is(200).json();
+        .has(201);
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
     assert_eq!(policy["waiting"]["waits_for"], "approval", "{policy}");
     assert!(policy["waiting"]["deleted_below"].is_string(), "{policy}");
     assert_eq!(
@@ -164,10 +164,10 @@ async fn a_shortened_rule_waits_for_its_approval() {
     // Longer acts at once.
     let longer = json!({"workspace": "w1", "retention": "extended_400d"});
     assert_eq!(
-        api.post("/v1/rules", longer).await.is(201).json()["effect"]["acts"],
+        api.post("/v1/rules", longer).await.has(201).json()["effect"]["acts"],
         "at_once"
     );
-    let policy = api.get("/v1/policies/w1").await.is(200).json();
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
     assert_eq!(policy.get("waiting"), None, "{policy}");
     assert_eq!(
         row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"],
@@ -178,7 +178,7 @@ async fn a_shortened_rule_waits_for_its_approval() {
 #[tokio::test]
 async fn changes_of_others_are_seen_within_two_seconds() {
     let api = with("").await;
-    api.get("/v1/policies/w1").await.is(200);
+    api.get("/v1/policies/w1").await.has(200);
     let rule = ebbtide::NewRule {
         scope: ebbtide::Scope::Workspace("w1".into()),
         retention: "9d".into(),
@@ -190,7 +190,7 @@ async fn changes_of_others_are_seen_within_two_seconds() {
         .await
         .unwrap();
     let began_at = std::time::Instant::now();
-    while api.get("/v1/policies/w1").await.is(200).json()["retention"] != "9d" {
+    while api.get("/v1/policies/w1").await.has(200).json()["retention"] != "9d" {
         assert!(
             began_at.elapsed() < std::time::Duration::from_secs(4),
             "it is never seen"
@@ -208,8 +208,8 @@ async fn a_plan_is_made_looked_at_and_approved_or_stale() {
     .await;
     api.post("/v1/rules", json!({"workspace": "w1", "retention": "50d"}))
         .await
-        .is(201);
-    let made = api.post("/v1/plans", json!({})).await.is(201);
+        .has(201);
+    let made = api.post("/v1/plans", json!({})).await.has(201);
     let location = made.header("location").to_owned();
     assert_eq!(made.json()["status"], "pending");
     let n_due = made.json()["n_due"].as_u64().unwrap();
@@ -217,7 +217,7 @@ async fn a_plan_is_made_looked_at_and_approved_or_stale() {
         (98..=100).contains(&n_due),
         "49 or 50 days in two tables: {n_due}"
     );
-    let whole = api.get(&location).await.is(200).json();
+    let whole = api.get(&location).await.has(200).json();
     assert_eq!(whole["kept"], made.json());
     assert_eq!(
         whole["plan"]["steps"].as_array().unwrap().len(),
@@ -230,7 +230,7 @@ async fn a_plan_is_made_looked_at_and_approved_or_stale() {
         .ask("POST", &approve)
         .by("admin")
         .header("if-match", made.header("etag"));
-    let approved = ask.send().await.is(200).json();
+    let approved = ask.send().await.has(200).json();
     assert_eq!(
         (&approved["status"], &approved["approved_by"]),
         (&json!("approved"), &json!("admin"))
@@ -239,28 +239,28 @@ async fn a_plan_is_made_looked_at_and_approved_or_stale() {
         .await
         .expect("it is woken");
     // Again: it is so already.
-    api.post(&approve, json!({})).await.is(200);
+    api.post(&approve, json!({})).await.has(200);
     // Another one, and then the world changes.
     let second = api
         .post("/v1/plans", json!({}))
         .await
-        .is(201)
+        .has(201)
         .header("location")
         .to_owned();
     api.post("/v1/rules", json!({"workspace": "w2", "retention": "5d"}))
         .await
-        .is(201);
+        .has(201);
     let problem = api
         .post(&format!("{second}/approve"), json!({}))
         .await
-        .is_problem(409, "stale-plan");
+        .problem(409, "stale-plan");
     let changes = problem["changes"].to_string();
     assert!(
         changes.contains("w2") && changes.contains("5d"),
         "{changes}"
     );
     assert_eq!(
-        api.get(&second).await.is(200).json()["kept"]["status"],
+        api.get(&second).await.has(200).json()["kept"]["status"],
         "stale"
     );
     // Nothing of this deleted anything.
@@ -283,7 +283,7 @@ async fn a_preview_saves_nothing() {
     .await;
     let before = api.ledger.revision().await.unwrap();
     let body = json!({"workspace": "w1", "retention": "50d"});
-    let preview = api.post("/v1/rules/preview", body).await.is(200).json();
+    let preview = api.post("/v1/rules/preview", body).await.has(200).json();
     let tables = preview["tables"].as_array().unwrap();
     assert_eq!(tables.len(), 2, "{preview}");
     for table in tables {
@@ -294,7 +294,7 @@ async fn a_preview_saves_nothing() {
     }
     assert_eq!(api.ledger.revision().await.unwrap(), before);
     assert_eq!(
-        api.get("/v1/rules").await.is(200).json()["items"],
+        api.get("/v1/rules").await.has(200).json()["items"],
         json!([])
     );
 }

@@ -10,7 +10,7 @@ use super::api::Api;
 /// A cycle that began; a higher number is a later one.
 pub async fn cycle(api: &Api, number: i64) -> String {
     let ledger = &api.ledger;
-    let length = std::time::Duration::from_secs(3_600);
+    let length = std::time::Duration::from_hours(1);
     let LeaseAttempt::Held(lease) = ledger
         .acquire_lease(CYCLE_LEASE, "test", length)
         .await

@@ -25,6 +25,8 @@ pub struct Maker<'a> {
     made: Vec<String>,
     etags: Vec<String>,
     cursors: Vec<String>,
+    /// A plan that was just made; most are stale soon.
+    fresh_plan: Option<String>,
 }
 
 impl<'a> Maker<'a> {
@@ -42,6 +44,7 @@ impl<'a> Maker<'a> {
             made: Vec::new(),
             etags: vec!["*".into()],
             cursors: Vec::new(),
+            fresh_plan: None,
         }
     }
 
@@ -52,6 +55,10 @@ impl<'a> Maker<'a> {
                 known.push(reply.header(name).to_owned());
             }
         }
+        let location = reply.header("location");
+        self.fresh_plan = location
+            .starts_with("/v1/plans/")
+            .then(|| location.to_owned());
         if let Ok(page) = serde_json::from_str::<Value>(&reply.text) {
             self.cursors
                 .extend(page["next_cursor"].as_str().map(str::to_owned));
@@ -67,12 +74,18 @@ impl<'a> Maker<'a> {
     pub fn make(&mut self) -> Made {
         let (method, path, operation) = loop {
             let (method, path, operation) = self.rng.choice(&self.operations).unwrap().clone();
+            if self.fresh_plan.is_some() && !path.ends_with("/approve") {
+                continue;
+            }
             let probes = method == "POST" && (path == "/v1/plans" || path.contains("preview"));
             if !probes || self.rng.u8(..20) == 0 {
                 break (method, path, operation);
             }
         };
-        let uri = self.uri(&path, &operation);
+        let uri = match self.fresh_plan.take() {
+            Some(plan) if path.ends_with("/approve") => format!("{plan}/approve"),
+            _ => self.uri(&path, &operation),
+        };
         let mut headers = self.headers(&operation);
         let body = self.body(&operation, &mut headers);
         Made {
@@ -142,15 +155,11 @@ impl<'a> Maker<'a> {
             } else {
                 encoded(&value)
             };
-            uri.push_str(&format!("{join}{name}={value}"));
+            uri += &format!("{join}{name}={value}");
             join = '&';
         }
         if self.chance(2) {
-            uri.push_str(&format!(
-                "{join}{}={}",
-                encoded(&self.text()),
-                encoded(&self.text())
-            ));
+            uri += &format!("{join}{}={}", encoded(&self.text()), encoded(&self.text()));
         }
         uri
     }
