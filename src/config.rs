@@ -173,12 +173,17 @@ impl Config {
 
     fn read(text: &str, path: &Path, environment: &Env) -> Result<Self, ConfigError> {
         // First by itself: this finds unknown and duplicate keys with their line and column.
-        serde_saphyr::from_str::<RawConfig>(text).map_err(|error| ConfigError::Syntax {
-            path: path.to_owned(),
-            message: syntax::describe(&error, path),
-        })?;
-        let raw = layer::extract(text, environment)
-            .map_err(|message| ConfigError::Environment { message })?;
+        let alone: RawConfig =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
+                path: path.to_owned(),
+                message: syntax::describe(&error, path),
+            })?;
+        let raw = if layer::names(environment).is_empty() {
+            alone
+        } else {
+            layer::extract(text, environment)
+                .map_err(|message| ConfigError::Environment { message })?
+        };
         let mut problems = Vec::new();
         let config = check(raw, &mut problems);
         match config {

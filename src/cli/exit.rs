@@ -39,8 +39,8 @@ impl Exit {
             if let Some(error) = cause.downcast_ref::<EngineError>() {
                 return match error {
                     EngineError::Refused { .. }
-                    | EngineError::Clock { .. }
-                    | EngineError::Stale { .. } => Self::Refused,
+                    | EngineError::Stale { .. }
+                    | EngineError::Clock { .. } => Self::Refused,
                     EngineError::Unsettled { .. } | EngineError::Busy { .. } => Self::Busy,
                     error if error.is_unreachable() => Self::Unreachable,
                     EngineError::Ledger(error) => Self::of_ledger(error),

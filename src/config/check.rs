@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::raw::{RawConfig, RawRetention};
+use super::raw::{RawConfig, RawPace, RawPlan, RawRetention};
 use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_traces};
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::Limits;
@@ -55,27 +55,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             "retention.max_share_of_table: {max_share} is no share; write a number above 0 and at most 1"
         ));
     }
-    let mut positive = |key: &str, value: u64| {
-        if value == 0 {
-            problems.push(format!("{key}: 0 would stop everything; write at least 1"));
-        }
-    };
-    positive(
-        "pace.statements_per_minute",
-        u64::from(raw.pace.statements_per_minute),
-    );
-    positive("pace.rows_per_second", u64::from(raw.pace.rows_per_second));
-    positive(
-        "plan.workspaces_per_statement",
-        raw.plan.workspaces_per_statement,
-    );
-    positive("plan.rows_per_step", raw.plan.rows_per_step);
-    if !(16_384..=250_000).contains(&raw.plan.statement_bytes) {
-        problems.push(format!(
-            "plan.statement_bytes: {} is outside 16384 to 250000 (the server's max_query_size is 262144)",
-            raw.plan.statement_bytes
-        ));
-    }
+    check_limits(&raw.pace, &raw.plan, problems);
     check_targets(&raw.targets, problems);
     let api = check_api(raw.api, problems);
     let traces = check_traces(raw.telemetry, problems);
@@ -106,24 +86,6 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         targets: raw.targets,
         without_effect,
     })
-}
-
-fn check_targets(targets: &[Target], problems: &mut Vec<String>) {
-    if targets.is_empty() {
-        problems.push("targets: there is none; name at least one table".into());
-    }
-    for (index, target) in targets.iter().enumerate() {
-        if targets
-            .iter()
-            .take(index)
-            .any(|other| other.table == target.table)
-        {
-            problems.push(format!(
-                "targets[{index}]: table {} is named twice; one table has one age and one target",
-                target.table
-            ));
-        }
-    }
 }
 
 fn check_urls(raw: &RawConfig, problems: &mut Vec<String>) {
@@ -258,6 +220,48 @@ pub(super) fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Dur
             ));
             Duration::ZERO
         })
+}
+
+fn check_limits(pace: &RawPace, plan: &RawPlan, problems: &mut Vec<String>) {
+    let mut positive = |key: &str, value: u64| {
+        if value == 0 {
+            problems.push(format!("{key}: 0 would stop everything; write at least 1"));
+        }
+    };
+    positive(
+        "pace.statements_per_minute",
+        u64::from(pace.statements_per_minute),
+    );
+    positive("pace.rows_per_second", u64::from(pace.rows_per_second));
+    positive(
+        "plan.workspaces_per_statement",
+        plan.workspaces_per_statement,
+    );
+    positive("plan.rows_per_step", plan.rows_per_step);
+    if !(16_384..=250_000).contains(&plan.statement_bytes) {
+        problems.push(format!(
+            "plan.statement_bytes: {} is outside 16384 to 250000 (the server's max_query_size is 262144)",
+            plan.statement_bytes
+        ));
+    }
+}
+
+fn check_targets(targets: &[Target], problems: &mut Vec<String>) {
+    if targets.is_empty() {
+        problems.push("targets: there is none; name at least one table".into());
+    }
+    for (index, target) in targets.iter().enumerate() {
+        if targets
+            .iter()
+            .take(index)
+            .any(|other| other.table == target.table)
+        {
+            problems.push(format!(
+                "targets[{index}]: table {} is named twice; one table has one age and one target",
+                target.table
+            ));
+        }
+    }
 }
 
 /// Reads a secret where the configuration says it is. A variable that is not set means none.

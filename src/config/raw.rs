@@ -155,23 +155,52 @@ impl Default for RawRetention {
             periods: periods
                 .map(|(name, days)| (name.to_owned(), days.to_owned()))
                 .into(),
-            slots_per_day: RawSlots::Auto(Auto::Auto),
+            slots_per_day: RawSlots::Auto,
             max_share_of_table: 0.5,
         }
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+/// `auto`, or a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RawSlots {
-    Number(u32),
-    Auto(Auto),
+    Auto,
+    Number(i64),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Auto {
-    Auto,
+impl<'de> Deserialize<'de> for RawSlots {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AutoOrNumber;
+
+        impl serde::de::Visitor<'_> for AutoOrNumber {
+            type Value = RawSlots;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("auto or a whole number")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawSlots, E> {
+                if text == "auto" {
+                    return Ok(RawSlots::Auto);
+                }
+                // Not the value itself: it may be a secret in the wrong place.
+                Err(E::invalid_value(
+                    serde::de::Unexpected::Other("this text"),
+                    &self,
+                ))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<RawSlots, E> {
+                Ok(RawSlots::Number(i64::try_from(number).unwrap_or(i64::MAX)))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<RawSlots, E> {
+                Ok(RawSlots::Number(number))
+            }
+        }
+
+        deserializer.deserialize_any(AutoOrNumber)
+    }
 }
 
 #[derive(Debug, Deserialize)]

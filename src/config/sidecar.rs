@@ -71,8 +71,8 @@ fn record_retention(text: &str, problems: &mut Vec<String>) -> Duration {
         Ok(days) if days.get() >= RECORD_FLOOR_DAYS => days.get(),
         Ok(days) => {
             problems.push(format!(
-                "record.retention: {days} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes \
-                 must be able to say so for a while"
+                "record.retention: {days} is below the floor of {RECORD_FLOOR_DAYS}d; who deletes must \
+                 be able to say so for a while"
             ));
             RECORD_FLOOR_DAYS
         }
@@ -85,19 +85,22 @@ fn record_retention(text: &str, problems: &mut Vec<String>) -> Duration {
 }
 
 pub(super) fn check_slots(raw: &RawRetention, problems: &mut Vec<String>) -> SlotsPerDay {
-    match raw.slots_per_day {
-        RawSlots::Auto(_) => SlotsPerDay::Auto,
-        RawSlots::Number(number) if (1..=MOST_SLOTS).contains(&number) => {
-            SlotsPerDay::Number(number)
-        }
-        RawSlots::Number(number) => {
+    let RawSlots::Number(number) = raw.slots_per_day else {
+        return SlotsPerDay::Auto;
+    };
+    let in_range = u32::try_from(number)
+        .ok()
+        .filter(|number| (1..=MOST_SLOTS).contains(number));
+    in_range.map_or_else(
+        || {
             problems.push(format!(
                 "retention.slots_per_day: {number} is outside 1 to {MOST_SLOTS} (one a minute); \
                  write a number in between, or auto"
             ));
             SlotsPerDay::Auto
-        }
-    }
+        },
+        SlotsPerDay::Number,
+    )
 }
 
 /// A length of time that may be nothing: `0s`.
@@ -110,10 +113,17 @@ pub(super) fn armed_for(text: &str, problems: &mut Vec<String>) -> Duration {
         .parse::<jiff::SignedDuration>()
         .is_ok_and(|length| length.is_zero());
     if is_zero || text == "0d" {
-        Duration::ZERO
-    } else {
-        duration("retention.armed_for", text, problems)
+        return Duration::ZERO;
     }
+    let parsed = text.parse::<jiff::SignedDuration>().ok();
+    parsed
+        .and_then(|length| Duration::try_from(length).ok())
+        .unwrap_or_else(|| {
+            problems.push(format!(
+                "retention.armed_for: {text:?} is no length of time; write 0s, 12h or 2d"
+            ));
+            Duration::ZERO
+        })
 }
 
 pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {

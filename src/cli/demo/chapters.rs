@@ -1,7 +1,6 @@
 //! The chapters of the demo: each does one thing, says what, and shows what came of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -23,9 +22,6 @@ use crate::engine::{CycleReport, Engine, PlanRequest, Tenure};
 use crate::ledger::{ImportRule, Ledger, RuleRecord};
 use crate::plan::Plan;
 
-/// Who reviews the plan and holds the lease.
-const REVIEWER: &str = "demo";
-
 /// What every chapter needs.
 pub(super) struct Chapters<'s, 'o> {
     pub(super) format: Format,
@@ -35,8 +31,8 @@ pub(super) struct Chapters<'s, 'o> {
 
 /// The rules, for the engine and for the count that judges it.
 pub(super) struct Book {
-    config: Config,
-    ledger: Arc<dyn Ledger>,
+    pub(super) config: Config,
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) records: Vec<RuleRecord>,
     pub(super) promises: Promises,
 }
@@ -121,7 +117,7 @@ impl Chapters<'_, '_> {
     pub(super) async fn the_plan(&mut self, book: &Book) -> anyhow::Result<(Engine, Plan)> {
         self.story.chapter("The plan")?;
         self.story
-            .say("`ebbtide plan` only reads, and makes every choice: what goes, why, and how.")?;
+            .say("`ebbtide plan --out plan.json` only reads, and makes every choice: what goes, why, and how.")?;
         let (ledger, clock) = (Arc::clone(&book.ledger), Arc::clone(&self.clock));
         let engine =
             Engine::new(&book.config, ledger, clock)?.observed_by(progress::observer(self.format));
@@ -157,18 +153,23 @@ impl Chapters<'_, '_> {
         &mut self,
         engine: &Engine,
         plan: &Plan,
+        tenure: &Tenure,
     ) -> anyhow::Result<CycleReport> {
         self.story.chapter("The cycle")?;
         self.story.say(
-            "What `ebbtide apply` does with a reviewed plan. Before each statement the rules are looked at again, and the \
-             intent is recorded;\nafter it, what is left is counted under the same predicate.\n",
+            "Nothing was ever approved here, so nothing may go before a person has looked. `ebbtide apply \
+             plan.json`\napproves this very plan, and executes it. Before each statement rules and holds \
+             are looked at again,\nand the intent is recorded; after it, what is left is counted under \
+             the same predicate.\n",
         )?;
-        let lease = Duration::from_mins(1);
-        let tenure = Tenure::begin(engine.ledger(), REVIEWER, lease).await?;
-        let never = CancellationToken::new();
-        let applied = engine.apply_reviewed(plan, REVIEWER, &tenure, &never).await;
-        tenure.release().await?;
-        let report = applied?;
+        let report = engine
+            .apply_reviewed(
+                plan,
+                &context::user_name(),
+                tenure,
+                &CancellationToken::new(),
+            )
+            .await?;
         self.story.say(&run::describe(plan, &report))?;
         Ok(report)
     }
@@ -195,20 +196,18 @@ impl Chapters<'_, '_> {
         &mut self,
         engine: &Engine,
         database: &Database,
+        tenure: &Tenure,
     ) -> anyhow::Result<SecondCycle> {
         self.story.chapter("Once more")?;
         let before = database.n_mutations().await?;
-        let tenure = Tenure::begin(engine.ledger(), REVIEWER, Duration::from_mins(1)).await?;
-        let ran = engine.run(&tenure, &CancellationToken::new()).await;
-        tenure.release().await?;
-        let (_, report) = ran?;
+        let (_, report) = engine.run(tenure, &CancellationToken::new()).await?;
         let second = SecondCycle {
             statements: report.n_statements(),
             mutations_before: before,
             mutations_after: database.n_mutations().await?,
         };
         self.story.say(&format!(
-            "A second cycle finds nothing due and sends {}: ClickHouse had {} before it and {} \
+            "`ebbtide run` needs nobody any more: what it would delete was approved. A second cycle finds nothing due and sends {}: ClickHouse had {} before it and {} \
              after it.\nA DELETE that matches nothing would still touch every part; the count that \
              spares it costs far less.",
             story::statements(second.statements),
