@@ -17,7 +17,7 @@ use crate::telemetry::metric;
 use crate::verify::Verdict;
 
 /// A slot is looked at every day; what is older was some other instance's since.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(26 * 3_600);
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(26);
 
 /// The latest looks at all places.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Sidecar {
         self.backlog.look(range, plan.as_of, left(plan, report));
         let held = held_back(plan, cycled);
         let n_deleted = report.map_or(0, CycleReport::n_deleted);
-        let totals = self.totals(plan);
+        let totals = totals(plan);
         self.metrics.know_tables(totals.keys().map(String::as_str));
         for (table, [n_undatable, n_future]) in &totals {
             let label = [("table", table.as_str())];
@@ -112,17 +112,17 @@ impl Sidecar {
             }
         });
     }
+}
 
-    /// Rows without an age and from the future: they belong to no slot.
-    fn totals(&self, plan: &Plan) -> BTreeMap<String, [u64; 2]> {
-        let mut totals: BTreeMap<String, [u64; 2]> = BTreeMap::new();
-        for table in &plan.tables {
-            let [n_undatable, n_future] = totals.entry(table.table.to_string()).or_default();
-            *n_undatable += table.totals.n_undatable;
-            *n_future += table.totals.n_future;
-        }
-        totals
+/// Rows without an age and from the future: they belong to no slot.
+fn totals(plan: &Plan) -> BTreeMap<String, [u64; 2]> {
+    let mut totals: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    for table in &plan.tables {
+        let [n_undatable, n_future] = totals.entry(table.table.to_string()).or_default();
+        *n_undatable += table.totals.n_undatable;
+        *n_future += table.totals.n_future;
     }
+    totals
 }
 
 /// What is left of each table after a plan, or after its cycle.
