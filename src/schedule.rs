@@ -94,6 +94,8 @@ pub struct Sidecar {
     rehearsed: (String, Vec<SlotRange>),
     /// The day, and how many slots it has where nobody chose a number.
     auto: (String, u32),
+    /// The latest revision for which a plan was kept, if one had to be.
+    kept_for: Option<u64>,
     /// The day on which the record was tidied last.
     tidied: String,
     /// Failures to reach a server, in a row.
@@ -140,6 +142,7 @@ impl Sidecar {
             backlog: Backlog::default(),
             rehearsed: Default::default(),
             auto: Default::default(),
+            kept_for: None,
             tidied: String::new(),
             n_unreached: 0,
         })

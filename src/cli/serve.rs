@@ -18,6 +18,8 @@ use crate::ledger::{Ledger, open_ledger};
 use crate::schedule::{Reloader, Sidecar, Stop};
 use crate::telemetry::{Metrics, start_logging};
 
+/// How long the lease may take to be given back once nothing is waited for any more.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Signals that come within this long are one.
 const SAME_SIGNAL: Duration = Duration::from_millis(200);
 
@@ -190,7 +192,7 @@ impl Signals {
     }
 
     /// The next signal to end, by its number.
-    async fn to_end(&mut self) -> i32 {
+    async fn next_end(&mut self) -> i32 {
         tokio::select! {
             _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
             _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
@@ -216,19 +218,22 @@ impl Signals {
         );
         stop.after_the_statement();
         // Some that run us send it twice, to the process and to its group.
-        let twice = tokio::time::timeout(SAME_SIGNAL, self.to_end()).await;
+        let twice = tokio::time::timeout(SAME_SIGNAL, self.next_end()).await;
         drop(twice);
-        let second = tokio::time::timeout(patience, self.to_end()).await;
-        let number = match second {
-            Ok(number) => number,
-            Err(_) => {
-                tracing::warn!(
-                    "the statement takes longer than serve.shutdown_timeout; the server goes on \
-                     with it, and the next cycle looks what became of it"
-                );
-                stop.leave_the_statement();
-                self.to_end().await
-            }
+        let second = tokio::time::timeout(patience, self.next_end()).await;
+        let number = if let Ok(number) = second {
+            number
+        } else {
+            tracing::warn!(
+                "the statement takes longer than serve.shutdown_timeout; the server goes on with \
+                 it, and the next cycle looks what became of it"
+            );
+            stop.leave_the_statement();
+            let Ok(number) = tokio::time::timeout(LAST_WORDS, self.next_end()).await else {
+                tracing::warn!("the ledger does not answer; the lease is left to end");
+                std::process::exit(0);
+            };
+            number
         };
         tracing::warn!(signal = number, "ended at once by a second signal");
         std::process::exit(128 + number);

@@ -10,7 +10,7 @@ use crate::slot::SlotRange;
 /// The first delay; each one after it is twice as long.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest delay of a slot, before chance is added.
-pub(super) const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_mins(5);
 
 /// Ranges of places whose cycle failed.
 #[derive(Debug, Default)]

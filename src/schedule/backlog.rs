@@ -17,7 +17,7 @@ use crate::telemetry::metric;
 use crate::verify::Verdict;
 
 /// A slot is looked at every day; what is older was some other instance's since.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(26 * 3_600);
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(26);
 
 /// The latest looks at all places.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Sidecar {
         self.backlog.look(range, plan.as_of, left(plan, report));
         let held = held_back(plan, cycled);
         let n_deleted = report.map_or(0, CycleReport::n_deleted);
-        let totals = self.totals(plan);
+        let totals = totals(plan);
         self.metrics.know_tables(totals.keys().map(String::as_str));
         for (table, [n_undatable, n_future]) in &totals {
             let label = [("table", table.as_str())];
@@ -112,17 +112,17 @@ impl Sidecar {
             }
         });
     }
+}
 
-    /// Rows without an age and from the future: they belong to no slot.
-    fn totals(&self, plan: &Plan) -> BTreeMap<String, [u64; 2]> {
-        let mut totals: BTreeMap<String, [u64; 2]> = BTreeMap::new();
-        for table in &plan.tables {
-            let [n_undatable, n_future] = totals.entry(table.table.to_string()).or_default();
-            *n_undatable += table.totals.n_undatable;
-            *n_future += table.totals.n_future;
-        }
-        totals
+/// Rows without an age and from the future: they belong to no slot.
+fn totals(plan: &Plan) -> BTreeMap<String, [u64; 2]> {
+    let mut totals: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+    for table in &plan.tables {
+        let [n_undatable, n_future] = totals.entry(table.table.to_string()).or_default();
+        *n_undatable += table.totals.n_undatable;
+        *n_future += table.totals.n_future;
     }
+    totals
 }
 
 /// What is left of each table after a plan, or after its cycle.
@@ -160,7 +160,7 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> BTreeMap<String, Left> {
 /// What holds each table back; the first reason stands.
 fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
     let mut held: BTreeMap<String, HeldBack> = BTreeMap::new();
-    let mut hold = |table: &str, by, reason: String| {
+    let mut note = |table: &str, by, reason: String| {
         held.entry(table.to_owned())
             .or_insert(HeldBack { by, reason });
     };
@@ -173,11 +173,11 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
             "failed"
         };
         match &unprobed.table {
-            Some(table) => hold(table, by, unprobed.reason.clone()),
+            Some(table) => note(table, by, unprobed.reason.clone()),
             None => plan
                 .targets
                 .iter()
-                .for_each(|target| hold(&target.target.table, by, unprobed.reason.clone())),
+                .for_each(|target| note(&target.target.table, by, unprobed.reason.clone())),
         }
     }
     match &cycled.end {
@@ -189,7 +189,7 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
                 } else {
                     "failed"
                 };
-                hold(&step.table, by, reason);
+                note(&step.table, by, reason);
             }
         }
         End::Failed(EngineError::Refused { refusals }) => {
@@ -198,11 +198,11 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
                     Refusal::Share { table, .. }
                     | Refusal::Floor { table, .. }
                     | Refusal::Held { table, .. }
-                    | Refusal::Paused { table, .. } => hold(table, "refused", refusal.to_string()),
+                    | Refusal::Paused { table, .. } => note(table, "refused", refusal.to_string()),
                     _ => plan
                         .tables
                         .iter()
-                        .for_each(|table| hold(&table.table, "refused", refusal.to_string())),
+                        .for_each(|table| note(&table.table, "refused", refusal.to_string())),
                 }
             }
         }
@@ -213,14 +213,14 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
                 "failed"
             };
             for table in &plan.tables {
-                hold(&table.table, by, error_chain(error));
+                note(&table.table, by, error_chain(error));
             }
         }
         End::Rehearsed | End::Stopped | End::Abandoned => {}
     }
     for paused in &plan.paused {
         let reason = format!("{} expired rows are paused", paused.n_rows);
-        hold(&paused.table, "paused", reason);
+        note(&paused.table, "paused", reason);
     }
     for waiting in &plan.waiting {
         let reason = match plan.armed_at {
@@ -230,7 +230,7 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
             ),
             None => format!("{} rows wait for an approval", waiting.n_rows),
         };
-        hold(&waiting.table, "approval", reason);
+        note(&waiting.table, "approval", reason);
     }
     held
 }

@@ -152,6 +152,17 @@ impl Sidecar {
             self.metrics.add(metric::LEASE_LOSSES, &[], 1);
         }
         let plan = cycled.plan.as_ref();
+        let n_unprobed = plan.map_or(0, |plan| plan.unprobed.len());
+        let is_impossible = matches!(
+            cycled.end,
+            End::Failed(EngineError::Warehouse(_) | EngineError::NoShard { .. })
+        );
+        let n_errors = n_unprobed + usize::from(is_impossible);
+        self.metrics.add(
+            metric::WAREHOUSE_ERRORS,
+            &[],
+            n_errors.try_into().unwrap_or(u64::MAX),
+        );
         tracing::info!(
             cycle = report.map(|report| report.cycle.as_str()),
             kind,
@@ -166,7 +177,7 @@ impl Sidecar {
             n_statements = report.map(CycleReport::n_statements),
             rows_due = plan.map(|plan| plan.tables.iter().map(|table| table.n_due).sum::<u64>()),
             rows_deleted = report.map(CycleReport::n_deleted),
-            n_unprobed = plan.map(|plan| plan.unprobed.len()),
+            n_unprobed,
             duration_ms = ms(cycled.took),
             "cycle"
         );

@@ -3,7 +3,7 @@
 use tracing::Instrument as _;
 
 use super::cycle::{Cycled, End, apply};
-use super::world::World;
+use super::world::{N_PLANS, World};
 use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
 use crate::config::ApprovalMode;
 use crate::engine::{CycleKind, CycleStatus, EngineError, PlanRequest, Tenure};
@@ -85,7 +85,7 @@ impl Sidecar {
         }
         let reason = format!("the approved plan {}", record.id);
         self.board.phase(Phase::Working, reason, world.now);
-        let began = std::time::Instant::now();
+        let started_at = std::time::Instant::now();
         let span = tracing::info_span!("cycle", kind = "apply", day = world.day);
         let end = apply(live, &plan, CycleKind::Apply, tenure, stop)
             .instrument(span)
@@ -93,7 +93,7 @@ impl Sidecar {
         let cycled = Cycled {
             plan: Some(plan),
             end,
-            took: began.elapsed(),
+            took: started_at.elapsed(),
         };
         self.note("apply", None, &cycled);
         if let Some(plan) = &cycled.plan {
@@ -114,20 +114,44 @@ impl Sidecar {
     }
 
     /// Where rows wait for an approval and nobody has a plan to approve, one is kept.
-    pub(super) async fn keep_for_review(&self, live: &Live, plan: &Plan, stop: &Stop) {
-        let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
-        let needs_approval = live.config.approval == ApprovalMode::Required;
-        if !waits || !needs_approval || stop.gently.is_cancelled() {
+    pub(super) async fn keep_for_review(&mut self, live: &Live, plan: &Plan, stop: &Stop) {
+        if self.kept_for == Some(plan.revision) {
             return;
         }
-        let kept = self.keep(live, plan.revision);
+        let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
+        let needs_approval = live.config.approval == ApprovalMode::Required;
+        if stop.gently.is_cancelled() {
+            return;
+        }
+        let kept = async {
+            self.mark_stale(plan.revision).await?;
+            if waits && needs_approval {
+                self.keep(live, plan.revision).await?;
+            }
+            Ok::<_, EngineError>(())
+        };
         let kept = tokio::select! {
             kept = kept => kept,
             () = stop.gently.cancelled() => return,
         };
-        if let Err(error) = kept {
-            tracing::warn!(error = error_chain(&error), "no plan is kept for review");
+        match kept {
+            // One look a revision is enough, and making a plan for everybody is not cheap.
+            Ok(()) if waits => self.kept_for = Some(plan.revision),
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "no plan is kept for review");
+            }
         }
+    }
+
+    /// Nobody can approve a plan of an earlier revision any more.
+    async fn mark_stale(&self, revision: u64) -> Result<(), EngineError> {
+        for plan in self.ledger.plans_before(None, N_PLANS).await? {
+            if plan.status == PlanStatus::Pending && plan.revision < revision {
+                self.ledger.mark_plan(&plan.id, PlanStatus::Stale).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn keep(&self, live: &Live, revision: u64) -> Result<(), EngineError> {
@@ -135,7 +159,7 @@ impl Sidecar {
             // What waits is only armed, and needs nobody.
             return Ok(());
         }
-        let plans = self.ledger.plans_before(None, 100).await?;
+        let plans = self.ledger.plans_before(None, N_PLANS).await?;
         let is_current =
             |plan: &&PlanRecord| plan.revision == revision && plan.status == PlanStatus::Pending;
         if plans.iter().any(|plan| is_current(&plan)) {

@@ -148,10 +148,16 @@ impl Sidecar {
         n_slots: u32,
         stop: &Stop,
     ) -> Result<Then, EngineError> {
-        let why = "retention.enabled is false: slots are planned, and nothing is deleted";
+        let why = match world.approved.len() {
+            0 => "retention.enabled is false: slots are planned, and nothing is deleted".to_owned(),
+            n => format!(
+                "retention.enabled is false: nothing is deleted, also not by the approved plans \
+                 ({n}); they wait"
+            ),
+        };
         let next = next::decide(&self.view(world, n_slots, &self.rehearsed.1));
         let Next::Slot { range, .. } = next else {
-            return Ok(self.rest(next, Phase::DryRun, why, world.now));
+            return Ok(self.rest(next, Phase::DryRun, &why, world.now));
         };
         self.board.phase(Phase::DryRun, why, world.now);
         let span = tracing::info_span!("cycle", kind = "dry_run", day = world.day);

@@ -12,7 +12,7 @@ use crate::telemetry::metric;
 use crate::warehouse::Warehouse;
 
 /// How many kept plans are looked at; older ones have been stale for long.
-const N_PLANS: u32 = 100;
+pub(super) const N_PLANS: u32 = 100;
 /// How many cycles are looked at for the last success.
 const N_CYCLES: u32 = 50;
 
@@ -50,7 +50,10 @@ impl Sidecar {
         let plans = ledger.plans_before(None, N_PLANS).await?;
         let pauses = ledger.pauses(false).await?;
         let n_holds = ledger.holds(false).await?.len();
-        let n_pending = count(&plans, PlanStatus::Pending);
+        let revision = ledger.revision().await?;
+        let is_pending =
+            |plan: &&PlanRecord| plan.status == PlanStatus::Pending && plan.revision == revision;
+        let n_pending = plans.iter().filter(is_pending).count();
         let succeeded_at = ledger
             .cycles(N_CYCLES)
             .await?
@@ -99,10 +102,6 @@ impl Sidecar {
             Ok(self.clock.now())
         }
     }
-}
-
-fn count(plans: &[PlanRecord], status: PlanStatus) -> usize {
-    plans.iter().filter(|plan| plan.status == status).count()
 }
 
 /// Ranges in order, with those joined that touch.

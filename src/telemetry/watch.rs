@@ -94,6 +94,8 @@ impl Watch {
             rows_left,
             verdict,
             why,
+            statement_ms = ms(report.statement),
+            probe_ms = ms(report.probe),
             duration_ms = ms(report.duration),
             query_id = report.query_id,
             "step"

@@ -6,6 +6,8 @@ mod day;
 mod deploy;
 mod instances;
 mod metrics;
+#[cfg(feature = "otel")]
+mod otel;
 mod outage;
 mod process;
 mod reload;
