@@ -165,8 +165,10 @@ impl Engine {
         let base = self.base(&rulebook).await?;
         let policies = resolve(&rulebook.rules, &rulebook.directory, &self.default);
         let of_base = base.policies(&rulebook);
+        let made_at = self.clock.now();
         let terms = Terms {
-            now: request.as_of.unwrap_or_else(|| self.clock.now()),
+            now: request.as_of.unwrap_or(made_at),
+            made_at,
             policies: &policies,
             basis: request.basis,
             base: base.as_base(of_base.as_ref()),

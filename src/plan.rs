@@ -39,6 +39,8 @@ use crate::target::CheckedTarget;
 pub struct Plan {
     /// The instant that the cutoffs are made from.
     pub as_of: Timestamp,
+    /// The instant at which it was made.
+    pub made_at: Timestamp,
     /// The UTC day of `as_of`; cutoffs are whole days before it.
     pub day: String,
     /// [`crate::RuleSet::digest`] of the rules it was made from.
@@ -210,6 +212,7 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
     } = snapshot;
     let mut plan = Plan {
         as_of: terms.now,
+        made_at: terms.made_at,
         day: utc_day(terms.now),
         rules_digest: terms.policies.rules().digest(),
         revision,
@@ -281,6 +284,11 @@ impl Plan {
     /// Rows that would go.
     pub fn n_due(&self) -> u64 {
         self.tables.iter().map(|table| table.n_due).sum()
+    }
+
+    /// Whether it was made as of another day than that of its making: such a plan is to look at.
+    pub fn is_hypothetical(&self) -> bool {
+        self.day != utc_day(self.made_at)
     }
 
     /// Whether nothing may be deleted, because nothing was approved or armed for long enough.

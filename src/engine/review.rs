@@ -5,6 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::survey::error_chain;
 use super::{CycleKind, CycleReport, Engine, EngineError, Tenure};
+use crate::config::ApprovalMode;
+use crate::cutoff::utc_day;
 use crate::ledger::{Approval, NewApproval, NewRule, RuleRecord};
 use crate::plan::{Plan, PlannedTarget};
 use crate::rule::RuleId;
@@ -18,7 +20,8 @@ impl Engine {
     /// of an earlier day may be: its cutoffs are older than those of today.
     ///
     /// # Errors
-    /// [`EngineError::Stale`] with everything that changed.
+    /// [`EngineError::Stale`] with everything that changed, or that nobody can have seen;
+    /// [`EngineError::Refused`] if a guard forbids it whoever approves it.
     pub async fn reviewed(&self, plan: &Plan) -> Result<(), EngineError> {
         if plan.computed_digest() != plan.digest {
             let change = "the plan itself: its digest is another one, so it was edited or cut off";
@@ -26,13 +29,38 @@ impl Engine {
                 changes: vec![change.into()],
             });
         }
-        let mut changes = self.changes_of_the_ledger(plan).await?;
+        let mut changes = self.unseen(plan);
+        changes.extend(self.changes_of_the_ledger(plan).await?);
         changes.extend(self.changes_of_targets(plan).await?);
-        if changes.is_empty() {
-            Ok(())
-        } else {
-            Err(EngineError::Stale { changes })
+        if !changes.is_empty() {
+            return Err(EngineError::Stale { changes });
         }
+        // What is refused anyway is not approved either: nobody saw what its rules delete.
+        self.check_shares_and_times(plan).await
+    }
+
+    /// What nobody can have seen in this plan, although its approval would be one of all rules.
+    fn unseen(&self, plan: &Plan) -> Vec<String> {
+        let mut unseen = Vec::new();
+        if plan.is_hypothetical() {
+            unseen.push(format!(
+                "the day: it was made on {} as of {}, and such a plan is to look at; make it as of now",
+                utc_day(plan.made_at),
+                plan.day
+            ));
+        }
+        if self.approval == ApprovalMode::Required {
+            let lines = plan.unprobed.iter().map(|unprobed| {
+                let table = unprobed.table.as_deref().unwrap_or("every table");
+                format!(
+                    "{table} on {} could not be looked at when it was made, so nobody saw what goes \
+                     there: {}",
+                    unprobed.shard, unprobed.reason
+                )
+            });
+            unseen.extend(named(lines, "tables that could not be looked at"));
+        }
+        unseen
     }
 
     /// Approves a plan in a person's name and executes exactly it.
@@ -47,8 +75,6 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
         self.reviewed(plan).await?;
-        // What is refused anyway is not approved either: nobody saw what its rules delete.
-        self.check_shares_and_times(plan).await?;
         let approval = NewApproval {
             revision: plan.revision,
             plan_digest: plan.digest.clone(),

@@ -17,6 +17,7 @@ use crate::slot::SlotRange;
 #[derive(Serialize)]
 struct Header<'a> {
     as_of: Timestamp,
+    made_at: Timestamp,
     day: &'a str,
     rules_digest: &'a str,
     revision: u64,
@@ -42,6 +43,7 @@ impl Plan {
     pub fn computed_digest(&self) -> String {
         let header = Header {
             as_of: self.as_of,
+            made_at: self.made_at,
             day: &self.day,
             rules_digest: &self.rules_digest,
             revision: self.revision,

@@ -61,6 +61,8 @@ impl Base<'_> {
 pub struct Terms<'a> {
     /// The instant that the cutoffs are made from.
     pub now: Timestamp,
+    /// The instant at which the plan is made; another one where somebody looks ahead or back.
+    pub made_at: Timestamp,
     /// What holds for whom.
     pub policies: &'a Policies<'a>,
     /// Whether the base is asked.
@@ -78,6 +80,7 @@ impl<'a> Terms<'a> {
     pub fn new(policies: &'a Policies<'a>, now: Timestamp) -> Self {
         Self {
             now,
+            made_at: now,
             policies,
             basis: Basis::Effective,
             base: Base::NotNeeded,
