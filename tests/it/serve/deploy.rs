@@ -70,7 +70,8 @@ fn every_label_that_a_dashboard_or_an_alert_names_exists() {
                 .unwrap();
             for label in label.captures_iter(&found[2]) {
                 n_labels += 1;
-                let known = ["job", "instance"].contains(&&label[1]) || metric.labels.contains(&&label[1]);
+                let known =
+                    ["job", "instance"].contains(&&label[1]) || metric.labels.contains(&&label[1]);
                 assert!(known, "{file}: {}", &found[0]);
             }
         }
