@@ -121,7 +121,6 @@ pub fn description() -> OpenApi {
 }
 
 /// All routes. `/metrics` is among them unless `api.metrics_listen` is set.
-#[must_use]
 pub fn router(app: App) -> Router {
     let has_own_metrics = app.live.borrow().config.api.metrics_listen.is_some();
     let description = description();
