@@ -94,7 +94,7 @@ async fn check(n_requests: usize, with_mysql: bool) -> BTreeMap<(String, String,
             }
         }
         maker.learn(&reply);
-        *seen
+        *answers
             .entry((request.method, request.path, status))
             .or_default() += 1;
     }
