@@ -50,7 +50,7 @@ async fn check(n_requests: usize, with_mysql: bool) -> BTreeMap<(String, String,
         super::record::cycle(&api, number).await;
     }
     let mut maker = Maker::new(seed, &schemas);
-    let mut seen: BTreeMap<(String, String, u16), u32> = BTreeMap::new();
+    let mut answers: BTreeMap<(String, String, u16), u32> = BTreeMap::new();
     for number in 0..n_requests {
         let request = maker.make();
         let what = format!("request {number} of seed {seed}: {request:?}");
@@ -94,9 +94,9 @@ async fn check(n_requests: usize, with_mysql: bool) -> BTreeMap<(String, String,
             }
         }
         maker.learn(&reply);
-        *seen
+        *answers
             .entry((request.method, request.path, status))
             .or_default() += 1;
     }
-    seen
+    answers
 }

@@ -155,11 +155,12 @@ impl<'a> Maker<'a> {
             } else {
                 encoded(&value)
             };
-            uri += &format!("{join}{name}={value}");
+            uri.extend([join.to_string(), name, "=".into(), value]);
             join = '&';
         }
         if self.chance(2) {
-            uri += &format!("{join}{}={}", encoded(&self.text()), encoded(&self.text()));
+            let (name, value) = (encoded(&self.text()), encoded(&self.text()));
+            uri.extend([join.to_string(), name, "=".into(), value]);
         }
         uri
     }
