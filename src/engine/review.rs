@@ -1,6 +1,7 @@
 //! Plans that somebody reviewed: whether the world still is that of the plan, and applying it.
 
 use foldhash::{HashMap, HashMapExt};
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::survey::error_chain;
@@ -8,9 +9,11 @@ use super::{CycleKind, CycleReport, Engine, EngineError, Tenure};
 use crate::config::ApprovalMode;
 use crate::cutoff::utc_day;
 use crate::ledger::{Approval, NewApproval, NewRule, RuleRecord};
-use crate::plan::{Plan, PlannedTarget};
+use crate::plan::{Basis, Plan, PlannedTarget};
 use crate::rule::RuleId;
 
+/// How old a plan may be when it is approved: every day more is expired than it shows.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// So many changes of one kind are named.
 const MOST_NAMED: usize = 10;
 
@@ -49,7 +52,21 @@ impl Engine {
                 plan.day
             ));
         }
+        let age = self.clock.now().duration_since(plan.made_at);
+        if age > MAX_AGE {
+            unseen.push(format!(
+                "the days since {}: more is expired by now than it shows; make it again",
+                utc_day(plan.made_at)
+            ));
+        }
         if self.approval == ApprovalMode::Required {
+            if plan.basis != Basis::Proposed || plan.slot.is_some() {
+                unseen.push(
+                    "all that its rules delete: it shows only what was approved before; make it \
+                     with `ebbtide plan --out`"
+                        .into(),
+                );
+            }
             let lines = plan.unprobed.iter().map(|unprobed| {
                 let table = unprobed.table.as_deref().unwrap_or("every table");
                 format!(

@@ -1,6 +1,8 @@
 //! Plans from files: a fresh one is applied, a stale one is refused and says why.
 
-use ebbtide::{CycleStatus, Engine, EngineError, PauseScope, Plan, Scope};
+use ebbtide::{
+    Basis, CycleStatus, Engine, EngineError, PauseScope, Plan, PlanRequest, Scope, Unprobed,
+};
 
 use super::world::{NOW, World, apply_reviewed, at, propose};
 
@@ -134,4 +136,54 @@ async fn an_edited_plan_is_refused() {
     let changes = stale(&world.engine(), &edited).await;
     assert!(changes[0].contains("edited"), "{changes:?}");
     assert_eq!(world.mutations().await, 0);
+}
+
+#[tokio::test]
+async fn a_plan_that_shows_less_than_it_would_approve_is_refused() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let engine = world.engine();
+    let plan = |basis, as_of: Option<&str>| PlanRequest {
+        as_of: as_of.map(at),
+        basis,
+        slot: None,
+    };
+
+    let of_long_ago = plan(Basis::Proposed, Some("2026-01-01T00:00:00Z"));
+    let of_long_ago = engine.plan(&of_long_ago).await.unwrap();
+    let changes = stale(&engine, &through_a_file(&of_long_ago)).await;
+    assert!(changes[0].starts_with("the day: "), "{changes:?}");
+
+    let effective = engine.plan(&plan(Basis::Effective, None)).await.unwrap();
+    let changes = stale(&engine, &through_a_file(&effective)).await;
+    assert!(
+        changes[0].starts_with("all that its rules delete"),
+        "{changes:?}"
+    );
+
+    let plan = propose(&engine).await;
+    let changes = stale(&world.engine_at("2026-12-01T10:00:00Z"), &plan).await;
+    assert!(
+        changes[0].starts_with("the days since 2026-11-21"),
+        "{changes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_plan_with_a_table_that_nobody_could_look_at_is_refused() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let mut plan = propose(&world.engine()).await;
+    plan.unprobed.push(Unprobed {
+        shard: "http://other:8123".into(),
+        table: None,
+        reason: "it is down".into(),
+        is_unreachable: true,
+    });
+    plan.digest = plan.computed_digest();
+    let changes = stale(&world.engine(), &plan).await;
+    assert!(
+        changes[0].contains("nobody saw what goes there"),
+        "{changes:?}"
+    );
 }
