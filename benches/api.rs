@@ -25,12 +25,14 @@
 /// The private `mariadbd` of the tests.
 #[path = "../tests/it/support"]
 mod support {
+    mod clickhouse;
     #[cfg(feature = "testcontainers")]
     mod containers;
     mod mariadb;
     mod mysql;
     mod wait;
 
+    pub use clickhouse::TestDatabase;
     pub use mariadb::Mariadb;
     pub use mysql::TestMysql;
     pub use wait::wait_until;
@@ -50,27 +52,22 @@ mod support {
     }
 }
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
-use ebbtide::http::{App, serve};
 use ebbtide::{
-    Config, Engine, ImportRule, Ledger, Live, NewApproval, NewRule, Phase, Scope, Status,
-    SystemClock, connect_ledger,
+    Config, Engine, ImportRule, Ledger, NewApproval, NewRule, Scope, SystemClock, connect_ledger,
 };
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use support::TestMysql;
-use tokio::sync::{Notify, watch};
-use tokio_util::sync::CancellationToken;
+use support::{TestDatabase, TestMysql};
 
 const N_RULES: u32 = 100_000;
 const N_WORKSPACES: u32 = 100_000;
@@ -80,12 +77,7 @@ const SECONDS: u32 = 30;
 const N_CLIENTS: usize = 32;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    match (arguments.next().as_deref(), arguments.next()) {
-        (Some("--serve"), Some(url)) => runtime().block_on(answer(&url)),
-        // What cargo says to a benchmark.
-        _ => runtime().block_on(measure()),
-    }
+    runtime().block_on(measure());
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -95,55 +87,27 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-fn config(url: &str) -> Config {
+/// A sidecar as it runs for years: it plans its slots, and answers.
+fn config(ledger: &str, database: &TestDatabase, port: u16) -> String {
     let hash = format!("{:x}", Sha256::digest(b"bench"));
-    let (url, _) = url.split_once('?').unwrap_or((url, ""));
-    Config::parse(&format!(
+    let (ledger, _) = ledger.split_once('?').unwrap_or((ledger, ""));
+    format!(
         "version: 1\n\
-         ledger: {{url: \"{url}\"}}\n\
+         clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}}}\n\
+         ledger: {{url: \"{ledger}\"}}\n\
          retention: {{enabled: true, default: base_60d}}\n\
-         api: {{tokens: [{{name: bench, role: admin, sha256: \"{hash}\"}}]}}\n\
-         targets: [{{table: traces, workspace: w, age: {{time: at}}}}]\n"
-    ))
-    .unwrap()
+         api: {{listen: \"127.0.0.1:{port}\", tokens: [{{name: bench, role: admin, sha256: \"{hash}\"}}]}}\n\
+         targets: [{{table: traces, workspace: w, project: p, age: {{time: at}}}}]\n",
+        database.url(),
+        database.name(),
+        database.user(),
+    )
 }
 
-/// The process under load.
-async fn answer(url: &str) {
-    let config = config(url);
-    let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-    let engine = Engine::new(&config, ledger.clone(), Arc::new(SystemClock)).unwrap();
-    let (_keep, live) = watch::channel(Arc::new(Live { config, engine }));
-    let (_keep, status) = watch::channel(Status {
-        instance: "bench".into(),
-        phase: Phase::Idle,
-        reason: String::new(),
-        since: Timestamp::now(),
-        next_slot_at: None,
-        n_slots: 1,
-        done_permille: 0,
-        cycle: None,
-        last_success_at: None,
-        config_error: None,
-        targets: Vec::new(),
-    });
-    let app = App {
-        live,
-        ledger,
-        status,
-        wake: Arc::new(Notify::new()),
-        metrics: Arc::new(String::new),
-        observer: Arc::new(|_| {}),
-    };
+/// A port that nobody has at present.
+fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    println!("{}", listener.local_addr().unwrap());
-    let shutdown = CancellationToken::new();
-    let end = shutdown.clone();
-    std::thread::spawn(move || {
-        std::io::stdin().read_to_end(&mut Vec::new()).ok();
-        end.cancel();
-    });
-    serve(app, listener, None, shutdown).await.unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 async fn measure() {
@@ -156,19 +120,31 @@ async fn measure() {
         "{N_RULES} rules and {N_WORKSPACES} workspaces imported in {:?}",
         began_at.elapsed()
     );
-    approve(&config(database.url()), &ledger).await;
+    let clickhouse = TestDatabase::create().await;
+    let create =
+        "CREATE TABLE traces (w String, p String, at DateTime) ENGINE = MergeTree ORDER BY (w, at)";
+    clickhouse.client().query(create).execute().await.unwrap();
+    let port = free_port();
+    let text = config(database.url(), &clickhouse, port);
+    approve(&Config::parse(&text).unwrap(), &ledger).await;
 
-    let mut server = Command::new(std::env::current_exe().unwrap())
-        .args(["--serve", database.url()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yml");
+    std::fs::write(&file, text).unwrap();
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
+        .arg("-c")
+        .arg(&file)
+        .arg("serve")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
         .spawn()
         .unwrap();
-    let mut address = String::new();
-    BufReader::new(server.stdout.take().unwrap())
-        .read_line(&mut address)
-        .unwrap();
-    let url = format!("http://{}", address.trim());
+    let url = format!("http://127.0.0.1:{port}");
+    support::wait_until("the sidecar listens", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
     let client = Client::builder(TokioExecutor::new()).build_http();
 
     let began_at = Instant::now();
@@ -178,7 +154,8 @@ async fn measure() {
         began_at.elapsed()
     );
     tokio::time::sleep(Duration::from_secs(5)).await;
-    println!("resident memory when idle: {}", memory(&server, "VmRSS"));
+    let idle = memory(&server, "VmRSS");
+    println!("resident memory when idle: {idle} MB");
 
     let (n_requests, elapsed, mut latencies) = closed_loop(&client, &url).await;
     let rate = n_requests as f64 / elapsed.as_secs_f64();
@@ -188,7 +165,7 @@ async fn measure() {
     );
 
     let mut latencies = open_loop(&client, &url).await;
-    report(
+    let p99 = report(
         &format!("{RATE} requests/s for {SECONDS} s, nothing changes"),
         &mut latencies,
     );
@@ -202,13 +179,17 @@ async fn measure() {
     report(&what, &mut latencies);
 
     tokio::time::sleep(Duration::from_secs(5)).await;
-    println!(
-        "resident memory after all this: {}, at most {}",
-        memory(&server, "VmRSS"),
-        memory(&server, "VmHWM")
-    );
-    drop(server.stdin.take());
+    let after = memory(&server, "VmRSS");
+    let most = memory(&server, "VmHWM");
+    println!("resident memory after all this: {after} MB, at most {most} MB");
+    let pid = rustix::process::Pid::from_child(&server);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(server.wait().unwrap().success());
+    assert!(
+        p99 < Duration::from_millis(50),
+        "p99 is {p99:?}; the target is 50 ms"
+    );
+    assert!(idle < 100, "{idle} MB when idle; the target is 100 MB");
 }
 
 async fn fill(ledger: &dyn Ledger) {
@@ -328,7 +309,8 @@ async fn open_loop(client: &Http, url: &str) -> Vec<Duration> {
         .collect()
 }
 
-fn report(what: &str, latencies: &mut [Duration]) {
+/// Prints how long requests took; returns the 99th percentile.
+fn report(what: &str, latencies: &mut [Duration]) -> Duration {
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
     println!(
@@ -338,11 +320,13 @@ fn report(what: &str, latencies: &mut [Duration]) {
         at(0.999),
         at(1.0)
     );
+    at(0.99)
 }
 
-fn memory(process: &Child, key: &str) -> String {
+/// In MB.
+fn memory(process: &Child, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with(key)).unwrap();
     let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    format!("{} MB", kilobytes / 1_000)
+    kilobytes / 1_000
 }
