@@ -22,6 +22,7 @@ mod row;
 mod rule;
 mod sqlite;
 mod step;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
 pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
 pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
 pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
+pub use witness::Witness;
 
 /// The metadata database.
 #[async_trait]

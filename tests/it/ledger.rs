@@ -15,6 +15,7 @@ mod race;
 mod request;
 mod review;
 mod schema;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use super::super::input::MAX_LISTED;
 use super::super::output::{counted, grouped};
 use super::super::{Context, Exit, Output};
 use crate::audit::{Chain, Entry, Flaw, Head};
+use crate::ledger::Witness;
 
 /// Look for entries that were edited, removed, added or put in another order.
 #[derive(Debug, Args)]
@@ -41,6 +42,9 @@ struct Verification {
     n_flaws: u64,
     /// The first of them.
     flaws: Vec<FlawView>,
+    n_differences: u64,
+    /// The first things that history, holds, rules and approvals say otherwise than the record.
+    differences: Vec<String>,
     /// Heads that were given and lie before the first entry: nothing can be told of them.
     too_old: Vec<String>,
 }
@@ -62,10 +66,19 @@ pub(super) async fn run(
     // Read first: what is added meanwhile lies beyond it.
     let kept = ledger.audit_head().await?;
     let mut found = Found::new(args.head.iter().cloned().chain([kept]));
+    let mut witness = Witness::default();
     ledger
-        .each_entry(0, &mut |entry| found.push(&entry))
+        .each_entry(0, &mut |entry| {
+            found.push(&entry);
+            witness.hear(&entry);
+        })
         .await?;
-    let verification = found.finish();
+    let mut differences = witness.compare(&*ledger).await?;
+    let mut verification = found.finish();
+    verification.n_differences = u64::try_from(differences.len()).unwrap_or(u64::MAX);
+    verification.ok &= differences.is_empty();
+    differences.truncate(usize::try_from(MAX_LISTED).unwrap_or(usize::MAX));
+    verification.differences = differences;
     output.result(&verification, describe)?;
     Ok(if verification.ok {
         Exit::Done
@@ -117,6 +130,8 @@ impl Found {
             head: shown(&self.chain.head()),
             n_flaws: self.n_flaws,
             flaws: self.flaws,
+            n_differences: 0,
+            differences: Vec::new(),
             too_old: self.chain.kept_before_start().map(shown).collect(),
         }
     }
@@ -134,6 +149,11 @@ fn describe(verification: &Verification) -> String {
         .collect();
     if verification.n_flaws > MAX_LISTED {
         lines.push(format!("and {} more", verification.n_flaws - MAX_LISTED));
+    }
+    lines.extend(verification.differences.iter().cloned());
+    if verification.n_differences > MAX_LISTED {
+        let n_more = verification.n_differences - MAX_LISTED;
+        lines.push(format!("and {n_more} more differences"));
     }
     for head in &verification.too_old {
         lines.push(format!(
@@ -159,6 +179,11 @@ fn describe(verification: &Verification) -> String {
             "head {}\nkeep it where nobody who can write to the ledger can write, and give it to the next \
              verification with --head",
             verification.head
+        ));
+    } else if verification.n_flaws == 0 {
+        lines.push(format!(
+            "the record is unbroken, {n_entries}{pruned}, but tables beside it say otherwise: somebody \
+             changed them beside ebbtide",
         ));
     } else {
         lines.push(format!(
