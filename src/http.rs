@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod columns;
 mod cycles;
 mod describe;
 mod health;
@@ -37,6 +38,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::access::Access;
+use self::columns::Columns;
 use self::memory::{Memory, Seen};
 use self::problem::{Answer, Problem};
 use crate::ledger::Ledger;
@@ -79,6 +81,7 @@ struct Shared {
     app: App,
     access: Access,
     memory: Arc<Memory>,
+    columns: Columns,
     requests: Semaphore,
     probes: Semaphore,
 }
@@ -89,6 +92,7 @@ impl Shared {
             app,
             access: Access::of(description),
             memory: Arc::default(),
+            columns: Columns::default(),
             requests: Semaphore::new(limits::MOST_REQUESTS),
             probes: Semaphore::new(limits::MOST_PROBES),
         })

@@ -165,6 +165,7 @@ pub(super) async fn place(
         let detail = "it lies not after from: the hold would keep no row";
         return Err(Problem::invalid(Place::Body, "until", detail));
     }
+    shared.columns.check(&shared.live(), &scope).await?;
     let hold = NewHold {
         scope,
         range: HoldRange {

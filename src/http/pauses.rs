@@ -149,6 +149,9 @@ pub(super) async fn begin(
         ));
     }
     wire::said("reason", &body.value.reason)?;
+    if let PauseScope::Workspace(name) = &scope {
+        shared.columns.check_workspace(&shared.live(), name).await?;
+    }
     let pause = NewPause {
         scope,
         reason: body.value.reason.clone(),

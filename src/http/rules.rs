@@ -154,6 +154,7 @@ pub(super) async fn create(
     let seen = shared.recall().await?;
     caller.must_own(&scope, &seen.world.rulebook.directory)?;
     let retention = retention(&shared, &asked.retention)?;
+    shared.columns.check(&shared.live(), &scope).await?;
     let rule = NewRule {
         scope,
         retention: asked.retention.clone(),

@@ -121,6 +121,7 @@ pub(in crate::http) async fn preview(
         asked.project.as_deref(),
     )?;
     caller.must_own(&scope, &shared.recall().await?.world.rulebook.directory)?;
+    shared.columns.check(&shared.live(), &scope).await?;
     let change = RuleChange {
         scope,
         retention: asked

@@ -47,17 +47,7 @@ async fn without_a_known_token_nobody_gets_in() {
 #[tokio::test]
 async fn without_any_token_configured_the_answer_says_what_to_do() {
     let api = Api::start().await;
-    let live = api.live.borrow().clone();
-    let mut config = live.config.clone();
-    config.api.tokens.clear();
-    let engine = ebbtide::Engine::new(
-        &config,
-        api.ledger.clone(),
-        std::sync::Arc::new(ebbtide::SystemClock),
-    )
-    .unwrap();
-    api.live
-        .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
+    api.reload(|config| config.api.tokens.clear());
     let problem = api.get("/v1/rules").await.problem(401, "unauthenticated");
     assert!(
         problem["detail"]

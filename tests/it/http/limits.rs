@@ -108,19 +108,15 @@ async fn the_end_lets_a_request_at_work_finish() {
 #[tokio::test]
 async fn a_reload_changes_tokens_and_limits_without_a_restart() {
     let api = Api::start().await;
-    let live = api.live.borrow().clone();
-    let mut config = live.config.clone();
-    config.api.tokens.retain(|token| &*token.name != "viewer");
-    config.api.body_limit = 10;
-    let clock = std::sync::Arc::new(ebbtide::SystemClock);
-    let engine = ebbtide::Engine::new(&config, api.ledger.clone(), clock).unwrap();
     api.ask("GET", "/v1/rules")
         .by("viewer")
         .send()
         .await
         .has(200);
-    api.live
-        .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
+    api.reload(|config| {
+        config.api.tokens.retain(|token| &*token.name != "viewer");
+        config.api.body_limit = 10;
+    });
     api.ask("GET", "/v1/rules")
         .by("viewer")
         .send()
