@@ -204,7 +204,7 @@ pub(super) async fn get(
     responses(
         (status = 200, description = "It is approved, now or before", body = KeptPlan,
             headers(("ETag" = String, description = "For If-Match"))),
-        (status = 409, description = "The world changed since it was made; changes says what", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "The world changed since it was made, and changes says what; or guards forbid it, and refusals says which", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("token" = ["admin", "unbound"]))
 )]

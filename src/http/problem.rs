@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::engine::EngineError;
 use crate::ledger::LedgerError;
+use crate::plan::Refusal;
 
 /// The media type of every problem.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
@@ -44,6 +45,10 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     changes: Vec<String>,
+    /// The guards that forbid the plan, if it is about a plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    refusals: Vec<String>,
 }
 
 /// A field that is wrong.
@@ -81,6 +86,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             changes: Vec::new(),
+            refusals: Vec::new(),
         }))
     }
 
@@ -157,6 +163,18 @@ impl Problem {
             "make a new plan, and look at it again",
         );
         problem.0.changes = changes;
+        problem
+    }
+
+    /// 409: a guard forbids the plan, whoever approves it.
+    pub(super) fn refused(refusals: &[Refusal]) -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "refused-plan",
+            "A guard forbids the plan",
+            "nothing was approved; do what refusals say, and make a new plan",
+        );
+        problem.0.refusals = refusals.iter().map(ToString::to_string).collect();
         problem
     }
 
@@ -280,6 +298,13 @@ impl From<LedgerError> for Problem {
                 tracing::warn!(%error, "a request could not be answered");
                 Self::unavailable("the ledger cannot be reached; try again later")
             }
+            LedgerError::NotMigrated { .. } | LedgerError::TooNew { .. } => {
+                tracing::error!(%error, "a request could not be answered");
+                Self::unavailable(
+                    "the ledger is of another version than the sidecar; whoever operates it must \
+                     migrate the one or upgrade the other",
+                )
+            }
             LedgerError::Busy { .. } => Self::busy("others are changing the ledger; try again"),
             LedgerError::RequestKeyReused => Self::invalid(
                 Place::Header,
@@ -301,6 +326,7 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::Ledger(error) => error.into(),
             EngineError::Stale { changes } => Self::stale(changes),
+            EngineError::Refused { refusals } => Self::refused(&refusals),
             EngineError::Unsettled { .. } => {
                 Self::busy("rules keep changing while they are read; try again")
             }
