@@ -21,12 +21,16 @@ use crate::http::wire;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PreviewRequest {
     /// The organization.
+    #[schema(max_length = 1_024)]
     organization: Option<String>,
     /// The workspace.
+    #[schema(max_length = 1_024)]
     workspace: Option<String>,
     /// A project of the workspace.
+    #[schema(max_length = 1_024)]
     project: Option<String>,
     /// The retention that its rule would get; missing to look at deactivating its rule.
+    #[schema(max_length = 1_024)]
     retention: Option<String>,
     /// Whether rows from before now would follow it too.
     #[serde(default = "yes")]

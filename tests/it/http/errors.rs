@@ -176,6 +176,52 @@ async fn fields_that_make_no_sense_are_named() {
 }
 
 #[tokio::test]
+async fn texts_have_a_length_that_is_enforced_and_described() {
+    let api = Api::with(Options {
+        with_mysql: true,
+        ..Options::default()
+    })
+    .await;
+    let cases = [
+        ("/v1/rules", "RuleRequest", "organization", 1_024),
+        ("/v1/rules", "RuleRequest", "workspace", 1_024),
+        ("/v1/rules", "RuleRequest", "project", 1_024),
+        ("/v1/rules", "RuleRequest", "retention", 1_024),
+        ("/v1/rules/preview", "PreviewRequest", "workspace", 1_024),
+        ("/v1/rules/preview", "PreviewRequest", "retention", 1_024),
+        ("/v1/holds", "HoldRequest", "workspace", 1_024),
+        ("/v1/holds", "HoldRequest", "reason", 4_096),
+        ("/v1/holds", "HoldRequest", "owner", 4_096),
+        ("/v1/pauses", "PauseRequest", "workspace", 1_024),
+        ("/v1/pauses", "PauseRequest", "reason", 4_096),
+    ];
+    let description = ebbtide::http::description();
+    let description = serde_json::to_value(description).unwrap();
+    for (path, schema, field, longest) in cases {
+        let mut body = match path {
+            "/v1/holds" | "/v1/pauses" => json!({"workspace": "w1", "reason": "r"}),
+            _ => json!({"workspace": "w1", "retention": "7d"}),
+        };
+        if field == "organization" {
+            body.as_object_mut().unwrap().remove("workspace");
+        }
+        // Bytes are counted, not letters.
+        body[field] = json!("ä".repeat(longest / 2 + 1));
+        let problem = api.post(path, body.clone()).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{path}: {problem}");
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(&longest.to_string()), "{path}: {detail}");
+        let properties = &description["components"]["schemas"][schema]["properties"];
+        assert_eq!(properties[field]["maxLength"], longest, "{schema}.{field}");
+        let is_saved = matches!(path, "/v1/holds" | "/v1/pauses" | "/v1/rules");
+        if is_saved && field != "retention" {
+            body[field] = json!("ä".repeat(longest / 2));
+            api.post(path, body).await.has(201);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_found_and_methods_are_named() {
     let api = Api::start().await;
     for path in [
