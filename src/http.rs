@@ -83,7 +83,7 @@ struct Shared {
     memory: Arc<Memory>,
     columns: Columns,
     requests: Semaphore,
-    probes: Semaphore,
+    probes: limits::Probes,
 }
 
 impl Shared {
@@ -94,7 +94,7 @@ impl Shared {
             memory: Arc::default(),
             columns: Columns::default(),
             requests: Semaphore::new(limits::MOST_REQUESTS),
-            probes: Semaphore::new(limits::MOST_PROBES),
+            probes: limits::Probes::default(),
         })
     }
 
@@ -104,6 +104,10 @@ impl Shared {
 
     fn body_limit(&self) -> usize {
         self.app.live.borrow().config.api.body_limit
+    }
+
+    fn timeout(&self) -> Duration {
+        self.app.live.borrow().config.api.timeout
     }
 
     /// The rules as they are.

@@ -229,6 +229,19 @@ impl Problem {
         problem
     }
 
+    /// 422: the plan that was asked for is too large to be kept.
+    pub(super) fn plan_too_large(n_bytes: usize, largest: usize) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "plan-too-large",
+            "The plan is too large to be kept",
+            format!(
+                "it has {n_bytes} bytes, and {largest} at most are kept; whoever operates the sidecar \
+                 can review it with `ebbtide plan --out plan.json` and `ebbtide apply plan.json`"
+            ),
+        )
+    }
+
     /// 503: it would have to wait for too long.
     pub(super) fn busy(detail: &str) -> Self {
         Self::new(

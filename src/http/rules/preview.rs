@@ -110,7 +110,7 @@ impl From<Expired> for ExpiredRows {
 #[utoipa::path(
     post, path = "/v1/rules/preview", tag = "rules", operation_id = "previewRule", request_body = PreviewRequest,
     responses((status = 200, description = "What it would delete", body = Preview)),
-    security(("token" = ["viewer"]))
+    security(("token" = ["operator"]))
 )]
 pub(in crate::http) async fn preview(
     State(shared): State<Arc<Shared>>,
@@ -135,6 +135,7 @@ pub(in crate::http) async fn preview(
             .transpose()?,
         apply_to_past: asked.apply_to_past,
     };
+    let _probe = shared.probes.begin(&caller.name)?;
     let found = shared.live().engine.preview(&change).await?;
     for unprobed in &found.unprobed {
         tracing::warn!(shard = %unprobed.shard, reason = unprobed.reason, "a preview is not complete");
