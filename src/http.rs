@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod columns;
 mod cycles;
 mod describe;
 mod health;
@@ -37,6 +38,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use self::access::Access;
+use self::columns::Columns;
 use self::memory::{Memory, Seen};
 use self::problem::{Answer, Problem};
 use crate::ledger::Ledger;
@@ -79,8 +81,9 @@ struct Shared {
     app: App,
     access: Access,
     memory: Arc<Memory>,
+    columns: Columns,
     requests: Semaphore,
-    probes: Semaphore,
+    probes: limits::Probes,
 }
 
 impl Shared {
@@ -89,8 +92,9 @@ impl Shared {
             app,
             access: Access::of(description),
             memory: Arc::default(),
+            columns: Columns::default(),
             requests: Semaphore::new(limits::MOST_REQUESTS),
-            probes: Semaphore::new(limits::MOST_PROBES),
+            probes: limits::Probes::default(),
         })
     }
 
@@ -100,6 +104,10 @@ impl Shared {
 
     fn body_limit(&self) -> usize {
         self.app.live.borrow().config.api.body_limit
+    }
+
+    fn timeout(&self) -> Duration {
+        self.app.live.borrow().config.api.timeout
     }
 
     /// The rules as they are.

@@ -166,6 +166,8 @@ pub trait Ledger: Send + Sync {
     async fn approved_revision(&self) -> Result<Option<u64>, LedgerError>;
     /// Keeps a plan for review, as `pending`. Does not raise the revision.
     async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError>;
+    /// The plan that a request has kept before, if it has within a day.
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError>;
     /// Kept plans before an id (or from the latest), newest first.
     async fn plans_before(
         &self,

@@ -39,6 +39,7 @@ use self::board::Board;
 use self::next::{Next, View};
 use self::world::World;
 
+pub(crate) use kept::LARGEST_PLAN;
 pub use reload::{ReloadError, Reloader};
 pub use status::{Phase, Status, TargetStatus};
 pub use stop::Stop;

@@ -157,6 +157,13 @@ pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {
                 token.name
             ));
         }
+        if let Some(other) = tokens.iter().find(|other| other.sha256 == token.sha256) {
+            problems.push(format!(
+                "api.tokens[{index}]: it has the hash of {:?}; two names for one token leave open who \
+                 asked",
+                other.name
+            ));
+        }
         tokens.push(token);
     }
     ApiConfig {
@@ -174,6 +181,16 @@ fn check_token(key: &str, raw: RawToken, problems: &mut Vec<String>) -> Option<T
     let n_problems = problems.len();
     if raw.name.is_empty() {
         problems.push(format!("{key}.name: it is empty; name who uses the token"));
+    }
+    for (field, bound) in [
+        ("organization", &raw.organization),
+        ("workspace", &raw.workspace),
+    ] {
+        if bound.as_deref() == Some("") {
+            problems.push(format!(
+                "{key}.{field}: it is empty; name one, or leave it out for a token that is bound to nobody"
+            ));
+        }
     }
     let text = match (raw.sha256, raw.sha256_file) {
         (Some(text), None) => Some(text),

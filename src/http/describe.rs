@@ -11,7 +11,7 @@ use super::problem::{MEDIA_TYPE, ProblemDocument};
 
 const INTRODUCTION: &str = "Rules, guards, plans and the record of Ebbtide, data retention for \
     ClickHouse.\n\nEvery path under `/v1` needs a bearer token with a role: `viewer` looks, `operator` \
-    sets rules, places holds, pauses and makes plans, `admin` releases holds and approves plans. The \
+    sets rules, places holds, pauses, makes plans and previews, `admin` releases holds and approves plans. The \
     role is named with each operation; `unbound` beside it means that a token bound to one organization \
     or workspace may not use it. Such a token sees and touches nothing but its own; what is not its own \
     does not exist for it.\n\nEvery error is a problem document (RFC 9457).";

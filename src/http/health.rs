@@ -19,7 +19,7 @@ pub(super) struct Health {
     is_well: bool,
     /// What it does at present.
     phase: Phase,
-    /// Why it is not, if so.
+    /// Why it is not, if so, in fixed words.
     reasons: Vec<String>,
 }
 
@@ -45,12 +45,17 @@ pub(super) async fn livez(State(shared): State<Arc<Shared>>) -> Json<Health> {
     )
 )]
 pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
-    let status = shared.app.status.borrow().clone();
-    let is_well = !matches!(status.phase, Phase::Starting | Phase::Stopping);
+    let phase = shared.app.status.borrow().phase;
+    let is_well = !matches!(phase, Phase::Starting | Phase::Stopping);
     let reasons = if is_well {
         Vec::new()
     } else {
-        vec![status.reason]
+        // Who asks has no token: what the servers said is in the log, and in the status.
+        let reason = match phase {
+            Phase::Stopping => "the process is about to end",
+            _ => "the ledger or ClickHouse cannot be reached, or refuses; the log says more",
+        };
+        vec![reason.to_owned()]
     };
     let code = if is_well {
         StatusCode::OK
@@ -59,7 +64,7 @@ pub(super) async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     };
     let health = Health {
         is_well,
-        phase: status.phase,
+        phase,
         reasons,
     };
     (code, Json(health)).into_response()

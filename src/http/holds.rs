@@ -24,19 +24,23 @@ use crate::ledger::{Deactivation, HoldRecord, NewHold};
 #[serde(deny_unknown_fields)]
 pub(super) struct HoldRequest {
     /// The organization.
+    #[schema(max_length = 1_024)]
     organization: Option<String>,
     /// The workspace.
+    #[schema(max_length = 1_024)]
     workspace: Option<String>,
     /// A project of the workspace.
+    #[schema(max_length = 1_024)]
     project: Option<String>,
     /// Only rows from this instant on.
     from: Option<Timestamp>,
     /// Only rows before this instant.
     until: Option<Timestamp>,
     /// Why, for whoever meets it later.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 4_096)]
     reason: String,
     /// Who answers for it; the token if it is missing.
+    #[schema(max_length = 4_096)]
     owner: Option<String>,
 }
 
@@ -157,6 +161,8 @@ pub(super) async fn place(
     )?;
     caller.must_own(&scope, &shared.recall().await?.world.rulebook.directory)?;
     wire::said("reason", &asked.reason)?;
+    let owner = asked.owner.as_deref().unwrap_or(&caller.name);
+    wire::short(Place::Body, "owner", owner, wire::LONGEST_TEXT)?;
     if asked
         .from
         .zip(asked.until)
@@ -165,6 +171,7 @@ pub(super) async fn place(
         let detail = "it lies not after from: the hold would keep no row";
         return Err(Problem::invalid(Place::Body, "until", detail));
     }
+    shared.columns.check(&shared.live(), &scope).await?;
     let hold = NewHold {
         scope,
         range: HoldRange {
@@ -172,10 +179,7 @@ pub(super) async fn place(
             until: asked.until,
         },
         reason: asked.reason.clone(),
-        owner: asked
-            .owner
-            .clone()
-            .unwrap_or_else(|| caller.name.to_string()),
+        owner: owner.to_owned(),
         created_at: shared.app.ledger.now().await?,
     };
     let created = shared

@@ -47,8 +47,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for Body<T> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let caller = request.extensions().get::<Caller>().cloned();
         let idempotency = idempotency(request.headers())?;
-        let bytes = Bytes::from_request(request, shared)
+        let time = shared.timeout();
+        // Also where the answer may take longer.
+        let bytes = tokio::time::timeout(time, Bytes::from_request(request, shared))
             .await
+            .map_err(|_| Problem::timeout(time))?
             .map_err(|rejection| {
                 if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
                     Problem::too_large(shared.body_limit())

@@ -1,7 +1,7 @@
 //! Limits: how much at once, how long, how large; and the headers that every answer has.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::problem::Problem;
+use super::problem::{Answer, Problem};
 use super::{Answered, Shared};
 
 /// Requests under `/v1` at once; the next one is told to come again.
@@ -17,13 +17,51 @@ pub(super) const MOST_REQUESTS: usize = 256;
 /// Requests at once that probe ClickHouse.
 pub(super) const MOST_PROBES: usize = 2;
 
-/// Routes that probe ClickHouse: few at once, and with more time.
+/// Routes that probe ClickHouse: they have more time.
 const PROBING: [&str; 2] = ["/v1/plans", "/v1/rules/preview"];
 
 const NO_SCRIPTS: &str = "default-src 'none'; frame-ancestors 'none'";
 /// The page of the description brings its own scripts and styles.
 const OWN_SCRIPTS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; frame-ancestors 'none'";
+
+/// The tokens whose requests probe ClickHouse at present.
+#[derive(Default)]
+pub(super) struct Probes(Mutex<Vec<Arc<str>>>);
+
+/// Leave to probe ClickHouse, until it is dropped.
+pub(super) struct Probe<'a> {
+    probes: &'a Probes,
+    token: Arc<str>,
+}
+
+impl Probes {
+    /// Lets few requests in at once, and one of each token. To be asked once the body has been read:
+    /// whoever sends none must not keep others away.
+    pub(super) fn begin(&self, token: &Arc<str>) -> Answer<Probe<'_>> {
+        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.contains(token) {
+            let detail = "the token is looking at ClickHouse already; try again when that is done";
+            return Err(Problem::busy(detail));
+        }
+        if tokens.len() == MOST_PROBES {
+            let detail = "others are looking at ClickHouse already; try again when they are done";
+            return Err(Problem::busy(detail));
+        }
+        tokens.push(Arc::clone(token));
+        Ok(Probe {
+            probes: self,
+            token: Arc::clone(token),
+        })
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        let mut tokens = self.probes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|token| *token != self.token);
+    }
+}
 
 /// Lets so many requests in at once, and none for longer than is configured.
 pub(super) async fn limit(
@@ -37,22 +75,15 @@ pub(super) async fn limit(
     let Ok(_one_of_many) = shared.requests.try_acquire() else {
         return Problem::busy("too many requests at once; try again").into_response();
     };
-    let (probe, time) = {
-        let live = shared.app.live.borrow();
-        DefaultBodyLimit::max(live.config.api.body_limit).apply(&mut request);
+    let time = {
+        let api = &shared.app.live.borrow().config.api;
+        DefaultBodyLimit::max(api.body_limit).apply(&mut request);
         if is_probing {
-            (
-                Some(shared.probes.try_acquire()),
-                live.config.api.plan_timeout,
-            )
+            api.plan_timeout
         } else {
-            (None, live.config.api.timeout)
+            api.timeout
         }
     };
-    if matches!(probe, Some(Err(_))) {
-        let detail = "others are looking at ClickHouse already; try again when they are done";
-        return Problem::busy(detail).into_response();
-    }
     match tokio::time::timeout(time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::timeout(time).into_response(),

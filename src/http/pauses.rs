@@ -29,9 +29,10 @@ pub(super) struct PauseRequest {
     /// The table of a target.
     target: Option<String>,
     /// A workspace.
+    #[schema(max_length = 1_024)]
     workspace: Option<String>,
     /// Why.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 4_096)]
     reason: String,
 }
 
@@ -149,6 +150,9 @@ pub(super) async fn begin(
         ));
     }
     wire::said("reason", &body.value.reason)?;
+    if let PauseScope::Workspace(name) = &scope {
+        shared.columns.check_workspace(&shared.live(), name).await?;
+    }
     let pause = NewPause {
         scope,
         reason: body.value.reason.clone(),
@@ -167,7 +171,10 @@ pub(super) async fn begin(
 fn scope(shared: &Shared, asked: &PauseRequest) -> Answer<PauseScope> {
     match (asked.everything, &asked.target, &asked.workspace) {
         (true, None, None) => Ok(PauseScope::Everything),
-        (false, None, Some(name)) => Ok(PauseScope::Workspace(name.as_str().into())),
+        (false, None, Some(name)) => {
+            wire::short(Place::Body, "workspace", name, wire::LONGEST_NAME)?;
+            Ok(PauseScope::Workspace(name.as_str().into()))
+        }
         (false, Some(name), None) => {
             let live = shared.app.live.borrow();
             let targets = &live.config.targets;

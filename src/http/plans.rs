@@ -19,6 +19,7 @@ use super::problem::{Answer, Problem};
 use crate::engine::{EngineError, PlanRequest};
 use crate::ledger::{NewPlan, PlanApproval, PlanRecord, PlanStatus};
 use crate::plan::Plan;
+use crate::schedule::LARGEST_PLAN;
 
 /// A plan to be made. There is nothing to say yet: send `{}`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -127,9 +128,19 @@ pub(super) async fn make(
     body: Body<NewPlanRequest>,
 ) -> Answer<Response> {
     let NewPlanRequest {} = body.value;
+    // One of a token at a time: so the same request, sent twice, makes one plan.
+    let _probe = shared.probes.begin(&caller.name)?;
+    if let Some(request) = &body.key
+        && let Some(id) = shared.app.ledger.kept_by(request).await?
+    {
+        return created(&shared, &id).await;
+    }
     let live = shared.live();
     let plan = live.engine.plan(&PlanRequest::proposed()).await?;
     let text = serde_json::to_string(&plan).map_err(|error| Problem::internal(&error))?;
+    if text.len() > LARGEST_PLAN {
+        return Err(Problem::plan_too_large(text.len(), LARGEST_PLAN));
+    }
     let kept = NewPlan {
         id: crate::clock::unique_id(),
         digest: plan.digest.clone(),
@@ -143,7 +154,11 @@ pub(super) async fn make(
         .ledger
         .keep_plan(&kept, body.author(&caller))
         .await?;
-    let record = find(&shared, &id).await?.0;
+    created(&shared, &id).await
+}
+
+async fn created(shared: &Shared, id: &str) -> Answer<Response> {
+    let record = find(shared, id).await?.0;
     let headers = [
         (header::LOCATION, format!("/v1/plans/{id}")),
         (header::ETAG, etag(&record)),
@@ -204,7 +219,7 @@ pub(super) async fn get(
     responses(
         (status = 200, description = "It is approved, now or before", body = KeptPlan,
             headers(("ETag" = String, description = "For If-Match"))),
-        (status = 409, description = "The world changed since it was made; changes says what", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "The world changed since it was made, and changes says what; or guards forbid it, and refusals says which", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("token" = ["admin", "unbound"]))
 )]

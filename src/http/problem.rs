@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::engine::EngineError;
 use crate::ledger::LedgerError;
+use crate::plan::Refusal;
 
 /// The media type of every problem.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
@@ -44,6 +45,10 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     changes: Vec<String>,
+    /// The guards that forbid the plan, if it is about a plan.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    refusals: Vec<String>,
 }
 
 /// A field that is wrong.
@@ -81,6 +86,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             changes: Vec::new(),
+            refusals: Vec::new(),
         }))
     }
 
@@ -160,6 +166,18 @@ impl Problem {
         problem
     }
 
+    /// 409: a guard forbids the plan, whoever approves it.
+    pub(super) fn refused(refusals: &[Refusal]) -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "refused-plan",
+            "A guard forbids the plan",
+            "nothing was approved; do what refusals say, and make a new plan",
+        );
+        problem.0.refusals = refusals.iter().map(ToString::to_string).collect();
+        problem
+    }
+
     /// 412: somebody was faster.
     pub(super) fn precondition_failed(etag: &str) -> Self {
         Self::new(
@@ -209,6 +227,19 @@ impl Problem {
         );
         problem.0.errors = errors;
         problem
+    }
+
+    /// 422: the plan that was asked for is too large to be kept.
+    pub(super) fn plan_too_large(n_bytes: usize, largest: usize) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "plan-too-large",
+            "The plan is too large to be kept",
+            format!(
+                "it has {n_bytes} bytes, and {largest} at most are kept; whoever operates the sidecar \
+                 can review it with `ebbtide plan --out plan.json` and `ebbtide apply plan.json`"
+            ),
+        )
     }
 
     /// 503: it would have to wait for too long.
@@ -280,6 +311,13 @@ impl From<LedgerError> for Problem {
                 tracing::warn!(%error, "a request could not be answered");
                 Self::unavailable("the ledger cannot be reached; try again later")
             }
+            LedgerError::NotMigrated { .. } | LedgerError::TooNew { .. } => {
+                tracing::error!(%error, "a request could not be answered");
+                Self::unavailable(
+                    "the ledger is of another version than the sidecar; whoever operates it must \
+                     migrate the one or upgrade the other",
+                )
+            }
             LedgerError::Busy { .. } => Self::busy("others are changing the ledger; try again"),
             LedgerError::RequestKeyReused => Self::invalid(
                 Place::Header,
@@ -301,6 +339,7 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::Ledger(error) => error.into(),
             EngineError::Stale { changes } => Self::stale(changes),
+            EngineError::Refused { refusals } => Self::refused(&refusals),
             EngineError::Unsettled { .. } => {
                 Self::busy("rules keep changing while they are read; try again")
             }

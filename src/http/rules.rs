@@ -34,12 +34,16 @@ const SEARCH_STEP: u32 = 500;
 #[serde(deny_unknown_fields)]
 pub(super) struct RuleRequest {
     /// The organization.
+    #[schema(max_length = 1_024)]
     organization: Option<String>,
     /// The workspace.
+    #[schema(max_length = 1_024)]
     workspace: Option<String>,
     /// A project of the workspace.
+    #[schema(max_length = 1_024)]
     project: Option<String>,
     /// `unlimited`, a period of the configuration, or a number of days such as `7d`.
+    #[schema(max_length = 1_024)]
     retention: String,
     /// Whether rows from before its creation follow it too.
     #[serde(default = "yes")]
@@ -154,6 +158,7 @@ pub(super) async fn create(
     let seen = shared.recall().await?;
     caller.must_own(&scope, &seen.world.rulebook.directory)?;
     let retention = retention(&shared, &asked.retention)?;
+    shared.columns.check(&shared.live(), &scope).await?;
     let rule = NewRule {
         scope,
         retention: asked.retention.clone(),
@@ -367,6 +372,7 @@ async fn find(shared: &Shared, id: RuleId) -> Answer<Option<RuleRecord>> {
 
 /// Reads a retention as the configuration knows it.
 pub(super) fn retention(shared: &Shared, text: &str) -> Answer<Retention> {
+    wire::short(Place::Body, "retention", text, wire::LONGEST_NAME)?;
     let live = shared.app.live.borrow();
     let retention = live.config.periods.retention(text);
     retention.map_err(|error| Problem::invalid(Place::Body, "retention", error.to_string()))

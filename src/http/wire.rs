@@ -5,6 +5,11 @@ use std::sync::Arc;
 use super::problem::{Answer, FieldError, Place, Problem};
 use crate::rule::Scope;
 
+/// Bytes that a name may have. Every instance keeps all names in memory.
+pub(super) const LONGEST_NAME: usize = 1_024;
+/// Bytes that a reason, or who answers for something, may have.
+pub(super) const LONGEST_TEXT: usize = 4_096;
+
 /// Makes a scope of what a body or the parameters say.
 pub(super) fn scope(
     place: Place,
@@ -32,6 +37,14 @@ pub(super) fn optional_scope(
             detail: detail.into(),
         }]))
     };
+    let names = [
+        ("organization", organization),
+        ("workspace", workspace),
+        ("project", project),
+    ];
+    for (field, name) in names {
+        short(place, field, name.unwrap_or_default(), LONGEST_NAME)?;
+    }
     match (organization, workspace, project) {
         (None, None, None) => Ok(None),
         (Some(name), None, None) => Ok(Some(Scope::Organization(name.into()))),
@@ -77,6 +90,15 @@ pub(super) fn said(field: &str, text: &str) -> Answer<()> {
     if text.trim().is_empty() {
         let detail = "it is empty; whoever meets this later must understand it";
         return Err(Problem::invalid(Place::Body, field, detail));
+    }
+    short(Place::Body, field, text, LONGEST_TEXT)
+}
+
+/// A text that is not too long.
+pub(super) fn short(place: Place, field: &str, text: &str, longest: usize) -> Answer<()> {
+    if text.len() > longest {
+        let detail = format!("it has {} bytes; {longest} at most", text.len());
+        return Err(Problem::invalid(place, field, detail));
     }
     Ok(())
 }

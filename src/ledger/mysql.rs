@@ -27,12 +27,13 @@ use secrecy::SecretString;
 
 use super::connect::redact;
 use super::import::Batches;
-use super::row::{Malformed, storable};
+use super::row::{Malformed, oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
     NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
-    PlanStatus, PrunedRecord, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
+    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -345,6 +346,11 @@ impl Ledger for MySql {
         limit: u32,
     ) -> Result<Vec<PlanRecord>, LedgerError> {
         on_connection!(self, "list the plans", connection => plans::before(connection, before, limit))
+    }
+
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
+        let oldest = oldest_request(self.now().await?);
+        on_connection!(self, "look for an earlier request", connection => change::earlier(connection, request, oldest))
     }
 
     async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {

@@ -172,7 +172,12 @@ pub(super) fn repeated<T: DeserializeOwned>(
 }
 
 /// How long the key of a request is remembered.
-pub(super) const REQUEST_AGE: SignedDuration = SignedDuration::from_hours(24);
+const REQUEST_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Requests from before this are forgotten.
+pub(super) fn oldest_request(now: Timestamp) -> Timestamp {
+    now.checked_sub(REQUEST_AGE).unwrap_or(now)
+}
 
 /// When a lease ends that is granted or renewed now.
 pub(super) fn lease_end(now: Timestamp, length: Duration) -> Result<Timestamp, LedgerError> {

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 use super::connect::redact;
 use super::import::Batches;
-use super::row::storable;
+use super::row::{oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
@@ -463,6 +463,15 @@ impl Ledger for Sqlite {
         let before = before.map(str::to_owned);
         self.read("list the plans", move |connection| {
             plans::before(connection, before.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
+        let request = request.clone();
+        let oldest = oldest_request(self.now().await?);
+        self.read("look for an earlier request", move |connection| {
+            change::earlier(connection, &request, oldest)
         })
         .await
     }

@@ -11,8 +11,9 @@ use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
 use crate::plan::{Basis, Plan};
 use crate::slot::SlotRange;
 
-/// A larger plan is not kept by itself; a person can still make it a file.
-const LARGEST_PLAN: usize = 16 * 1024 * 1024;
+/// A larger plan is not kept: the ledger's database may refuse such a statement. A person can still
+/// make it a file.
+pub(crate) const LARGEST_PLAN: usize = 8 * 1024 * 1024;
 /// How far back it is looked whether a plan has been applied already.
 const N_CYCLES: u32 = 100;
 

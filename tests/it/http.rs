@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod changes;
+mod columns;
 mod description;
 mod errors;
 mod limits;

@@ -21,12 +21,16 @@ use crate::http::wire;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PreviewRequest {
     /// The organization.
+    #[schema(max_length = 1_024)]
     organization: Option<String>,
     /// The workspace.
+    #[schema(max_length = 1_024)]
     workspace: Option<String>,
     /// A project of the workspace.
+    #[schema(max_length = 1_024)]
     project: Option<String>,
     /// The retention that its rule would get; missing to look at deactivating its rule.
+    #[schema(max_length = 1_024)]
     retention: Option<String>,
     /// Whether rows from before now would follow it too.
     #[serde(default = "yes")]
@@ -106,7 +110,7 @@ impl From<Expired> for ExpiredRows {
 #[utoipa::path(
     post, path = "/v1/rules/preview", tag = "rules", operation_id = "previewRule", request_body = PreviewRequest,
     responses((status = 200, description = "What it would delete", body = Preview)),
-    security(("token" = ["viewer"]))
+    security(("token" = ["operator"]))
 )]
 pub(in crate::http) async fn preview(
     State(shared): State<Arc<Shared>>,
@@ -121,6 +125,7 @@ pub(in crate::http) async fn preview(
         asked.project.as_deref(),
     )?;
     caller.must_own(&scope, &shared.recall().await?.world.rulebook.directory)?;
+    shared.columns.check(&shared.live(), &scope).await?;
     let change = RuleChange {
         scope,
         retention: asked
@@ -130,6 +135,7 @@ pub(in crate::http) async fn preview(
             .transpose()?,
         apply_to_past: asked.apply_to_past,
     };
+    let _probe = shared.probes.begin(&caller.name)?;
     let found = shared.live().engine.preview(&change).await?;
     for unprobed in &found.unprobed {
         tracing::warn!(shard = %unprobed.shard, reason = unprobed.reason, "a preview is not complete");

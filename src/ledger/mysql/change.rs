@@ -14,7 +14,7 @@ use super::{Fault, Malformed};
 use crate::audit::{Entry, Fact, Head, canonical, seal};
 use crate::ledger::RequestKey;
 use crate::ledger::fact::Deed;
-use crate::ledger::row::{EntryRow, REQUEST_AGE, repeated};
+use crate::ledger::row::{EntryRow, oldest_request, repeated};
 use crate::sql::sql;
 
 /// Nobody else changes the ledger while it is under way: it holds the lock on `meta`.
@@ -145,16 +145,10 @@ impl<'c> Change<'c> {
         key: Option<&RequestKey>,
     ) -> Result<Option<T>, Fault> {
         let Some(key) = key else { return Ok(None) };
-        let oldest = self.now.checked_sub(REQUEST_AGE).unwrap_or(self.now);
+        let oldest = oldest_request(self.now);
         let sql = sql!("ledger/mysql/forget_requests.sql");
         self.execute(sql, vec![instant_value(oldest)]).await?;
-        let sql = sql!("ledger/mysql/request.sql");
-        let found: Option<Row> = self.transaction.exec_first(sql, (&key.key[..],)).await?;
-        let Some(mut row) = found else {
-            return Ok(None);
-        };
-        let (request, result): (Vec<u8>, String) = (column(&mut row, 0)?, column(&mut row, 1)?);
-        Ok(Some(repeated(key, &request, &result)?))
+        earlier(&mut self.transaction, key, oldest).await
     }
 
     /// Remembers what a request has created.
@@ -174,6 +168,22 @@ impl<'c> Change<'c> {
             .await?;
         Ok(())
     }
+}
+
+/// What a request created at an instant or later.
+pub(super) async fn earlier<T: DeserializeOwned>(
+    connection: &mut impl Queryable,
+    key: &RequestKey,
+    oldest: Timestamp,
+) -> Result<Option<T>, Fault> {
+    let sql = sql!("ledger/mysql/request.sql");
+    let values = (&key.key[..], instant_value(oldest));
+    let found: Option<Row> = connection.exec_first(sql, values).await?;
+    let Some(mut row) = found else {
+        return Ok(None);
+    };
+    let (request, result): (Vec<u8>, String) = (column(&mut row, 0)?, column(&mut row, 1)?);
+    Ok(Some(repeated(key, &request, &result)?))
 }
 
 pub(super) async fn head(connection: &mut impl Queryable) -> Result<Head, Fault> {

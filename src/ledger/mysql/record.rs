@@ -7,7 +7,7 @@ use mysql_async::{Conn, Row};
 use super::value::{column, instant, instant_value};
 use super::{Change, Fault, Malformed, change};
 use crate::audit::Head;
-use crate::ledger::row::{REQUEST_AGE, storable, whole_microseconds};
+use crate::ledger::row::{oldest_request, storable, whole_microseconds};
 use crate::ledger::{PrunedRecord, fact};
 use crate::sql::sql;
 
@@ -77,7 +77,7 @@ pub(super) async fn prune(
     now: Timestamp,
 ) -> Result<PrunedRecord, Fault> {
     let at = instant_value(storable(before)?);
-    let oldest = now.checked_sub(REQUEST_AGE).unwrap_or(now);
+    let oldest = oldest_request(now);
     let sql = sql!("ledger/mysql/forget_requests.sql");
     change.execute(sql, vec![instant_value(oldest)]).await?;
     let twice = || vec![at.clone(), at.clone()];

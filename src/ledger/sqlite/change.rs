@@ -11,7 +11,7 @@ use super::{Fault, Outlet, instant, instant_text, signed, unsigned};
 use crate::audit::{Entry, Fact, Head, seal};
 use crate::ledger::RequestKey;
 use crate::ledger::fact::Deed;
-use crate::ledger::row::{EntryRow, REQUEST_AGE, repeated};
+use crate::ledger::row::{EntryRow, oldest_request, repeated};
 use crate::sql::sql;
 
 /// Nobody else writes while it is under way.
@@ -102,17 +102,10 @@ impl<'t> Change<'t> {
         key: Option<&RequestKey>,
     ) -> Result<Option<T>, Fault> {
         let Some(key) = key else { return Ok(None) };
-        let oldest = self.now.checked_sub(REQUEST_AGE).unwrap_or(self.now);
+        let oldest = oldest_request(self.now);
         let sql = sql!("ledger/sqlite/forget_requests.sql");
         self.execute(sql, [instant_text(oldest)])?;
-        let sql = sql!("ledger/sqlite/request.sql");
-        let found: Option<([u8; 32], String)> = self
-            .query_row(sql, [key.key], |row| row.try_into())
-            .optional()?;
-        Ok(match found {
-            Some((request, result)) => Some(repeated(key, &request, &result)?),
-            None => None,
-        })
+        earlier(self, key, oldest)
     }
 
     /// Remembers what a request has created.
@@ -127,6 +120,24 @@ impl<'t> Change<'t> {
         self.execute(sql!("ledger/sqlite/insert_request.sql"), values)?;
         Ok(())
     }
+}
+
+/// What a request created at an instant or later.
+pub(super) fn earlier<T: DeserializeOwned>(
+    connection: &Connection,
+    key: &RequestKey,
+    oldest: Timestamp,
+) -> Result<Option<T>, Fault> {
+    let sql = sql!("ledger/sqlite/request.sql");
+    let found: Option<([u8; 32], String)> = connection
+        .query_row(sql, params![key.key, instant_text(oldest)], |row| {
+            row.try_into()
+        })
+        .optional()?;
+    Ok(match found {
+        Some((request, result)) => Some(repeated(key, &request, &result)?),
+        None => None,
+    })
 }
 
 pub(super) fn head(connection: &Connection) -> Result<Head, Fault> {

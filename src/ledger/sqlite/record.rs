@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Change, Fault, instant, instant_text, signed, unsigned};
 use crate::audit::Head;
-use crate::ledger::row::{REQUEST_AGE, storable};
+use crate::ledger::row::{oldest_request, storable};
 use crate::ledger::{PrunedRecord, fact};
 use crate::sql::sql;
 
@@ -55,7 +55,7 @@ pub(super) fn prune(
     now: Timestamp,
 ) -> Result<PrunedRecord, Fault> {
     let text = instant_text(storable(before)?);
-    let oldest = now.checked_sub(REQUEST_AGE).unwrap_or(now);
+    let oldest = oldest_request(now);
     let sql = sql!("ledger/sqlite/forget_requests.sql");
     change.execute(sql, [instant_text(oldest)])?;
     change.execute(sql!("ledger/sqlite/prune_steps.sql"), [&text])?;

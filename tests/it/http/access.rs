@@ -28,7 +28,7 @@ use Bound::{Empty, Forbidden, Never, NotFound};
 const ROUTES: [(&str, &str, &str, Bound, u16); 24] = [
     ("GET", "/v1/rules", "viewer", Empty, 200),
     ("POST", "/v1/rules", "operator", Forbidden, 201),
-    ("POST", "/v1/rules/preview", "viewer", Forbidden, 200),
+    ("POST", "/v1/rules/preview", "operator", Forbidden, 200),
     ("GET", "/v1/rules/{id}", "viewer", NotFound, 200),
     ("DELETE", "/v1/rules/{id}", "operator", NotFound, 204),
     ("GET", "/v1/policies", "viewer", NotFound, 200),

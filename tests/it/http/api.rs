@@ -205,6 +205,15 @@ impl Api {
         self.ask("DELETE", path).by("admin").send().await
     }
 
+    /// Reloads the configuration with changes.
+    pub fn reload(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = self.live.borrow().config.clone();
+        change(&mut config);
+        let clock = Arc::new(SystemClock);
+        let engine = Engine::new(&config, self.ledger.clone(), clock).unwrap();
+        self.live.send_replace(Arc::new(Live { config, engine }));
+    }
+
     /// Ends the server, and says how that went.
     pub async fn stop(self) -> std::io::Result<()> {
         self.shutdown.cancel();

@@ -47,17 +47,7 @@ async fn without_a_known_token_nobody_gets_in() {
 #[tokio::test]
 async fn without_any_token_configured_the_answer_says_what_to_do() {
     let api = Api::start().await;
-    let live = api.live.borrow().clone();
-    let mut config = live.config.clone();
-    config.api.tokens.clear();
-    let engine = ebbtide::Engine::new(
-        &config,
-        api.ledger.clone(),
-        std::sync::Arc::new(ebbtide::SystemClock),
-    )
-    .unwrap();
-    api.live
-        .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
+    api.reload(|config| config.api.tokens.clear());
     let problem = api.get("/v1/rules").await.problem(401, "unauthenticated");
     assert!(
         problem["detail"]
@@ -183,6 +173,52 @@ async fn fields_that_make_no_sense_are_named() {
     api.post("/v1/pauses", json!({"reason": "r"}))
         .await
         .problem(422, "invalid");
+}
+
+#[tokio::test]
+async fn texts_have_a_length_that_is_enforced_and_described() {
+    let api = Api::with(Options {
+        with_mysql: true,
+        ..Options::default()
+    })
+    .await;
+    let cases = [
+        ("/v1/rules", "RuleRequest", "organization", 1_024),
+        ("/v1/rules", "RuleRequest", "workspace", 1_024),
+        ("/v1/rules", "RuleRequest", "project", 1_024),
+        ("/v1/rules", "RuleRequest", "retention", 1_024),
+        ("/v1/rules/preview", "PreviewRequest", "workspace", 1_024),
+        ("/v1/rules/preview", "PreviewRequest", "retention", 1_024),
+        ("/v1/holds", "HoldRequest", "workspace", 1_024),
+        ("/v1/holds", "HoldRequest", "reason", 4_096),
+        ("/v1/holds", "HoldRequest", "owner", 4_096),
+        ("/v1/pauses", "PauseRequest", "workspace", 1_024),
+        ("/v1/pauses", "PauseRequest", "reason", 4_096),
+    ];
+    let description = ebbtide::http::description();
+    let description = serde_json::to_value(description).unwrap();
+    for (path, schema, field, longest) in cases {
+        let mut body = match path {
+            "/v1/holds" | "/v1/pauses" => json!({"workspace": "w1", "reason": "r"}),
+            _ => json!({"workspace": "w1", "retention": "7d"}),
+        };
+        if field == "organization" {
+            body.as_object_mut().unwrap().remove("workspace");
+        }
+        // Bytes are counted, not letters.
+        body[field] = json!("ä".repeat(longest / 2 + 1));
+        let problem = api.post(path, body.clone()).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{path}: {problem}");
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(&longest.to_string()), "{path}: {detail}");
+        let properties = &description["components"]["schemas"][schema]["properties"];
+        assert_eq!(properties[field]["maxLength"], longest, "{schema}.{field}");
+        let is_saved = matches!(path, "/v1/holds" | "/v1/pauses" | "/v1/rules");
+        if is_saved && field != "retention" {
+            body[field] = json!("ä".repeat(longest / 2));
+            api.post(path, body).await.has(201);
+        }
+    }
 }
 
 #[tokio::test]
@@ -324,14 +360,13 @@ async fn health_needs_no_token_and_says_when_it_is_not_ready() {
     );
     let mut status = super::api::idle();
     status.phase = ebbtide::Phase::Starting;
-    status.reason = "the ledger cannot be reached".into();
+    status.reason = "the ledger mysql://someone@db:3306/secret cannot be reached".into();
     api.status.send_replace(status);
     api.ask("GET", "/health/livez").send().await.has(200);
     let reply = api.ask("GET", "/health/readyz").send().await.has(503);
-    assert_eq!(
-        reply.json()["reasons"],
-        json!(["the ledger cannot be reached"])
-    );
+    let reason = reply.json()["reasons"][0].as_str().unwrap().to_owned();
+    assert!(reason.contains("cannot be reached"), "{reason}");
+    assert!(!reply.text.contains("someone"), "{reply:?}");
     assert_eq!(
         api.get("/v1/status").await.has(200).json()["phase"],
         "starting"

@@ -8,6 +8,17 @@ use serde_json::json;
 
 use super::api::{Api, Options};
 
+/// Waits for a state without keeping the server of the test from its work.
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    for _ in 0..1_500 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("waited 30 s for: {what}");
+}
+
 /// A body that begins and does not end.
 fn endless() -> Body {
     let begin = futures_util::stream::iter([Ok::<_, std::io::Error>("{\"workspace\":".to_owned())]);
@@ -73,6 +84,85 @@ async fn too_many_at_once_are_told_to_come_again_and_health_still_answers() {
 }
 
 #[tokio::test]
+async fn whoever_sends_no_body_keeps_nobody_from_probing() {
+    let api = Api::with(Options {
+        with_clickhouse: true,
+        ..Options::default()
+    })
+    .await;
+    let rule = json!({"workspace": "w1", "retention": "50d"});
+    let hanging = (0..20).map(|_| {
+        let ask = api
+            .ask("POST", "/v1/rules/preview")
+            .by("operator-own")
+            .header("content-type", "application/json");
+        ask.body(endless()).send()
+    });
+    let all = futures_util::future::join_all(hanging);
+    let look = async {
+        for path in ["/v1/rules/preview", "/v1/plans"] {
+            let body = if path == "/v1/plans" {
+                json!({})
+            } else {
+                rule.clone()
+            };
+            let reply = api.post(path, body).await;
+            assert!(reply.status.is_success(), "{path}: {reply:?}");
+        }
+    };
+    tokio::select! {
+        _ = all => panic!("they do not end"),
+        () = look => {}
+    }
+}
+
+#[tokio::test]
+async fn a_body_must_come_in_time_also_where_the_answer_may_take_longer() {
+    let api = Api::with(Options {
+        api: "  timeout: 300ms\n".into(),
+        ..Options::default()
+    })
+    .await;
+    let ask = api
+        .ask("POST", "/v1/plans")
+        .by("admin")
+        .header("content-type", "application/json");
+    ask.body(endless()).send().await.problem(408, "timeout");
+}
+
+#[tokio::test]
+async fn one_request_of_a_token_probes_at_a_time_and_the_same_makes_one_plan() {
+    let api = Api::with(Options {
+        with_clickhouse: true,
+        ..Options::default()
+    })
+    .await;
+    let same = || {
+        let ask = api.ask("POST", "/v1/plans").by("admin");
+        ask.header("idempotency-key", "k").json(&json!({})).send()
+    };
+    let replies = futures_util::future::join_all((0..8).map(|_| same())).await;
+    let mut made = Vec::new();
+    for reply in replies {
+        match reply.status.as_u16() {
+            503 => drop(reply.problem(503, "busy")),
+            _ => made.push(reply.has(201).header("location").to_owned()),
+        }
+    }
+    made.push(same().await.has(201).header("location").to_owned());
+    made.dedup();
+    assert_eq!(made.len(), 1, "{made:?}");
+    let plans = api.get("/v1/plans").await.json();
+    assert_eq!(plans["items"].as_array().unwrap().len(), 1, "{plans}");
+    // It is found before a plan is made: nobody needs ClickHouse for it.
+    api.reload(|config| config.targets[0].table = "gone".into());
+    same().await.has(201);
+    let other = api.ask("POST", "/v1/plans").by("admin");
+    let other = other.header("idempotency-key", "other").json(&json!({}));
+    assert!(other.send().await.status.is_server_error());
+}
+
+#[tokio::test]
 async fn the_end_lets_a_request_at_work_finish() {
     let api = Api::start().await;
     let (rest, body) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(2);
@@ -87,12 +177,15 @@ async fn the_end_lets_a_request_at_work_finish() {
         .by("admin")
         .header("content-type", "application/json");
     let sent = ask.body(Body::from_stream(stream)).send();
+    let address = api.url.trim_start_matches("http://").to_owned();
     let end = async {
-        // It is at work once its place is taken; a second request then is answered after it began.
-        api.get("/v1/status").await.has(200);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // It is at work once its body is read.
+        until("the body is read", async || rest.capacity() == 2).await;
         api.shutdown.cancel();
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        until("nobody listens any more", async || {
+            tokio::net::TcpStream::connect(&address).await.is_err()
+        })
+        .await;
         rest.send(Ok("\"retention\": \"7d\"}".into()))
             .await
             .unwrap();
@@ -100,27 +193,21 @@ async fn the_end_lets_a_request_at_work_finish() {
     };
     let (reply, ()) = tokio::join!(sent, end);
     reply.has(201);
-    let refused = tokio::net::TcpStream::connect(api.url.trim_start_matches("http://")).await;
-    assert!(refused.is_err(), "nobody listens any more");
     assert!(api.stop().await.is_ok());
 }
 
 #[tokio::test]
 async fn a_reload_changes_tokens_and_limits_without_a_restart() {
     let api = Api::start().await;
-    let live = api.live.borrow().clone();
-    let mut config = live.config.clone();
-    config.api.tokens.retain(|token| &*token.name != "viewer");
-    config.api.body_limit = 10;
-    let clock = std::sync::Arc::new(ebbtide::SystemClock);
-    let engine = ebbtide::Engine::new(&config, api.ledger.clone(), clock).unwrap();
     api.ask("GET", "/v1/rules")
         .by("viewer")
         .send()
         .await
         .has(200);
-    api.live
-        .send_replace(std::sync::Arc::new(ebbtide::Live { config, engine }));
+    api.reload(|config| {
+        config.api.tokens.retain(|token| &*token.name != "viewer");
+        config.api.body_limit = 10;
+    });
     api.ask("GET", "/v1/rules")
         .by("viewer")
         .send()

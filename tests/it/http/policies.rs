@@ -275,6 +275,38 @@ async fn a_plan_is_made_looked_at_and_approved_or_stale() {
 }
 
 #[tokio::test]
+async fn a_plan_that_a_guard_forbids_is_not_approved() {
+    let api = Api::with(Options {
+        with_clickhouse: true,
+        ..Options::default()
+    })
+    .await;
+    api.reload(|config| config.limits.max_share_of_table = 0.1);
+    api.post("/v1/rules", json!({"workspace": "w1", "retention": "50d"}))
+        .await
+        .has(201);
+    let made = api.post("/v1/plans", json!({})).await.has(201);
+    let approve = format!("{}/approve", made.header("location"));
+    for _ in 0..2 {
+        let problem = api.post(&approve, json!({})).await;
+        let problem = problem.problem(409, "refused-plan");
+        let refusals = problem["refusals"].to_string();
+        assert!(refusals.contains("max_share_of_table"), "{problem}");
+    }
+    assert_eq!(api.ledger.approved_revision().await.unwrap(), None);
+    let kept = api.get(made.header("location")).await.has(200).json();
+    assert_eq!(kept["kept"]["status"], "pending");
+    // What is allowed again can be approved again.
+    api.reload(|config| config.limits.max_share_of_table = 0.5);
+    api.post(&approve, json!({})).await.has(200);
+    let revision = api.ledger.revision().await.unwrap();
+    assert_eq!(
+        api.ledger.approved_revision().await.unwrap(),
+        Some(revision)
+    );
+}
+
+#[tokio::test]
 async fn a_preview_saves_nothing() {
     let api = Api::with(Options {
         with_clickhouse: true,
