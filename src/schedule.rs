@@ -255,11 +255,12 @@ impl Sidecar {
         }
     }
 
-    fn view<'v>(&'v self, world: &World, n_slots: u32, done: &'v [SlotRange]) -> View<'v> {
+    fn view<'v>(&'v self, world: &'v World, n_slots: u32, done: &'v [SlotRange]) -> View<'v> {
         View {
             now: world.now,
             n_slots,
             done,
+            yesterday: &world.yesterday,
             attempts: &self.attempts,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tracing::Instrument as _;
 
 use super::attempts::{LONGEST, delay};
@@ -102,9 +103,15 @@ impl Sidecar {
 
     fn say_working(&self, range: SlotRange, n_due: usize, n_slots: u32, world: &World) {
         let due_at = next::due_at(range, world.now, n_slots);
+        // What comes before its time of today is what yesterday lacked.
+        let when = if due_at > world.now {
+            due_at - SignedDuration::from_hours(24)
+        } else {
+            due_at
+        };
         let reason = match n_due {
-            1 => format!("the slot of {due_at}"),
-            n => format!("the slot of {due_at}; {} more are due and wait", n - 1),
+            1 => format!("the slot of {when}"),
+            n => format!("the slot of {when}; {} more are due and wait", n - 1),
         };
         self.board.phase(Phase::Working, reason, world.now);
     }
