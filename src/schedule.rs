@@ -248,9 +248,13 @@ impl Sidecar {
         if !world.approved.is_empty() {
             return self.apply_approved(live, stop).await;
         }
-        let next = next::decide(&self.view(&world, n_slots, &world.done));
+        let next = next::decide(&self.view(&world, n_slots, &world.settled));
         match next {
             Next::Slot { .. } => self.work(live, n_slots, stop).await,
+            next if world.settled != world.done => {
+                let why = "rows that are due are paused; everything else is done";
+                Ok(self.rest(next, Phase::Waiting, why, world.now))
+            }
             next => Ok(self.rest(next, Phase::Idle, "nothing is due", world.now)),
         }
     }
@@ -304,7 +308,7 @@ impl Sidecar {
     fn new_day(&mut self, day: &str) {
         if self.rehearsed.0 != day {
             self.rehearsed = (day.to_owned(), Vec::new());
-            self.attempts.forget();
+            self.attempts.begin_day();
         }
     }
 

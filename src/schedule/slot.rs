@@ -75,7 +75,7 @@ impl Sidecar {
     ) -> Result<Then, EngineError> {
         // Before the lease was ours, somebody else may have done the slot.
         let world = self.look(live.engine.warehouse()).await?;
-        let view = self.view(&world, n_slots, &world.done);
+        let view = self.view(&world, n_slots, &world.settled);
         let Next::Slot { range, n_due } = next::decide(&view) else {
             return Ok(Then::Again);
         };
@@ -122,6 +122,11 @@ impl Sidecar {
             End::Reported(report) => match report.status {
                 CycleStatus::Done => {
                     self.attempts.ended(range);
+                    None
+                }
+                CycleStatus::Partial => {
+                    let pauses = cycled.plan.as_ref().map(|plan| plan.pauses.clone());
+                    self.attempts.put_off(range, pauses.unwrap_or_default());
                     None
                 }
                 CycleStatus::Failed => Some(first_failure(report)),

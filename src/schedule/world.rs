@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) day: String,
     /// What is done of that day, by whichever instance; in order, without overlaps.
     pub(super) done: Vec<SlotRange>,
+    /// The same, with what is put off until a pause ends.
+    pub(super) settled: Vec<SlotRange>,
     /// What was done of the day before.
     pub(super) yesterday: Vec<SlotRange>,
     /// The kept plans that are approved and not applied, the oldest first.
@@ -53,6 +55,7 @@ impl Sidecar {
         let yesterday = joined(ledger.slots_done(&utc_day(before)).await?);
         let plans = ledger.plans_before(None, N_PLANS).await?;
         let pauses = ledger.pauses(false).await?;
+        let settled = joined([&*done, &self.attempts.waiting(&pauses)].concat());
         let n_holds = ledger.holds(false).await?.len();
         let revision = ledger.revision().await?;
         let is_pending =
@@ -63,7 +66,7 @@ impl Sidecar {
             .await?
             .into_iter()
             .filter_map(|cycle| cycle.end)
-            .filter(|(_, status)| status == "done")
+            .filter(|(_, status)| ["done", "partial"].contains(&status.as_str()))
             .map(|(at, _)| at)
             .max();
         self.metrics.set_len(metric::HOLDS, n_holds);
@@ -80,6 +83,7 @@ impl Sidecar {
             now,
             day,
             done,
+            settled,
             yesterday,
             approved,
             pauses,
