@@ -22,12 +22,12 @@ impl Sidecar {
         n_slots: u32,
         stop: &Stop,
     ) -> Result<Then, EngineError> {
-        let tenure = match self.take_lease(live).await? {
+        let tenure = match self.take_lease(live, stop).await? {
             Ok(tenure) => tenure,
             Err(then) => return Ok(then),
         };
         let then = self.slot(live, &tenure, n_slots, stop).await;
-        self.give_lease_back(tenure).await;
+        self.give_lease_back(tenure, stop).await;
         then
     }
 
@@ -35,9 +35,15 @@ impl Sidecar {
     pub(super) async fn take_lease(
         &mut self,
         live: &Live,
+        stop: &Stop,
     ) -> Result<Result<Tenure, Then>, EngineError> {
         let length = live.config.serve.lease;
-        match Tenure::begin(&self.ledger, &self.instance, length).await {
+        let asked = Tenure::begin(&self.ledger, &self.instance, length);
+        // If it is granted all the same, it ends by itself.
+        let Some(begun) = stop.unless_told(asked).await else {
+            return Ok(Err(Then::Again));
+        };
+        match begun {
             Ok(tenure) => {
                 self.metrics.set_count(metric::LEASE_HELD, &[], 1);
                 Ok(Ok(tenure))
@@ -54,8 +60,14 @@ impl Sidecar {
         }
     }
 
-    pub(super) async fn give_lease_back(&self, tenure: Tenure) {
+    pub(super) async fn give_lease_back(&self, tenure: Tenure, stop: &Stop) {
         self.metrics.set_count(metric::LEASE_HELD, &[], 0);
+        if stop.at_once.is_cancelled() {
+            // The server may not have registered the statement that was left: nobody else may
+            // look for it before the lease ends.
+            tracing::warn!("the lease is left to end");
+            return;
+        }
         // It ends by itself if this fails; nobody has to wait for a ledger that is gone.
         match tokio::time::timeout(Duration::from_secs(5), tenure.release()).await {
             Ok(Ok(())) => {}
@@ -74,7 +86,10 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<Then, EngineError> {
         // Before the lease was ours, somebody else may have done the slot.
-        let world = self.look(live.engine.warehouse()).await?;
+        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let Some(world) = looked.transpose()? else {
+            return Ok(Then::Again);
+        };
         let view = self.view(&world, n_slots, &world.settled);
         let Next::Slot { range, n_due } = next::decide(&view) else {
             return Ok(Then::Again);
