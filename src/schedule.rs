@@ -177,7 +177,11 @@ impl Sidecar {
     /// Brings the ledger's schema up to date, as soon as the ledger can be reached.
     pub async fn migrate(&mut self, stop: &Stop) {
         loop {
-            let error = match self.ledger.migrate().await {
+            let migrated = tokio::select! {
+                migrated = self.ledger.migrate() => migrated,
+                () = stop.at_once.cancelled() => return,
+            };
+            let error = match migrated {
                 Ok(applied) => {
                     tracing::info!(
                         n_applied = applied.len(),
@@ -210,7 +214,13 @@ impl Sidecar {
     async fn turns(&mut self, stop: &Stop) {
         while !stop.gently.is_cancelled() {
             let live = Arc::clone(&self.live.borrow());
-            let then = match self.turn(&live, stop).await {
+            let turned = tokio::select! {
+                // A turn that hears of it itself says what it left.
+                biased;
+                turned = self.turn(&live, stop) => turned,
+                () = stop.at_once.cancelled() => return,
+            };
+            let then = match turned {
                 Ok(then) => {
                     self.n_unreached = 0;
                     then
@@ -230,13 +240,16 @@ impl Sidecar {
 
     /// One look at the world, and at most one cycle.
     async fn turn(&mut self, live: &Live, stop: &Stop) -> Result<Then, EngineError> {
-        let world = tokio::select! {
-            world = self.look(live.engine.warehouse()) => world?,
-            () = stop.gently.cancelled() => return Ok(Then::Again),
+        let looked = self.look(live.engine.warehouse());
+        let Some(world) = stop.unless_told(looked).await.transpose()? else {
+            return Ok(Then::Again);
         };
         self.metrics.set_count(metric::READY, &[], 1);
         self.new_day(&world.day);
-        let n_slots = self.n_slots(live, &world).await?;
+        let counted = stop.unless_told(self.n_slots(live, &world)).await;
+        let Some(n_slots) = counted.transpose()? else {
+            return Ok(Then::Again);
+        };
         self.show_day(&world, n_slots);
         if !live.config.enabled {
             return self.rehearse(live, &world, n_slots, stop).await;
@@ -249,18 +262,23 @@ impl Sidecar {
         if !world.approved.is_empty() {
             return self.apply_approved(live, stop).await;
         }
-        let next = next::decide(&self.view(&world, n_slots, &world.done));
+        let next = next::decide(&self.view(&world, n_slots, &world.settled));
         match next {
             Next::Slot { .. } => self.work(live, n_slots, stop).await,
+            next if world.settled != world.done => {
+                let why = "rows that are due are paused; everything else is done";
+                Ok(self.rest(next, Phase::Waiting, why, world.now))
+            }
             next => Ok(self.rest(next, Phase::Idle, "nothing is due", world.now)),
         }
     }
 
-    fn view<'v>(&'v self, world: &World, n_slots: u32, done: &'v [SlotRange]) -> View<'v> {
+    fn view<'v>(&'v self, world: &'v World, n_slots: u32, done: &'v [SlotRange]) -> View<'v> {
         View {
             now: world.now,
             n_slots,
             done,
+            yesterday: &world.yesterday,
             attempts: &self.attempts,
         }
     }
@@ -304,7 +322,7 @@ impl Sidecar {
     fn new_day(&mut self, day: &str) {
         if self.rehearsed.0 != day {
             self.rehearsed = (day.to_owned(), Vec::new());
-            self.attempts.forget();
+            self.attempts.begin_day();
         }
     }
 

@@ -54,6 +54,26 @@ impl SlotRange {
         self.to.saturating_sub(self.from)
     }
 
+    /// What is left of it without some others; in order and apart.
+    pub(crate) fn without(self, others: &[Self]) -> Vec<Self> {
+        let mut others: Vec<Self> = others.to_vec();
+        others.retain(|range| !range.is_empty());
+        others.sort_unstable();
+        let mut left = Vec::new();
+        let mut from = self.from;
+        for range in others {
+            let gap = Self {
+                from,
+                to: range.from.min(self.to),
+            };
+            left.extend((!gap.is_empty()).then_some(gap));
+            from = from.max(range.to);
+        }
+        let rest = Self { from, to: self.to };
+        left.extend((!rest.is_empty()).then_some(rest));
+        left
+    }
+
     /// Whether a workspace has its place here.
     pub fn contains(self, workspace: &str) -> bool {
         (self.from..self.to).contains(&place(workspace))
@@ -104,25 +124,7 @@ pub fn slot_start(day: Timestamp, number: u32, per_day: u32) -> Timestamp {
 /// ```
 pub fn due_places(now: Timestamp, per_day: u32, done: &[SlotRange]) -> Vec<SlotRange> {
     let until = SlotRange::of_slot(slot_at(now, per_day), per_day).to;
-    let mut done: Vec<SlotRange> = done
-        .iter()
-        .copied()
-        .filter(|range| !range.is_empty())
-        .collect();
-    done.sort_unstable();
-    let mut due = Vec::new();
-    let mut from = 0;
-    for range in done {
-        let gap = SlotRange {
-            from,
-            to: range.from.min(until),
-        };
-        due.extend((!gap.is_empty()).then_some(gap));
-        from = from.max(range.to);
-    }
-    let rest = SlotRange { from, to: until };
-    due.extend((!rest.is_empty()).then_some(rest));
-    due
+    SlotRange { from: 0, to: until }.without(done)
 }
 
 /// What to do next: the first of [`due_places`], up to the end of its slot.

@@ -100,7 +100,7 @@ pub(super) fn refused(error: EngineError, output: &mut Output) -> anyhow::Result
 /// How the process ends after a cycle.
 pub(super) fn exit_of(report: &CycleReport) -> Exit {
     match report.status {
-        CycleStatus::Done => Exit::Done,
+        CycleStatus::Done | CycleStatus::Partial => Exit::Done,
         CycleStatus::Failed => Exit::Incomplete,
         CycleStatus::Stale => {
             progress::warn("rules kept changing; the rest waits for the next cycle");

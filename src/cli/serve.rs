@@ -18,8 +18,6 @@ use crate::ledger::{Ledger, open_ledger};
 use crate::schedule::{Reloader, Sidecar, Stop};
 use crate::telemetry::{Metrics, start_logging};
 
-/// How long the lease may take to be given back once nothing is waited for any more.
-const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Signals that come within this long are one.
 const SAME_SIGNAL: Duration = Duration::from_millis(200);
 
@@ -217,6 +215,7 @@ impl Signals {
             "ending after the statement that runs; a second signal ends at once"
         );
         stop.after_the_statement();
+        end_within(patience + Stop::GRACE);
         // Some that run us send it twice, to the process and to its group.
         let twice = tokio::time::timeout(SAME_SIGNAL, self.next_end()).await;
         drop(twice);
@@ -229,13 +228,26 @@ impl Signals {
                  it, and the next cycle looks what became of it"
             );
             stop.leave_the_statement();
-            let Ok(number) = tokio::time::timeout(LAST_WORDS, self.next_end()).await else {
-                tracing::warn!("the ledger does not answer; the lease is left to end");
-                std::process::exit(0);
-            };
-            number
+            self.next_end().await
         };
         tracing::warn!(signal = number, "ended at once by a second signal");
         std::process::exit(128 + number);
+    }
+}
+
+/// Ends the process after so long, whatever it waits for then: a thread of its own does not depend
+/// on anything that may hang.
+fn end_within(length: Duration) {
+    let ends = std::thread::Builder::new()
+        .name("end".into())
+        .spawn(move || {
+            std::thread::sleep(length);
+            tracing::warn!(
+                "something does not answer; ended all the same, the lease ends by itself"
+            );
+            std::process::exit(0);
+        });
+    if let Err(error) = ends {
+        tracing::warn!(%error, "nothing ends the process if something hangs");
     }
 }

@@ -101,6 +101,8 @@ impl Engine {
         let all_verified = steps.iter().all(StepReport::is_verified) && plan.unprobed.is_empty();
         let status = match (halted, all_verified) {
             (Some(status), _) => status,
+            // A slot that is done is not looked at again today; this one is when the pause ends.
+            (None, true) if plan.slot.is_some() && !plan.paused.is_empty() => CycleStatus::Partial,
             (None, true) => CycleStatus::Done,
             (None, false) => CycleStatus::Failed,
         };

@@ -28,6 +28,8 @@ pub struct CycleReport {
 pub enum CycleStatus {
     /// Every step is verified, or nothing was due.
     Done,
+    /// Every step of a slot is verified, and rows that are paused were left out of it.
+    Partial,
     /// Some step is not verified, or something could not be probed.
     Failed,
     /// Rules, directory, holds or pauses changed; the steps that were left were not sent.
@@ -43,6 +45,7 @@ impl CycleStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Stale => "stale",
             Self::Stopped => "stopped",

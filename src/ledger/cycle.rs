@@ -35,7 +35,7 @@ pub struct CycleStart {
 pub struct CycleRecord {
     /// Written when it began.
     pub start: CycleStart,
-    /// When it ended and how: `done`, `failed`, `refused`, `stale`; missing if the process died.
+    /// When it ended and how: `done`, `partial`, `failed`, `refused`, `stale`; missing if the process died.
     pub end: Option<(Timestamp, String)>,
 }
 

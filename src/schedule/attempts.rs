@@ -1,10 +1,12 @@
-//! What failed, and when it is tried again.
+//! What failed or was left incomplete, and when it is tried again.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use jiff::Timestamp;
 
+use crate::guard::PauseScope;
+use crate::ledger::PauseRecord;
 use crate::slot::SlotRange;
 
 /// The first delay; each one after it is twice as long.
@@ -12,10 +14,11 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest delay of a slot, before chance is added.
 pub(super) const LONGEST: Duration = Duration::from_mins(5);
 
-/// Ranges of places whose cycle failed.
+/// Ranges of places whose cycle failed, or left out what was paused.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     failed: Vec<Attempt>,
+    put_off: Vec<(SlotRange, Vec<PauseScope>)>,
 }
 
 #[derive(Debug)]
@@ -61,12 +64,33 @@ impl Attempts {
         });
     }
 
-    /// Forgets what is known of a range: it is done, by us or by somebody else.
+    /// Forgets what is known of a range: it is done.
     pub(super) fn ended(&mut self, range: SlotRange) {
         self.failed.retain(|attempt| !overlap(attempt.range, range));
+        self.put_off.retain(|(other, _)| !overlap(*other, range));
     }
 
-    /// Everything may be tried at once: somebody mended something, or a day begins.
+    /// All of a range is done but what these pauses left out.
+    pub(super) fn put_off(&mut self, range: SlotRange, pauses: Vec<PauseScope>) {
+        self.ended(range);
+        self.put_off.push((range, pauses));
+    }
+
+    /// The ranges that wait for one of their pauses to end.
+    pub(super) fn waiting(&self, pauses: &[PauseRecord]) -> Vec<SlotRange> {
+        let in_force =
+            |scope: &PauseScope| pauses.iter().any(|record| record.pause.scope == *scope);
+        let waiting = self.put_off.iter();
+        let waiting = waiting.filter(|(_, scopes)| scopes.iter().all(in_force));
+        waiting.map(|(range, _)| *range).collect()
+    }
+
+    /// A day begins: everything is due anew.
+    pub(super) fn begin_day(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What failed may be tried at once: somebody may have mended something.
     pub(super) fn forget(&mut self) {
         self.failed.clear();
     }

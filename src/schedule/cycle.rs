@@ -107,9 +107,14 @@ impl Sidecar {
             took: Duration::ZERO,
         };
         // Noted later, they would make the plan stale.
-        if let Err(error) = live.engine.note_settings(&self.instance).await {
-            cycled.end = End::Failed(error);
-            return cycled;
+        let noted = live.engine.note_settings(&self.instance);
+        match stop.unless_told(noted).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                cycled.end = End::Failed(error);
+                return cycled;
+            }
+            None => return cycled,
         }
         for _ in 0..=MAX_REPLANS {
             let plan = match plan(live, range, now, stop).await {
@@ -200,10 +205,7 @@ async fn plan(
         basis: Basis::Effective,
         slot: Some(range),
     };
-    tokio::select! {
-        plan = live.engine.plan(&request) => Some(plan),
-        () = stop.gently.cancelled() => None,
-    }
+    stop.unless_told(live.engine.plan(&request)).await
 }
 
 /// Applies a plan; the statement that runs is waited for unless that takes too long.

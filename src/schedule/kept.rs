@@ -24,12 +24,12 @@ impl Sidecar {
         live: &Live,
         stop: &Stop,
     ) -> Result<Then, EngineError> {
-        let tenure = match self.take_lease(live).await? {
+        let tenure = match self.take_lease(live, stop).await? {
             Ok(tenure) => tenure,
             Err(then) => return Ok(then),
         };
         let applied = self.approved(live, &tenure, stop).await;
-        self.give_lease_back(tenure).await;
+        self.give_lease_back(tenure, stop).await;
         applied.map(|()| Then::Again)
     }
 
@@ -40,7 +40,10 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<(), EngineError> {
         // Before the lease was ours, somebody else may have applied it.
-        let world = self.look(live.engine.warehouse()).await?;
+        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let Some(world) = looked.transpose()? else {
+            return Ok(());
+        };
         let Some(record) = world.approved.first() else {
             return Ok(());
         };
@@ -75,7 +78,10 @@ impl Sidecar {
                 return Ok(Some(PlanStatus::Stale));
             }
         };
-        match live.engine.reviewed(&plan).await {
+        let Some(reviewed) = stop.unless_told(live.engine.reviewed(&plan)).await else {
+            return Ok(None);
+        };
+        match reviewed {
             Ok(()) => {}
             Err(error @ (EngineError::Stale { .. } | EngineError::Refused { .. })) => {
                 let reason = error_chain(&error);
@@ -121,9 +127,6 @@ impl Sidecar {
         }
         let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
         let needs_approval = live.config.approval == ApprovalMode::Required;
-        if stop.gently.is_cancelled() {
-            return;
-        }
         let kept = async {
             self.mark_stale(plan.revision).await?;
             if waits && needs_approval {
@@ -131,9 +134,11 @@ impl Sidecar {
             }
             Ok::<_, EngineError>(())
         };
-        let kept = tokio::select! {
-            kept = kept => kept,
-            () = stop.gently.cancelled() => return,
+        if stop.gently.is_cancelled() {
+            return;
+        }
+        let Some(kept) = stop.unless_told(kept).await else {
+            return;
         };
         match kept {
             // One look a revision is enough, and making a plan for everybody is not cheap.

@@ -16,6 +16,9 @@ pub(super) struct View<'a> {
     pub(super) n_slots: u32,
     /// The places of today that are done; in order, apart, and joined where they touch.
     pub(super) done: &'a [SlotRange],
+    /// The places of yesterday that were done. What it lacked is due from midnight, and comes first:
+    /// or else whoever is down every evening would never do the end of the day.
+    pub(super) yesterday: &'a [SlotRange],
     /// What failed before.
     pub(super) attempts: &'a Attempts,
 }
@@ -102,14 +105,31 @@ pub(super) fn due_at(range: SlotRange, now: Timestamp, n_slots: u32) -> Timestam
     slot_start(now, slot, n_slots)
 }
 
-/// What is due and not done, cut where slots begin, in the order of the day.
+/// What is due and not done, cut where slots begin: what yesterday lacked, and then the rest in the
+/// order of the day.
 fn open(view: &View<'_>) -> Vec<SlotRange> {
-    let due = due_places(view.now, view.n_slots, view.done);
-    (0..=slot_at(view.now, view.n_slots))
-        .map(|slot| SlotRange::of_slot(slot, view.n_slots))
-        .flat_map(|slot| due.iter().map(move |due| common(slot, *due)))
+    let owed = owed(view.yesterday);
+    let settled = [view.done, &owed].concat();
+    owed.iter()
+        .flat_map(|gap| gap.without(view.done))
+        .chain(due_places(view.now, view.n_slots, &settled))
+        .flat_map(|due| {
+            (0..view.n_slots).map(move |slot| common(SlotRange::of_slot(slot, view.n_slots), due))
+        })
         .filter(|piece| !piece.is_empty())
         .collect()
+}
+
+/// What a day lacked, if anything was done in it. It goes on where the longest range ended: of days
+/// that all are too short, each one takes up where the one before it left off.
+fn owed(done: &[SlotRange]) -> Vec<SlotRange> {
+    let Some(longest) = done.iter().max_by_key(|range| range.n_places()) else {
+        return Vec::new();
+    };
+    let gaps = SlotRange::ALL.without(done);
+    let (before, after): (Vec<SlotRange>, Vec<SlotRange>) =
+        gaps.into_iter().partition(|gap| gap.from < longest.to);
+    [after, before].concat()
 }
 
 fn common(one: SlotRange, other: SlotRange) -> SlotRange {
@@ -125,6 +145,8 @@ fn next_slot_at(now: Timestamp, n_slots: u32) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(time: &str) -> Timestamp {
@@ -136,6 +158,7 @@ mod tests {
             now: at(time),
             n_slots,
             done,
+            yesterday: &[],
             attempts: &Attempts::default(),
         })
     }
@@ -196,6 +219,54 @@ mod tests {
         }
     }
 
+    /// What a day does that is cut off after so many pieces.
+    fn cut_off(time: &str, n_slots: u32, yesterday: &[SlotRange], at_most: u32) -> Vec<SlotRange> {
+        let mut done: Vec<SlotRange> = Vec::new();
+        for _ in 0..at_most {
+            let next = decide(&View {
+                now: at(time),
+                n_slots,
+                done: &done,
+                yesterday,
+                attempts: &Attempts::default(),
+            });
+            let Next::Slot { range, .. } = next else {
+                break;
+            };
+            let overlaps = |other: &SlotRange| !common(range, *other).is_empty();
+            assert!(!done.iter().any(overlaps), "{range:?} twice in {done:?}");
+            done.push(range);
+        }
+        done
+    }
+
+    #[test]
+    fn what_yesterday_lacked_is_due_at_midnight_and_comes_first_and_only_once() {
+        let yesterday = [quarter(0), quarter(2)];
+        let morning = cut_off("00:00:00", 4, &yesterday, 9);
+        assert_eq!(morning, [quarter(3), quarter(1), quarter(0)]);
+        assert_eq!(cut_off("23:00:00", 4, &yesterday, 9).len(), 4);
+        assert_eq!(cut_off("00:00:00", 4, &[SlotRange::ALL], 9), [quarter(0)]);
+        assert_eq!(cut_off("00:00:00", 4, &[], 9), [quarter(0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn of_days_that_are_cut_off_nobody_is_left_out(
+            n_slots in 1_u32..300, share in 1_u32..=300, hour in 0_u32..24,
+        ) {
+            let at_most = share.min(n_slots);
+            let mut day = cut_off(&format!("{hour:02}:59:00"), n_slots, &[], at_most);
+            let mut ever = day.clone();
+            // The first day may have been short as well by the hour at which it was cut off.
+            for _ in 0..n_slots.div_ceil(at_most) {
+                day = cut_off("00:00:00", n_slots, &day, at_most);
+                ever.extend(&day);
+            }
+            prop_assert_eq!(SlotRange::ALL.without(&ever), []);
+        }
+    }
+
     #[test]
     fn what_failed_waits_while_others_go_on() {
         let mut attempts = Attempts::default();
@@ -205,6 +276,7 @@ mod tests {
                 now: at(now),
                 n_slots: 4,
                 done,
+                yesterday: &[],
                 attempts: &attempts,
             })
         };
@@ -225,6 +297,7 @@ mod tests {
             now: at("12:06:00"),
             n_slots: 4,
             done: &others,
+            yesterday: &[],
             attempts: &attempts,
         });
         assert_eq!(next, Next::Retry { at: at("18:00:00") });
@@ -238,6 +311,7 @@ mod tests {
             now: at("12:00:00"),
             n_slots: 4,
             done: &done,
+            yesterday: &[],
             attempts: &attempts,
         });
         assert_eq!((day.n_due, day.n_done, day.done_permille), (3, 2, 500));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tracing::Instrument as _;
 
 use super::attempts::{LONGEST, delay};
@@ -21,12 +22,12 @@ impl Sidecar {
         n_slots: u32,
         stop: &Stop,
     ) -> Result<Then, EngineError> {
-        let tenure = match self.take_lease(live).await? {
+        let tenure = match self.take_lease(live, stop).await? {
             Ok(tenure) => tenure,
             Err(then) => return Ok(then),
         };
         let then = self.slot(live, &tenure, n_slots, stop).await;
-        self.give_lease_back(tenure).await;
+        self.give_lease_back(tenure, stop).await;
         then
     }
 
@@ -34,9 +35,15 @@ impl Sidecar {
     pub(super) async fn take_lease(
         &mut self,
         live: &Live,
+        stop: &Stop,
     ) -> Result<Result<Tenure, Then>, EngineError> {
         let length = live.config.serve.lease;
-        match Tenure::begin(&self.ledger, &self.instance, length).await {
+        let asked = Tenure::begin(&self.ledger, &self.instance, length);
+        // If it is granted all the same, it ends by itself.
+        let Some(begun) = stop.unless_told(asked).await else {
+            return Ok(Err(Then::Again));
+        };
+        match begun {
             Ok(tenure) => {
                 self.metrics.set_count(metric::LEASE_HELD, &[], 1);
                 Ok(Ok(tenure))
@@ -53,8 +60,14 @@ impl Sidecar {
         }
     }
 
-    pub(super) async fn give_lease_back(&self, tenure: Tenure) {
+    pub(super) async fn give_lease_back(&self, tenure: Tenure, stop: &Stop) {
         self.metrics.set_count(metric::LEASE_HELD, &[], 0);
+        if stop.at_once.is_cancelled() {
+            // The server may not have registered the statement that was left: nobody else may
+            // look for it before the lease ends.
+            tracing::warn!("the lease is left to end");
+            return;
+        }
         // It ends by itself if this fails; nobody has to wait for a ledger that is gone.
         match tokio::time::timeout(Duration::from_secs(5), tenure.release()).await {
             Ok(Ok(())) => {}
@@ -73,8 +86,11 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<Then, EngineError> {
         // Before the lease was ours, somebody else may have done the slot.
-        let world = self.look(live.engine.warehouse()).await?;
-        let view = self.view(&world, n_slots, &world.done);
+        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let Some(world) = looked.transpose()? else {
+            return Ok(Then::Again);
+        };
+        let view = self.view(&world, n_slots, &world.settled);
         let Next::Slot { range, n_due } = next::decide(&view) else {
             return Ok(Then::Again);
         };
@@ -102,9 +118,15 @@ impl Sidecar {
 
     fn say_working(&self, range: SlotRange, n_due: usize, n_slots: u32, world: &World) {
         let due_at = next::due_at(range, world.now, n_slots);
+        // What comes before its time of today is what yesterday lacked.
+        let when = if due_at > world.now {
+            due_at - SignedDuration::from_hours(24)
+        } else {
+            due_at
+        };
         let reason = match n_due {
-            1 => format!("the slot of {due_at}"),
-            n => format!("the slot of {due_at}; {} more are due and wait", n - 1),
+            1 => format!("the slot of {when}"),
+            n => format!("the slot of {when}; {} more are due and wait", n - 1),
         };
         self.board.phase(Phase::Working, reason, world.now);
     }
@@ -115,6 +137,11 @@ impl Sidecar {
             End::Reported(report) => match report.status {
                 CycleStatus::Done => {
                     self.attempts.ended(range);
+                    None
+                }
+                CycleStatus::Partial => {
+                    let pauses = cycled.plan.as_ref().map(|plan| plan.pauses.clone());
+                    self.attempts.put_off(range, pauses.unwrap_or_default());
                     None
                 }
                 CycleStatus::Failed => Some(first_failure(report)),

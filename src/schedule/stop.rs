@@ -1,5 +1,7 @@
 //! How a sidecar is told to end.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 /// Two words: to end after the current statement, and to wait for it no longer.
@@ -12,6 +14,19 @@ pub struct Stop {
 }
 
 impl Stop {
+    /// How much longer than `serve.shutdown_timeout` an end may take at most, whatever hangs: to tell
+    /// a signal from its repetition, and to say the last words. Then the process is ended.
+    pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// What comes of this, unless it is told to end before: for what may be left anywhere.
+    pub(super) async fn unless_told<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.gently.cancelled() => None,
+        }
+    }
+
     /// Nothing more is begun; the statement that runs is waited for and recorded.
     pub fn after_the_statement(&self) {
         self.gently.cancel();

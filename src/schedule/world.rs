@@ -1,6 +1,6 @@
 //! What a turn of the loop begins with: the state of ledger and warehouse, read anew.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Sidecar;
 use crate::cutoff::utc_day;
@@ -25,6 +25,10 @@ pub(super) struct World {
     pub(super) day: String,
     /// What is done of that day, by whichever instance; in order, without overlaps.
     pub(super) done: Vec<SlotRange>,
+    /// The same, with what is put off until a pause ends.
+    pub(super) settled: Vec<SlotRange>,
+    /// What was done of the day before.
+    pub(super) yesterday: Vec<SlotRange>,
     /// The kept plans that are approved and not applied, the oldest first.
     pub(super) approved: Vec<PlanRecord>,
     /// The pauses in force.
@@ -47,8 +51,11 @@ impl Sidecar {
         let now = self.now().await?;
         let day = utc_day(now);
         let done = joined(ledger.slots_done(&day).await?);
+        let before = now - SignedDuration::from_hours(24);
+        let yesterday = joined(ledger.slots_done(&utc_day(before)).await?);
         let plans = ledger.plans_before(None, N_PLANS).await?;
         let pauses = ledger.pauses(false).await?;
+        let settled = joined([&*done, &self.attempts.waiting(&pauses)].concat());
         let n_holds = ledger.holds(false).await?.len();
         let revision = ledger.revision().await?;
         let is_pending =
@@ -59,7 +66,7 @@ impl Sidecar {
             .await?
             .into_iter()
             .filter_map(|cycle| cycle.end)
-            .filter(|(_, status)| status == "done")
+            .filter(|(_, status)| ["done", "partial"].contains(&status.as_str()))
             .map(|(at, _)| at)
             .max();
         self.metrics.set_len(metric::HOLDS, n_holds);
@@ -76,6 +83,8 @@ impl Sidecar {
             now,
             day,
             done,
+            settled,
+            yesterday,
             approved,
             pauses,
         })

@@ -79,7 +79,7 @@ metrics! {
     PLANS_PENDING: Gauge "ebbtide_plans_pending" [], Some(Unit::Count),
         "Kept plans that wait for an approval.";
     LAST_SUCCESS: Gauge "ebbtide_last_success_timestamp_seconds" [], Some(Unit::Seconds),
-        "When a cycle of any instance last ended as done, in Unix time; 0 if none ever did.";
+        "When a cycle of any instance last ended as done or partial, in Unix time; 0 if none ever did.";
     SLOTS_DUE: Gauge "ebbtide_slots_due" [], Some(Unit::Count),
         "Slots of today that are due by now.";
     SLOTS_DONE: Gauge "ebbtide_slots_done" [], Some(Unit::Count),
@@ -109,8 +109,9 @@ pub(super) const LONG: [f64; 12] = [
 pub(super) const SHORT: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 /// How cycles end.
-pub(super) const OUTCOMES: [&str; 7] = [
+pub(super) const OUTCOMES: [&str; 8] = [
     "done",
+    "partial",
     "failed",
     "stale",
     "refused",

@@ -6,7 +6,7 @@ mod expression;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use ebbtide::{Config, METRICS};
+use ebbtide::{Config, METRICS, Stop};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
@@ -252,25 +252,19 @@ fn the_samples_hold() {
     }
     let config = map["data"]["config.yml"].as_str().unwrap();
     let config = config.replace("/run/secrets/ebbtide", secrets.path().to_str().unwrap());
-    let patience_s = Config::parse(&config)
-        .unwrap()
-        .serve
-        .shutdown_timeout
-        .as_secs();
+    let longest_s = |config: &str| {
+        let serve = Config::parse(config).unwrap().serve;
+        (serve.shutdown_timeout + Stop::GRACE).as_secs()
+    };
     let pod = &deployment["spec"]["template"]["spec"];
-    assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > patience_s);
+    assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > longest_s(&config));
 
     let unit = read("deploy/systemd/ebbtide.service");
     let default = "version: 1\ntargets: [{table: t, workspace: w, age: {uuid_v7: id}}]";
-    let default_s = Config::parse(default)
-        .unwrap()
-        .serve
-        .shutdown_timeout
-        .as_secs();
     let stop_s: u64 = captures(r"(?m)^TimeoutStopSec=(\d+)$", &unit)[0][0]
         .parse()
         .unwrap();
-    assert!(stop_s > default_s);
+    assert!(stop_s > longest_s(default));
 
     let tests: Value = serde_saphyr::from_str(&read("deploy/prometheus/alerts_test.yml")).unwrap();
     assert!(!tests["tests"].as_array().unwrap().is_empty());

@@ -15,6 +15,7 @@
 
 mod cli;
 mod demo;
+mod deploy;
 mod embedded;
 mod engine;
 mod fixtures;

@@ -3,7 +3,6 @@
 
 mod approval;
 mod day;
-mod deploy;
 mod instances;
 mod metrics;
 #[cfg(feature = "otel")]

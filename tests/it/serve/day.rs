@@ -214,6 +214,56 @@ async fn while_everything_is_paused_nothing_is_done_and_afterwards_all_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_workspace_that_was_paused_go_on_the_day_it_is_resumed() {
+    let town = Town::new().await;
+    town.configure(", slots_per_day: 4", "");
+    let ledger = town.ledger().await;
+    let pause = NewPause {
+        scope: PauseScope::Workspace("w1".into()),
+        reason: "a dispute".into(),
+        created_at: Timestamp::now(),
+    };
+    ledger.pause(&pause, "eva".into()).await.unwrap();
+    let mut sidecar = Running::start(&town, "me", &TestClock::at(23, 3_599)).await;
+    let status = sidecar.until_phase(Phase::Waiting).await;
+    assert!(status.reason.contains("are paused"), "{}", status.reason);
+    assert_eq!(status.done_permille, 750);
+    let ends = async || -> Vec<String> {
+        let cycles = town.cycles().await.into_iter();
+        cycles.map(|(cycle, _)| cycle.end.unwrap().1).collect()
+    };
+    let first = ends().await;
+    assert_eq!(first.len(), 4, "each slot once: {first:?}");
+    assert_eq!(first.iter().filter(|end| *end == "partial").count(), 1);
+    assert_eq!(town.count("spans WHERE w = 'w1'").await, N_OLD / 4);
+    assert_eq!(town.count("spans").await, N_OLD + N_OLD / 8);
+
+    // Other changes are no reason to try it again, and nor is being woken.
+    town.rule("29d").await;
+    let seen = sidecar.metrics.render();
+    sidecar.wake.notify_one();
+    assert!(
+        seen.contains("ebbtide_cycles_total{outcome=\"partial\"} 1"),
+        "{seen}"
+    );
+
+    let now = Timestamp::now();
+    assert!(ledger.resume(&pause.scope, "eva", now).await.unwrap());
+    sidecar.wake.notify_one();
+    let status = sidecar.until_phase(Phase::Idle).await;
+    assert_eq!(status.done_permille, 1_000);
+    sidecar.end().await;
+    let last = ends().await;
+    assert_eq!(
+        (last.len(), last[4].as_str()),
+        (5, "done"),
+        "only its own: {last:?}"
+    );
+    assert_eq!(town.count("spans").await, N_OLD);
+    assert_eq!(town.count("traces").await, N_OLD);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cycle_that_takes_longer_than_its_slot_makes_the_next_one_wait_and_says_so() {
     let town = Town::new().await;
     town.sql("SYSTEM STOP MERGES spans").await;

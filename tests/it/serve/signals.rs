@@ -42,7 +42,7 @@ async fn sigterm_ends_after_the_statement_that_runs_and_the_next_one_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_takes_longer_than_the_timeout_is_left_to_the_server() {
     let town = Town::new().await;
-    town.configure("", "serve: {lease: 20s, shutdown_timeout: 500ms}\n");
+    town.configure("", "serve: {lease: 5s, shutdown_timeout: 500ms}\n");
     town.sql("SYSTEM STOP MERGES spans").await;
     let mut first = town.start();
     town.until_mutations(1).await;
@@ -53,13 +53,11 @@ async fn a_statement_that_takes_longer_than_the_timeout_is_left_to_the_server() 
     let cycles = town.cycles().await;
     assert_eq!((cycles.len(), cycles[0].0.end.clone()), (1, None));
     assert!(cycles[0].1[0].outcome.is_none(), "nobody knows yet");
-    assert_eq!(
-        town.ledger().await.leases().await.unwrap(),
-        [],
-        "given back"
-    );
+    // Its request may not have reached the server yet, so that nobody else may look for it.
+    let kept = first.until_logged("the lease is left to end");
+    assert_eq!(kept["level"], "WARN");
 
-    // The next one finds the statement, and sends no second one.
+    // The next one finds the statement when the lease has ended, and sends no second one.
     let second = town.start();
     second.until_event("step", |step| {
         step["why"]
