@@ -184,13 +184,7 @@ impl Engine {
     /// which of the two is wrong.
     fn check_clock(&self, shard: &Shard, server_now: Timestamp) -> Result<(), EngineError> {
         let ahead = self.clock.now().duration_since(server_now);
-        if self.clock.is_live() && ahead.unsigned_abs() > self.max_clock_skew {
-            return Err(EngineError::Clock {
-                shard: shard.name().to_owned(),
-                ahead_s: ahead.as_secs(),
-            });
-        }
-        Ok(())
+        self.check_skew(&format!("ClickHouse at {}", shard.name()), ahead)
     }
 }
 

@@ -279,6 +279,11 @@ async fn a_clock_off_by(hours: i64) {
     let engine = ebbtide::Engine::new(&config, world.ledger.clone(), clock).unwrap();
     let error = run(&engine).await.unwrap_err();
     assert!(matches!(error, EngineError::Clock { .. }), "{error}");
+    assert!(error.to_string().contains("ClickHouse at"), "{error}");
+    let planned = plan(&world.engine()).await;
+    let error = apply(&engine, &planned).await.unwrap_err();
+    assert!(matches!(error, EngineError::Clock { .. }), "{error}");
+    assert!(error.to_string().contains("that of the ledger"), "{error}");
     assert_eq!(world.mutations().await, 0);
 }
 
@@ -360,4 +365,45 @@ async fn a_shard_that_is_killed_and_comes_back_is_made_good() {
         .await
         .unwrap();
     assert_eq!(left, 30);
+}
+
+#[tokio::test]
+async fn deletes_that_the_server_turns_down_do_not_use_up_the_share_of_the_day() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    // Somebody else's mutation waits, and the table admits only one.
+    world.sql("SYSTEM STOP MERGES spans").await;
+    world
+        .sql("ALTER TABLE spans MODIFY SETTING number_of_mutations_to_throw = 1")
+        .await;
+    world
+        .sql("ALTER TABLE spans UPDATE n = 0 WHERE n = 1 SETTINGS mutations_sync = 0")
+        .await;
+    let config = world.config_with("max_share_of_table: 0.9", "max_share_of_table: 0.3");
+    let engine = world.engine_with(&config, NOW);
+    for _ in 0..10 {
+        let (plan, report) = run(&engine).await.unwrap();
+        assert_eq!(plan.refusals, []);
+        assert_eq!(report.steps[0].n_left(), Some(69), "{report:#?}");
+    }
+    let recorded = world.ledger.cycles(1).await.unwrap();
+    let steps = world.ledger.steps(&recorded[0].start.id).await.unwrap();
+    assert_eq!(
+        steps[0].outcome.as_ref().unwrap().rows_left,
+        Some(69),
+        "{steps:#?}"
+    );
+    world.sql("SYSTEM START MERGES spans").await;
+    world.wait_for("spans WHERE n = 0", 2).await;
+    world
+        .wait_for(
+            &format!(
+                "system.mutations WHERE database = '{}' AND NOT is_done",
+                world.database.name()
+            ),
+            0,
+        )
+        .await;
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
 }
