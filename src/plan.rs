@@ -185,6 +185,9 @@ pub struct Unprobed {
     pub shard: Arc<str>,
     /// The table, or nothing for the whole shard.
     pub table: Option<Arc<str>>,
+    /// The workspace whose rows are left alone there, or nothing for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Arc<str>>,
     /// Why.
     pub reason: String,
     /// Whether the server could not be reached at all.

@@ -52,7 +52,13 @@ impl Engine {
             ));
         }
         if self.approval == ApprovalMode::Required {
-            let lines = plan.unprobed.iter().map(|unprobed| {
+            // A workspace that is left alone for its own rules gets other ones before it has a
+            // share in anything; it must not keep the rest from being approved.
+            let unseen_tables = plan
+                .unprobed
+                .iter()
+                .filter(|found| found.workspace.is_none());
+            let lines = unseen_tables.map(|unprobed| {
                 let table = unprobed.table.as_deref().unwrap_or("every table");
                 format!(
                     "{table} on {} could not be looked at when it was made, so nobody saw what goes \

@@ -407,3 +407,88 @@ async fn deletes_that_the_server_turns_down_do_not_use_up_the_share_of_the_day()
     let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
 }
+
+#[tokio::test]
+async fn a_rule_that_a_target_cannot_match_leaves_only_its_workspace_alone() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    world.rule("w2", "30d").await;
+    let rule = ebbtide::NewRule {
+        scope: ebbtide::Scope::Project {
+            workspace: "w1".into(),
+            project: "p".into(),
+        },
+        retention: "unlimited".into(),
+        apply_to_past: true,
+        created_at: at(NOW),
+    };
+    world
+        .ledger
+        .create_rule(&rule, "test".into())
+        .await
+        .unwrap();
+    // The children have a column for projects, the parents have none.
+    let config = world.config_with(
+        "table: traces, workspace: w, project: p",
+        "table: traces, workspace: w",
+    );
+    let engine = world.engine_with(&config, NOW);
+    let (plan, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let [left_alone] = &plan.unprobed[..] else {
+        panic!("{:#?}", plan.unprobed)
+    };
+    assert_eq!(left_alone.workspace.as_deref(), Some("w1"));
+    assert!(
+        left_alone
+            .reason
+            .contains("no project column; add targets[].project"),
+        "{left_alone:?}"
+    );
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
+    assert_eq!(world.count("spans WHERE w = 'w2'").await, 31);
+    // A plan with it may be approved: other rules of the workspace are another revision.
+    let proposed = engine.plan(&PlanRequest::proposed()).await.unwrap();
+    let config = ebbtide::Config::parse(&world.yaml.replace("approval: none, ", "").replace(
+        "table: traces, workspace: w, project: p",
+        "table: traces, workspace: w",
+    ));
+    let strict = world.engine_with(&config.unwrap(), NOW);
+    strict.reviewed(&proposed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_in_another_spelling_leaves_only_that_workspace_alone() {
+    let world = World::new().await;
+    for table in ["spans", "traces"] {
+        world.sql(&format!("DROP TABLE {table}")).await;
+        world
+            .sql(&format!(
+                "CREATE TABLE {table} (w UInt32, p String, at DateTime('UTC'), n UInt64) \
+                 ENGINE = MergeTree ORDER BY (w, at)"
+            ))
+            .await;
+        world
+            .sql(&format!(
+                "INSERT INTO {table} SELECT number % 4, 'p', toDateTime('2026-11-21 10:00:00', 'UTC') \
+                 - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)"
+            ))
+            .await;
+    }
+    for workspace in ["1", "02", "2", "3"] {
+        world.rule(workspace, "30d").await;
+    }
+    world
+        .hold(ebbtide::Scope::Workspace("03".into()), None)
+        .await;
+    let (plan, _) = run(&world.engine()).await.unwrap();
+    let reasons: Vec<&str> = plan.unprobed.iter().map(|found| &*found.reason).collect();
+    assert_eq!(reasons.len(), 4, "{reasons:#?}");
+    assert!(reasons[0].contains("spells it \"2\""), "{reasons:#?}");
+    assert!(reasons[1].contains("hold 1"), "{reasons:#?}");
+    for (workspace, left) in [(1, 31), (2, 100), (3, 100)] {
+        let rows = world.count(&format!("spans WHERE w = {workspace}")).await;
+        assert_eq!(rows, left, "{workspace}");
+    }
+}
