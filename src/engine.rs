@@ -176,6 +176,7 @@ impl Engine {
             slot: request.slot,
         };
         let mut plan = self.plan_on(&terms, rulebook.revision).await?;
+        self.check_ledger_clock().await?;
         if !plan.waiting.is_empty() {
             plan.armed_at = self.armed_at(rulebook.revision).await?;
         }
@@ -239,6 +240,8 @@ impl Engine {
                     }
                     before = Some(report);
                 }
+                // A workspace moved in the operator's directory after the plan.
+                Err(EngineError::Stale { .. }) if !is_last => {}
                 // A hold or a pause came after the plan: a new one does without what it means.
                 Err(EngineError::Refused { refusals })
                     if !is_last && refusals.iter().all(is_of_a_guard) => {}

@@ -25,6 +25,7 @@ pub use refusal::Refusal;
 pub use terms::{Base, Basis, Terms};
 
 pub(crate) use candidate::candidates_of_project;
+pub(crate) use digest::directory_digest;
 pub(crate) use refusal::{refusals, touches};
 
 use crate::cutoff::utc_day;
@@ -45,6 +46,9 @@ pub struct Plan {
     pub day: String,
     /// [`crate::RuleSet::digest`] of the rules it was made from.
     pub rules_digest: String,
+    /// SHA-256 over the organizations of the workspaces that it deletes from: an operator's own
+    /// directory has no revision.
+    pub directory_digest: String,
     /// The revision of the ledger it was made from.
     pub revision: u64,
     /// SHA-256 over everything that it would do and was made from, in hexadecimal.
@@ -181,6 +185,9 @@ pub struct Unprobed {
     pub shard: Arc<str>,
     /// The table, or nothing for the whole shard.
     pub table: Option<Arc<str>>,
+    /// The workspace whose rows are left alone there, or nothing for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Arc<str>>,
     /// Why.
     pub reason: String,
     /// Whether the server could not be reached at all.
@@ -231,6 +238,9 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
     plan.holds.sort_unstable();
     plan.holds.dedup();
     plan.rules = planned_rules(&plan.steps, terms.policies);
+    plan.directory_digest = directory_digest(&plan.steps, |workspace| {
+        terms.policies.organization_of(workspace)
+    });
     plan.refusals = refusals(&plan.tables, limits);
     plan.digest = plan.computed_digest();
     plan

@@ -142,7 +142,7 @@ pub(super) fn outcome(report: &StepReport) -> String {
             )
         }
         StepOutcomeKind::Applied(Verdict::Unknown) => "sent, but what is left is unknown".into(),
-        StepOutcomeKind::Failed { error } => format!("failed: {error}"),
+        StepOutcomeKind::Failed { error, .. } => format!("failed: {error}"),
         StepOutcomeKind::Skipped { reason } => return format!("skipped: {reason}"),
     };
     match report.n_left_out {

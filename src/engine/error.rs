@@ -47,14 +47,14 @@ pub enum EngineError {
     },
     /// The clock of this machine and that of a server are far apart.
     #[error(
-        "the clock of this machine is {} s {} that of ClickHouse at {shard}, more than \
-         serve.max_clock_skew allows; nobody can say how old rows are; synchronise the clocks",
+        "the clock of this machine is {} s {} that of {server}, more than \
+         serve.max_clock_skew allows; nobody can say how old rows and rules are; synchronise the clocks",
         ahead_s.unsigned_abs(),
         if *ahead_s < 0 { "behind" } else { "ahead of" }
     )]
     Clock {
-        /// The shard.
-        shard: String,
+        /// ClickHouse at a shard, or the ledger.
+        server: String,
         /// By how many seconds; negative if it is behind.
         ahead_s: i64,
     },

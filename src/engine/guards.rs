@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use super::rulebook;
 use super::survey::n_deleted;
 use super::{Engine, EngineError};
@@ -13,6 +15,11 @@ use crate::rule::Scope;
 
 impl Engine {
     pub(super) async fn check_guards(&self, plan: &Plan) -> Result<(), EngineError> {
+        self.check_ledger_clock().await?;
+        if let Some(change) = self.changes_of_directory(plan).await? {
+            let changes = vec![change];
+            return Err(EngineError::Stale { changes });
+        }
         let mut found = self.refused_by_share(plan).await?;
         found.extend(self.refused_by_time(plan));
         if !plan.steps.is_empty() {
@@ -24,6 +31,36 @@ impl Engine {
         } else {
             Err(EngineError::Refused { refusals: found })
         }
+    }
+
+    /// The clock of the ledger's database decides when rules are armed and leases end.
+    pub(super) async fn check_ledger_clock(&self) -> Result<(), EngineError> {
+        if !self.clock.is_live() {
+            return Ok(());
+        }
+        let asked_at = self.clock.now();
+        let now = self.ledger.now().await?;
+        let answered_at = self.clock.now();
+        // A slow answer is no skew: the ledger read its clock at some time between the two.
+        let ahead = now
+            .clamp(asked_at, answered_at.max(asked_at))
+            .duration_since(now);
+        self.check_skew("the ledger", ahead)
+    }
+
+    /// Whether this machine's clock is near enough to that of a server.
+    pub(super) fn check_skew(
+        &self,
+        server: &str,
+        ahead: SignedDuration,
+    ) -> Result<(), EngineError> {
+        if self.clock.is_live() && ahead.unsigned_abs() > self.max_clock_skew {
+            return Err(EngineError::Clock {
+                server: server.to_owned(),
+                ahead_s: ahead.as_secs(),
+            });
+        }
+        Ok(())
     }
 
     /// The guards that no approval lifts.

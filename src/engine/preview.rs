@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use foldhash::{HashSet, HashSetExt};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::survey::error_chain;
+use super::survey::{error_chain, stays, too_many_rules};
 use super::{Engine, EngineError, Rulebook};
 use crate::compile;
 use crate::plan::{Arm, CensusRow, Terms, Unprobed, candidates, candidates_of_project, pack};
@@ -86,8 +87,6 @@ impl Engine {
             changed: &changed,
             now,
         };
-        let needs_project = rulebook.rules.any_project().or(changed.any_project());
-        let needs_project = needs_project.is_some();
         let mut preview = Preview {
             as_of: now,
             tables: Vec::new(),
@@ -97,10 +96,11 @@ impl Engine {
             let unprobed = |table: Option<&str>, error: &WarehouseError| Unprobed {
                 shard: shard.name().into(),
                 table: table.map(Arc::from),
+                workspace: None,
                 reason: error_chain(error),
                 is_unreachable: error.is_unreachable(),
             };
-            let targets = match self.targets_and_schemas(shard, needs_project).await {
+            let targets = match self.targets_and_schemas(shard, false).await {
                 Ok(targets) => targets,
                 Err(EngineError::Warehouse(error)) if !error.is_configuration() => {
                     preview.unprobed.push(unprobed(None, &error));
@@ -108,9 +108,42 @@ impl Engine {
                 }
                 Err(error) => return Err(error),
             };
+            let left_alone = |table: &str, workspace: Arc<str>, reason: String| Unprobed {
+                shard: shard.name().into(),
+                table: Some(table.into()),
+                workspace: Some(workspace),
+                reason,
+                is_unreachable: false,
+            };
+            // Rows of such a workspace stay in the tables that follow too.
+            let mut alone: HashSet<Arc<str>> = HashSet::new();
             for (target, schema) in targets {
-                match self.preview_table(&view, shard, &target, &schema).await {
-                    Ok(table) => preview.tables.extend(table),
+                let unmatched = target.unmatched(changed.iter(), &rulebook.guards);
+                for unmatched in unmatched
+                    .into_iter()
+                    .filter(|found| view.touches(&found.workspace))
+                {
+                    let workspace = Arc::clone(&unmatched.workspace);
+                    let found = left_alone(&target.table, workspace, stays(&unmatched));
+                    preview.unprobed.push(found);
+                    alone.insert(unmatched.workspace);
+                }
+                match self
+                    .preview_table(&view, shard, &target, &schema, &alone)
+                    .await
+                {
+                    Ok((table, oversized)) => {
+                        preview.tables.extend(table);
+                        for arm in oversized {
+                            let found = left_alone(
+                                &target.table,
+                                Arc::clone(&arm.workspace),
+                                too_many_rules(&arm),
+                            );
+                            preview.unprobed.push(found);
+                            alone.insert(arm.workspace);
+                        }
+                    }
                     Err(error) if !error.is_configuration() => {
                         preview.unprobed.push(unprobed(Some(&target.table), &error));
                     }
@@ -127,39 +160,44 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         schema: &TableSchema,
-    ) -> Result<Option<PreviewTable>, WarehouseError> {
+        alone: &HashSet<Arc<str>>,
+    ) -> Result<(Option<PreviewTable>, Vec<Arm>), WarehouseError> {
         let future_ms = view.now.as_millisecond();
         let mut census = shard.census(&compile::census(target, future_ms)).await?;
         census.retain(|row| row.is_readable && view.touches(&row.workspace));
+        census.retain(|row| !alone.contains(&row.workspace));
         if census.is_empty() {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
         let before = view.arms(target, &census, &view.rulebook.rules, &self.default);
         let after = view.arms(target, &census, view.changed, &self.default);
-        let (before, _) = self.expired(shard, target, schema, before).await?;
-        let (after, n_kept) = self.expired(shard, target, schema, after).await?;
-        Ok(Some(PreviewTable {
+        let (before, _, _) = self.expired(shard, target, schema, before).await?;
+        let (after, n_kept, oversized) = self.expired(shard, target, schema, after).await?;
+        let table = PreviewTable {
             shard: shard.name().into(),
             table: target.table.as_str().into(),
             before,
             after,
             n_kept,
-        }))
+        };
+        Ok((Some(table), oversized))
     }
 
-    /// What a delete of some arms would take, and how many rows are kept by references.
+    /// What a delete of some arms would take, how many rows are kept by references, and the arms
+    /// that fit into no statement.
     async fn expired(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         schema: &TableSchema,
         arms: Vec<Arm>,
-    ) -> Result<(Expired, u64), WarehouseError> {
+    ) -> Result<(Expired, u64, Vec<Arm>), WarehouseError> {
         let mut sum = Expired::default();
         let mut n_kept = 0;
         let mut parts: BTreeSet<String> = BTreeSet::new();
         let instant = |ms: Option<i64>| ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        for statement in pack(arms, target, &self.limits).statements {
+        let packed = pack(arms, target, &self.limits);
+        for statement in packed.statements {
             let row = shard.preview(&compile::preview(target, &statement)).await?;
             sum.n_rows += row.ebbtide_due;
             n_kept += row.ebbtide_kept;
@@ -172,7 +210,7 @@ impl Engine {
         let n_bytes = n_bytes / u128::from(schema.rows.max(1));
         sum.n_bytes = u64::try_from(n_bytes).unwrap_or(u64::MAX);
         sum.n_parts = u64::try_from(parts.len()).unwrap_or(u64::MAX);
-        Ok((sum, n_kept))
+        Ok((sum, n_kept, packed.oversized))
     }
 }
 

@@ -19,8 +19,8 @@ const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
 /// stay.
 #[derive(Default)]
 pub(super) struct LeftOut {
-    /// They fit into no statement.
-    oversized: HashSet<Arc<str>>,
+    /// They fit into no statement, or a rule or hold of theirs means nobody knows which rows.
+    pub(super) alone: HashSet<Arc<str>>,
     /// Rows are due in a table that is paused.
     paused: HashSet<Arc<str>>,
 }
@@ -48,9 +48,11 @@ impl Engine {
         let future_ms = now_ms.saturating_add(FUTURE_TOLERANCE_MS);
         let census = shard.census(&compile::census(target, future_ms)).await?;
         let mut found = candidates(target, &census, terms);
-        found
-            .due
-            .retain(|arm| !left_out.oversized.contains(&arm.workspace));
+        if !left_out.alone.is_empty() {
+            for arms in [&mut found.due, &mut found.paused, &mut found.waiting] {
+                arms.retain(|arm| !left_out.alone.contains(&arm.workspace));
+            }
+        }
         if !left_out.paused.is_empty() {
             let waits = |arm: &mut Arm| left_out.paused.contains(&arm.workspace);
             found.paused.extend(found.due.extract_if(.., waits));
@@ -61,7 +63,7 @@ impl Engine {
         let held = self.count_packed(shard, target, found.held).await?;
         let of_workspace = |arm: &Arm| Arc::clone(&arm.workspace);
         left_out
-            .oversized
+            .alone
             .extend(due.oversized.iter().map(of_workspace));
         let stays = paused.arms.iter().filter(|arm| arm.n_due > 0);
         let stays = stays.chain(&paused.oversized).map(of_workspace);

@@ -101,6 +101,9 @@ pub enum StepOutcomeKind {
     Failed {
         /// Why.
         error: String,
+        /// Expired rows that are left; nothing if nobody knows.
+        #[serde(skip)]
+        n_left: Option<u64>,
     },
     /// The statement was not sent.
     Skipped {
@@ -145,7 +148,8 @@ impl StepReport {
             StepOutcomeKind::Applied(Verdict::Verified) => Some(0),
             StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) => Some(n_left),
             StepOutcomeKind::Skipped { .. } => Some(self.n_due),
-            StepOutcomeKind::Applied(Verdict::Unknown) | StepOutcomeKind::Failed { .. } => None,
+            StepOutcomeKind::Failed { n_left, .. } => n_left,
+            StepOutcomeKind::Applied(Verdict::Unknown) => None,
         }
     }
 
@@ -161,9 +165,8 @@ impl StepReport {
                 format!("{n_left} expired rows are left")
             }
             StepOutcomeKind::Applied(verdict) => verdict.as_str().into(),
-            StepOutcomeKind::Failed { error: why } | StepOutcomeKind::Skipped { reason: why } => {
-                why.clone()
-            }
+            StepOutcomeKind::Failed { error: why, .. }
+            | StepOutcomeKind::Skipped { reason: why } => why.clone(),
         }
     }
 

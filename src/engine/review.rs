@@ -4,12 +4,13 @@ use foldhash::{HashMap, HashMapExt};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
+use super::rulebook;
 use super::survey::error_chain;
 use super::{CycleKind, CycleReport, Engine, EngineError, Tenure};
 use crate::config::ApprovalMode;
 use crate::cutoff::utc_day;
 use crate::ledger::{Approval, NewApproval, NewRule, RuleRecord};
-use crate::plan::{Basis, Plan, PlannedTarget};
+use crate::plan::{Basis, Plan, PlannedTarget, directory_digest};
 use crate::rule::RuleId;
 
 /// How old a plan may be when it is approved: every day more is expired than it shows.
@@ -34,6 +35,7 @@ impl Engine {
         }
         let mut changes = self.unseen(plan);
         changes.extend(self.changes_of_the_ledger(plan).await?);
+        changes.extend(self.changes_of_directory(plan).await?);
         changes.extend(self.changes_of_targets(plan).await?);
         if !changes.is_empty() {
             return Err(EngineError::Stale { changes });
@@ -67,7 +69,13 @@ impl Engine {
                         .into(),
                 );
             }
-            let lines = plan.unprobed.iter().map(|unprobed| {
+            // A workspace that is left alone for its own rules gets other ones before it has a
+            // share in anything; it must not keep the rest from being approved.
+            let unseen_tables = plan
+                .unprobed
+                .iter()
+                .filter(|found| found.workspace.is_none());
+            let lines = unseen_tables.map(|unprobed| {
                 let table = unprobed.table.as_deref().unwrap_or("every table");
                 format!(
                     "{table} on {} could not be looked at when it was made, so nobody saw what goes \
@@ -130,6 +138,25 @@ impl Engine {
             ));
         }
         Ok(changes)
+    }
+
+    /// Whether workspaces that it deletes from belong to other organizations now, by the operator's
+    /// own directory. That of the ledger has a revision.
+    pub(super) async fn changes_of_directory(
+        &self,
+        plan: &Plan,
+    ) -> Result<Option<String>, EngineError> {
+        if self.directory.is_none() || plan.steps.is_empty() {
+            return Ok(None);
+        }
+        let none = std::iter::empty();
+        let directory =
+            rulebook::read_own_or_other(&*self.ledger, self.directory.as_ref(), none).await?;
+        let digest = directory_digest(&plan.steps, |name| directory.organization_of(name));
+        Ok((digest != plan.directory_digest).then(|| {
+            "the directory: workspaces that it deletes from belong to other organizations now"
+                .to_owned()
+        }))
     }
 
     async fn changes_of_rules(&self, revision: u64) -> Result<Vec<String>, EngineError> {

@@ -94,7 +94,11 @@ impl Engine {
         // Recording may have taken longer than the lease lasts.
         if !cycle.tenure.is_held() {
             let reason = "not started: the lease was lost".into();
-            report.outcome = StepOutcomeKind::Failed { error: reason };
+            // Nothing was sent, so nothing went.
+            report.outcome = StepOutcomeKind::Failed {
+                error: reason,
+                n_left: Some(n_due),
+            };
             let outcome = self.outcome(part, &report);
             self.ledger.finish_step(&outcome).await?;
             return Ok(Err(CycleStatus::LeaseLost));
@@ -140,8 +144,9 @@ impl Engine {
         });
     }
 
-    /// What an execution means. Where the server says done, or cannot say, the rows left are
-    /// counted: nothing else proves a delete.
+    /// What an execution means. Where the server says done, failed, or cannot say, the rows left
+    /// are counted: nothing else proves a delete, or that there was none. What did not delete must
+    /// not count against the share of the day.
     async fn settle(
         &self,
         shard: &Shard,
@@ -149,22 +154,43 @@ impl Engine {
         arms: &mut [Arm],
         execution: Execution,
     ) -> StepOutcomeKind {
-        let failed = |what: &str, error: &WarehouseError| StepOutcomeKind::Failed {
+        let n_due = arms.iter().map(|arm| arm.n_due).sum();
+        let failed = |what: &str, error: &WarehouseError, n_left| StepOutcomeKind::Failed {
             error: format!("{what}{}", error_chain(error)),
+            n_left,
         };
         match execution {
             Execution::Done | Execution::Vanished { .. } => {
-                let left = self.count(shard, target, arms).await;
-                if let Err(error) = &left {
-                    tracing::warn!(table = target.table, %error, "cannot count what is left");
-                }
-                StepOutcomeKind::Applied(judge(left.ok()))
+                let left = self.count_left(shard, target, arms).await;
+                StepOutcomeKind::Applied(judge(left))
             }
-            Execution::Failed { error, .. } => failed("", &error),
-            Execution::NotStarted { error } => failed("not started: ", &error),
-            Execution::Running { error, .. } => failed("still running: ", &error),
-            Execution::Unknown { error, .. } => failed("outcome unknown: ", &error),
+            Execution::Failed {
+                error,
+                standing: None,
+            } => {
+                let left = self.count_left(shard, target, &mut arms.to_vec()).await;
+                failed("", &error, left)
+            }
+            // The server tries it again until it is killed: all of it may go yet.
+            Execution::Failed { error, .. } => failed("", &error, None),
+            Execution::NotStarted { error } => failed("not started: ", &error, Some(n_due)),
+            Execution::Running { error, .. } => failed("still running: ", &error, None),
+            Execution::Unknown { error, .. } => failed("outcome unknown: ", &error, None),
         }
+    }
+
+    /// Rows that are left; nothing if they cannot be counted.
+    async fn count_left(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        arms: &mut [Arm],
+    ) -> Option<u64> {
+        let left = self.count(shard, target, arms).await;
+        if let Err(error) = &left {
+            tracing::warn!(table = target.table, %error, "cannot count what is left");
+        }
+        left.ok()
     }
 
     fn intent(
@@ -203,9 +229,8 @@ impl Engine {
                 };
                 (verdict.as_str(), left, None)
             }
-            StepOutcomeKind::Failed { error: reason } | StepOutcomeKind::Skipped { reason } => {
-                ("failed", None, Some(reason.clone()))
-            }
+            StepOutcomeKind::Failed { error, n_left } => ("failed", *n_left, Some(error.clone())),
+            StepOutcomeKind::Skipped { reason } => ("failed", None, Some(reason.clone())),
         };
         StepOutcome {
             cycle: part.cycle.id.clone(),

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::probe::LeftOut;
 use super::{Engine, EngineError, Event};
 use crate::ledger::DeletedRows;
-use crate::plan::{Base, TableInventory, Terms, Unprobed};
-use crate::resolve::Policies;
-use crate::target::{CheckedTarget, TableSchema, TargetProblem};
+use crate::plan::{Arm, Base, TableInventory, Terms, Unprobed};
+use crate::rule::{Rule, Scope};
+use crate::target::{CheckedTarget, TableSchema, TargetProblem, Unmatched};
 use crate::warehouse::{GrantNeed, MutationState, Privilege, Shard, WarehouseError};
 
 /// One shard, surveyed.
@@ -38,20 +38,12 @@ impl Engine {
         let unprobed = |table: Option<&str>, error: &WarehouseError| Unprobed {
             shard: Arc::clone(&name),
             table: table.map(Arc::from),
+            workspace: None,
             reason: error_chain(error),
             is_unreachable: error.is_unreachable(),
         };
-        let targets = match self.checked_targets(shard, needs_project(terms)).await {
-            Ok(targets) => {
-                let misspelled = |target: &CheckedTarget| {
-                    target.misspelled(terms.policies.rules(), terms.guards)
-                };
-                let problems: Vec<_> = targets.iter().flat_map(misspelled).collect();
-                if !problems.is_empty() {
-                    return Err(EngineError::Targets { problems });
-                }
-                targets
-            }
+        let targets = match self.checked_targets(shard, false).await {
+            Ok(targets) => targets,
             Err(EngineError::Warehouse(error)) if !error.is_configuration() => {
                 survey.unprobed.push(unprobed(None, &error));
                 return Ok(survey);
@@ -62,6 +54,7 @@ impl Engine {
         let left_alone = |table: &str, reason: String| Unprobed {
             shard: Arc::clone(&name),
             table: Some(table.into()),
+            workspace: None,
             reason,
             is_unreachable: false,
         };
@@ -80,6 +73,13 @@ impl Engine {
                 number: index + 1,
                 of,
             });
+            for unmatched in unmatched(&target, terms) {
+                survey.unprobed.push(Unprobed {
+                    workspace: Some(Arc::clone(&unmatched.workspace)),
+                    ..left_alone(&table, stays(&unmatched))
+                });
+                left_out.alone.insert(unmatched.workspace);
+            }
             match self.probe(shard, &target, terms, &mut left_out).await {
                 Ok(mut probed) => {
                     if !probed.running.is_empty() {
@@ -88,13 +88,11 @@ impl Engine {
                             .push(left_alone(&table, still_running(&probed.running)));
                     }
                     for arm in probed.oversized {
-                        let reason = format!(
-                            "workspace {:?} has {} project rules, too many for one statement; its \
-                             rows stay, here and in the tables after it",
-                            arm.workspace,
-                            arm.exceptions().len()
-                        );
-                        survey.unprobed.push(left_alone(&table, reason));
+                        let reason = too_many_rules(&arm);
+                        survey.unprobed.push(Unprobed {
+                            workspace: Some(arm.workspace),
+                            ..left_alone(&table, reason)
+                        });
                     }
                     probed.inventory.n_deleted_today = n_deleted(deleted, shard.name(), &table);
                     (self.observer)(&Event::Surveyed {
@@ -184,25 +182,42 @@ impl Engine {
     /// which of the two is wrong.
     fn check_clock(&self, shard: &Shard, server_now: Timestamp) -> Result<(), EngineError> {
         let ahead = self.clock.now().duration_since(server_now);
-        if self.clock.is_live() && ahead.unsigned_abs() > self.max_clock_skew {
-            return Err(EngineError::Clock {
-                shard: shard.name().to_owned(),
-                ahead_s: ahead.as_secs(),
-            });
-        }
-        Ok(())
+        self.check_skew(&format!("ClickHouse at {}", shard.name()), ahead)
     }
 }
 
-/// Whether a rule of now or of the base means a project.
-fn needs_project(terms: &Terms<'_>) -> bool {
+/// Rules of now or of the base, and holds, that a target cannot tell rows by. Whoever makes one
+/// must not stop everybody: it leaves only its own workspace alone.
+fn unmatched(target: &CheckedTarget, terms: &Terms<'_>) -> Vec<Unmatched> {
     let base = match terms.base {
         Base::At { policies, .. } => policies,
         Base::NotNeeded | Base::Missing => None,
     };
-    let policies = [Some(terms.policies), base];
-    let mut rules = policies.into_iter().flatten().map(Policies::rules);
-    rules.any(|rules| rules.any_project().is_some())
+    let now = terms.policies.rules();
+    let is_of_now = |rule: &&Rule| {
+        let same = match &rule.scope {
+            Scope::Organization(name) => now.organization(name),
+            Scope::Workspace(name) => now.workspace(name),
+            Scope::Project { workspace, project } => now.project(workspace, project),
+        };
+        same.is_some_and(|same| same.id == rule.id)
+    };
+    let of_base = base.into_iter().flat_map(|base| base.rules().iter());
+    let rules = now.iter().chain(of_base.filter(|rule| !is_of_now(rule)));
+    let mut found = target.unmatched(rules, terms.guards);
+    found.retain(|unmatched| {
+        let slot = terms.slot;
+        slot.is_none_or(|slot| slot.contains(&unmatched.workspace))
+    });
+    found
+}
+
+/// What is said of a workspace that is left alone.
+pub(super) fn stays(unmatched: &Unmatched) -> String {
+    format!(
+        "{}; until then the rows of workspace {:?} stay, here and in the tables after it",
+        unmatched.problem, unmatched.workspace
+    )
 }
 
 /// Rows that went before from a table.
@@ -235,6 +250,16 @@ pub(super) fn check_targets(
     } else {
         Err(EngineError::Targets { problems })
     }
+}
+
+/// What is said of a workspace that fits into no statement.
+pub(super) fn too_many_rules(arm: &Arm) -> String {
+    format!(
+        "workspace {:?} has {} project rules, too many for one statement; its rows stay, here and \
+         in the tables after it",
+        arm.workspace,
+        arm.exceptions().len()
+    )
 }
 
 /// What is said of deletes that an earlier cycle sent and that still run.

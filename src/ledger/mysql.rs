@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Pool};
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::connect::redact;
 use super::import::Batches;
@@ -47,6 +48,12 @@ pub(super) use fault::is_lost;
 use change::Change;
 use fault::{Attempts, Fault};
 use value::column;
+
+/// So long an operation may take, waiting for locks included; a network that swallows what is sent
+/// answers never.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Imports, and streams of everything, take as long as they take.
+const NO_LIMIT: Option<Duration> = None;
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
@@ -88,6 +95,28 @@ impl MySql {
     }
 }
 
+/// An operation within its limit.
+async fn in_time<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match limit {
+        None => work.await,
+        Some(limit) => timeout(limit, work)
+            .await
+            .unwrap_or(Err(Fault::Late(limit))),
+    }
+}
+
+/// A connection that did not answer in time must not go back into the pool.
+async fn given_up<T>(connection: Conn, result: &Result<T, Fault>) {
+    if matches!(result, Err(Fault::Late(_))) {
+        timeout(Duration::from_secs(1), connection.disconnect())
+            .await
+            .ok();
+    }
+}
+
 async fn applied_migrations(connection: &mut Conn) -> Result<Vec<(i32, String)>, Fault> {
     match connection
         .query(sql!("ledger/mysql/applied_migrations.sql"))
@@ -123,29 +152,42 @@ impl MySql {
 
 /// Runs an operation on a connection of the pool and names what failed.
 macro_rules! on_connection {
-    ($this:ident, $action:literal, $connection:ident => $operation:expr) => {{
+    ($this:ident, $action:literal, $connection:ident => $operation:expr) => {
+        on_connection!($this, $action, Some(LIMIT), $connection => $operation)
+    };
+    ($this:ident, $action:literal, $limit:expr, $connection:ident => $operation:expr) => {{
         let mut connection = $this.connection().await?;
-        let $connection = &mut connection;
-        $operation
-            .await
-            .map_err(|fault| $this.error($action, fault))
+        let work = async {
+            let $connection = &mut connection;
+            $operation.await
+        };
+        let result = in_time($limit, work).await;
+        given_up(connection, &result).await;
+        result.map_err(|fault| $this.error($action, fault))
     }};
 }
 
-/// Runs a change in a transaction of its own and names what failed.
-macro_rules! in_change {
-    ($this:ident, $action:literal, $change:ident => $operation:expr) => {{
+/// Runs a change in a transaction of its own.
+macro_rules! changed {
+    ($this:ident, $limit:expr, $change:ident => $operation:expr) => {{
         let mut connection = $this.connection().await?;
-        let result = match Change::begin(&mut connection).await {
-            Ok(mut change) => {
-                let $change = &mut change;
-                let done = $operation.await;
-                change.end(done).await
-            }
-            Err(fault) => Err(fault),
+        let work = async {
+            let mut change = Change::begin(&mut connection).await?;
+            let $change = &mut change;
+            let done = $operation.await;
+            change.end(done).await
         };
-        result.map_err(|fault| $this.error($action, fault))
+        let result = in_time($limit, work).await;
+        given_up(connection, &result).await;
+        result
     }};
+}
+
+/// The same, and names what failed.
+macro_rules! in_change {
+    ($this:ident, $action:literal, $limit:expr, $change:ident => $operation:expr) => {
+        changed!($this, $limit, $change => $operation).map_err(|fault| $this.error($action, fault))
+    };
 }
 
 /// The same, and once more after a conflict.
@@ -153,16 +195,7 @@ macro_rules! retried {
     ($this:ident, $action:literal, $change:ident => $operation:expr) => {{
         let mut attempts = Attempts::default();
         loop {
-            let mut connection = $this.connection().await?;
-            let result = match Change::begin(&mut connection).await {
-                Ok(mut change) => {
-                    let $change = &mut change;
-                    let done = $operation.await;
-                    change.end(done).await
-                }
-                Err(fault) => Err(fault),
-            };
-            match result {
+            match changed!($this, Some(LIMIT), $change => $operation) {
                 Err(fault) if attempts.again(&fault).await => {}
                 result => break result.map_err(|fault| $this.error($action, fault)),
             }
@@ -173,7 +206,7 @@ macro_rules! retried {
 #[async_trait]
 impl Ledger for MySql {
     async fn migrate(&self) -> Result<Vec<String>, LedgerError> {
-        on_connection!(self, "be migrated", connection => self.migrate_alone(connection))
+        on_connection!(self, "be migrated", NO_LIMIT, connection => self.migrate_alone(connection))
     }
 
     async fn check_schema(&self) -> Result<(), LedgerError> {
@@ -214,7 +247,7 @@ impl Ledger for MySql {
         let mut batches = Batches::new();
         let mut next = move || batches.next(&mut *rules);
         in_change!(self, "import the rules",
-            change => rules::import(change, &mut next, by, now))
+            NO_LIMIT, change => rules::import(change, &mut next, by, now))
     }
 
     async fn deactivate_rule(
@@ -232,7 +265,7 @@ impl Ledger for MySql {
         with_history: bool,
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the rules", connection => rules::each(connection, with_history, visit))
+        on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each(connection, with_history, visit))
     }
 
     async fn each_rule_at(
@@ -240,7 +273,7 @@ impl Ledger for MySql {
         revision: u64,
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the rules", connection => rules::each_at(connection, revision, visit))
+        on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each_at(connection, revision, visit))
     }
 
     async fn rules_after(
@@ -309,7 +342,7 @@ impl Ledger for MySql {
         holder: &str,
         length: Duration,
     ) -> Result<LeaseAttempt, LedgerError> {
-        in_change!(self, "grant the lease", change => leases::acquire(change, name, holder, length))
+        in_change!(self, "grant the lease", Some(LIMIT), change => leases::acquire(change, name, holder, length))
     }
 
     async fn renew_lease(
@@ -378,22 +411,22 @@ impl Ledger for MySql {
         let mut batches = Batches::new();
         let mut next = move || batches.next(&mut *pairs);
         in_change!(self, "import the workspaces",
-            change => workspaces::put(change, &mut next, by))
+            NO_LIMIT, change => workspaces::put(change, &mut next, by))
     }
 
     async fn each_workspace(
         &self,
         visit: &mut (dyn FnMut(String, String) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the workspaces", connection => workspaces::each(connection, visit))
+        on_connection!(self, "list the workspaces", NO_LIMIT, connection => workspaces::each(connection, visit))
     }
 
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError> {
-        in_change!(self, "record the cycle", change => cycles::begin(change, start))
+        in_change!(self, "record the cycle", Some(LIMIT), change => cycles::begin(change, start))
     }
 
     async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError> {
-        in_change!(self, "record the step", change => cycles::intend(change, intent))
+        in_change!(self, "record the step", Some(LIMIT), change => cycles::intend(change, intent))
     }
 
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
@@ -437,7 +470,7 @@ impl Ledger for MySql {
         from: u64,
         visit: &mut (dyn FnMut(Entry) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the record", connection => change::each_entry(connection, from, visit))
+        on_connection!(self, "list the record", NO_LIMIT, connection => change::each_entry(connection, from, visit))
     }
 
     async fn prune_record(
@@ -446,6 +479,6 @@ impl Ledger for MySql {
         by: &str,
         now: Timestamp,
     ) -> Result<PrunedRecord, LedgerError> {
-        in_change!(self, "prune the record", change => record::prune(change, before, by, now))
+        in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))
     }
 }

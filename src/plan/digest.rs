@@ -20,6 +20,7 @@ struct Header<'a> {
     made_at: Timestamp,
     day: &'a str,
     rules_digest: &'a str,
+    directory_digest: &'a str,
     revision: u64,
     basis: Basis,
     needs_base: bool,
@@ -46,6 +47,7 @@ impl Plan {
             made_at: self.made_at,
             day: &self.day,
             rules_digest: &self.rules_digest,
+            directory_digest: &self.directory_digest,
             revision: self.revision,
             basis: self.basis,
             needs_base: self.needs_base,
@@ -62,10 +64,7 @@ impl Plan {
             pauses: &self.pauses,
             unprobed: &self.unprobed,
         };
-        let mut feed = Feed {
-            hasher: Sha256::new(),
-            buffer: Vec::with_capacity(2 * BATCH),
-        };
+        let mut feed = Feed::new();
         // All keys are text and the hasher takes everything: this cannot fail.
         if serde_json::to_writer(&mut feed, &header).is_err() {
             return String::new();
@@ -75,6 +74,28 @@ impl Plan {
         }
         feed.finish()
     }
+}
+
+/// SHA-256 over the organizations of the workspaces that the steps delete from, in hexadecimal.
+pub(crate) fn directory_digest<'o>(
+    steps: &[Step],
+    organization_of: impl Fn(&str) -> Option<&'o Arc<str>>,
+) -> String {
+    let mut feed = Feed::new();
+    let mut last = None;
+    for arm in steps.iter().flat_map(|step| &step.arms) {
+        // Neighbours often are of one workspace.
+        if last == Some(&arm.workspace) {
+            continue;
+        }
+        last = Some(&arm.workspace);
+        let organization = organization_of(&arm.workspace);
+        feed.text(&arm.workspace);
+        feed.number(u64::from(organization.is_some()));
+        feed.text(organization.map_or("", |name| name));
+        feed.hash_batch();
+    }
+    feed.finish()
 }
 
 /// Feeds what a million arms say, without writing it as text first. Numbers are as short as they
@@ -90,20 +111,31 @@ const BATCH: usize = 64 * 1024;
 impl Write for Feed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
-        self.flush()?;
+        self.hash_batch();
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.len() >= BATCH {
-            self.hasher.update(&self.buffer);
-            self.buffer.clear();
-        }
         Ok(())
     }
 }
 
 impl Feed {
+    fn new() -> Self {
+        Self {
+            hasher: Sha256::new(),
+            buffer: Vec::with_capacity(2 * BATCH),
+        }
+    }
+
+    /// Hashes what there is, if it is enough to be worth it.
+    fn hash_batch(&mut self) {
+        if self.buffer.len() >= BATCH {
+            self.hasher.update(&self.buffer);
+            self.buffer.clear();
+        }
+    }
+
     fn finish(mut self) -> String {
         self.hasher.update(&self.buffer);
         format!("{:x}", self.hasher.finalize())
@@ -140,10 +172,7 @@ impl Feed {
         self.number(u64::try_from(step.arms.len()).unwrap_or(u64::MAX));
         for arm in &step.arms {
             self.arm(arm);
-            if self.buffer.len() >= BATCH {
-                self.hasher.update(&self.buffer);
-                self.buffer.clear();
-            }
+            self.hash_batch();
         }
     }
 

@@ -51,6 +51,7 @@ impl End {
             |refusal: &Refusal| matches!(refusal, Refusal::Held { .. } | Refusal::Paused { .. });
         match self {
             Self::Reported(report) => report.status == CycleStatus::Stale,
+            Self::Failed(EngineError::Stale { .. }) => true,
             Self::Failed(EngineError::Refused { refusals }) => refusals.iter().all(is_of_a_guard),
             _ => false,
         }

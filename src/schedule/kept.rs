@@ -114,7 +114,9 @@ impl Sidecar {
                 Ok(Some(PlanStatus::Stale))
             }
             End::Reported(_) => Ok(Some(PlanStatus::Applied)),
-            End::Failed(EngineError::Refused { .. }) => Ok(Some(PlanStatus::Stale)),
+            End::Failed(EngineError::Refused { .. } | EngineError::Stale { .. }) => {
+                Ok(Some(PlanStatus::Stale))
+            }
             End::Failed(error) => Err(error),
             End::Rehearsed | End::Stopped | End::Abandoned => Ok(None),
         }

@@ -71,9 +71,8 @@ impl Watch {
 
     fn log(&self, report: &StepReport, verdict: &str) {
         let why = match &report.outcome {
-            StepOutcomeKind::Failed { error: why } | StepOutcomeKind::Skipped { reason: why } => {
-                Some(why.as_str())
-            }
+            StepOutcomeKind::Failed { error: why, .. }
+            | StepOutcomeKind::Skipped { reason: why } => Some(why.as_str()),
             StepOutcomeKind::Applied(_) => None,
         };
         let rows_left = report.n_due.saturating_sub(report.n_deleted());

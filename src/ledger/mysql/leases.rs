@@ -64,12 +64,12 @@ pub(super) async fn renew(
 ) -> Result<Option<Lease>, Fault> {
     let now = record::now(connection).await?;
     let expires_at = lease_end(now, length)?;
+    // The statement looks at the time itself: a slow network must not bring an ended lease back.
     let values = vec![
         instant_value(expires_at),
         (&lease.name).into(),
         (&lease.holder).into(),
         lease.token.into(),
-        instant_value(now),
     ];
     let sql = sql!("ledger/mysql/renew_lease.sql");
     connection

@@ -279,6 +279,11 @@ async fn a_clock_off_by(hours: i64) {
     let engine = ebbtide::Engine::new(&config, world.ledger.clone(), clock).unwrap();
     let error = run(&engine).await.unwrap_err();
     assert!(matches!(error, EngineError::Clock { .. }), "{error}");
+    assert!(error.to_string().contains("ClickHouse at"), "{error}");
+    let planned = plan(&world.engine()).await;
+    let error = apply(&engine, &planned).await.unwrap_err();
+    assert!(matches!(error, EngineError::Clock { .. }), "{error}");
+    assert!(error.to_string().contains("that of the ledger"), "{error}");
     assert_eq!(world.mutations().await, 0);
 }
 
@@ -360,4 +365,130 @@ async fn a_shard_that_is_killed_and_comes_back_is_made_good() {
         .await
         .unwrap();
     assert_eq!(left, 30);
+}
+
+#[tokio::test]
+async fn deletes_that_the_server_turns_down_do_not_use_up_the_share_of_the_day() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    // Somebody else's mutation waits, and the table admits only one.
+    world.sql("SYSTEM STOP MERGES spans").await;
+    world
+        .sql("ALTER TABLE spans MODIFY SETTING number_of_mutations_to_throw = 1")
+        .await;
+    world
+        .sql("ALTER TABLE spans UPDATE n = 0 WHERE n = 1 SETTINGS mutations_sync = 0")
+        .await;
+    let config = world.config_with("max_share_of_table: 0.9", "max_share_of_table: 0.3");
+    let engine = world.engine_with(&config, NOW);
+    for _ in 0..10 {
+        let (plan, report) = run(&engine).await.unwrap();
+        assert_eq!(plan.refusals, []);
+        assert_eq!(report.steps[0].n_left(), Some(69), "{report:#?}");
+    }
+    let recorded = world.ledger.cycles(1).await.unwrap();
+    let steps = world.ledger.steps(&recorded[0].start.id).await.unwrap();
+    assert_eq!(
+        steps[0].outcome.as_ref().unwrap().rows_left,
+        Some(69),
+        "{steps:#?}"
+    );
+    world.sql("SYSTEM START MERGES spans").await;
+    world.wait_for("spans WHERE n = 0", 2).await;
+    world
+        .wait_for(
+            &format!(
+                "system.mutations WHERE database = '{}' AND NOT is_done",
+                world.database.name()
+            ),
+            0,
+        )
+        .await;
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_rule_that_a_target_cannot_match_leaves_only_its_workspace_alone() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    world.rule("w2", "30d").await;
+    let rule = ebbtide::NewRule {
+        scope: ebbtide::Scope::Project {
+            workspace: "w1".into(),
+            project: "p".into(),
+        },
+        retention: "unlimited".into(),
+        apply_to_past: true,
+        created_at: at(NOW),
+    };
+    world
+        .ledger
+        .create_rule(&rule, "test".into())
+        .await
+        .unwrap();
+    // The children have a column for projects, the parents have none.
+    let config = world.config_with(
+        "table: traces, workspace: w, project: p",
+        "table: traces, workspace: w",
+    );
+    let engine = world.engine_with(&config, NOW);
+    let (plan, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let [left_alone] = &plan.unprobed[..] else {
+        panic!("{:#?}", plan.unprobed)
+    };
+    assert_eq!(left_alone.workspace.as_deref(), Some("w1"));
+    assert!(
+        left_alone
+            .reason
+            .contains("no project column; add targets[].project"),
+        "{left_alone:?}"
+    );
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
+    assert_eq!(world.count("spans WHERE w = 'w2'").await, 31);
+    // A plan with it may be approved: other rules of the workspace are another revision.
+    let proposed = engine.plan(&PlanRequest::proposed()).await.unwrap();
+    let config = ebbtide::Config::parse(&world.yaml.replace("approval: none, ", "").replace(
+        "table: traces, workspace: w, project: p",
+        "table: traces, workspace: w",
+    ));
+    let strict = world.engine_with(&config.unwrap(), NOW);
+    strict.reviewed(&proposed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_in_another_spelling_leaves_only_that_workspace_alone() {
+    let world = World::new().await;
+    for table in ["spans", "traces"] {
+        world.sql(&format!("DROP TABLE {table}")).await;
+        world
+            .sql(&format!(
+                "CREATE TABLE {table} (w UInt32, p String, at DateTime('UTC'), n UInt64) \
+                 ENGINE = MergeTree ORDER BY (w, at)"
+            ))
+            .await;
+        world
+            .sql(&format!(
+                "INSERT INTO {table} SELECT number % 4, 'p', toDateTime('2026-11-21 10:00:00', 'UTC') \
+                 - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)"
+            ))
+            .await;
+    }
+    for workspace in ["1", "02", "2", "3"] {
+        world.rule(workspace, "30d").await;
+    }
+    world
+        .hold(ebbtide::Scope::Workspace("03".into()), None)
+        .await;
+    let (plan, _) = run(&world.engine()).await.unwrap();
+    let reasons: Vec<&str> = plan.unprobed.iter().map(|found| &*found.reason).collect();
+    assert_eq!(reasons.len(), 4, "{reasons:#?}");
+    assert!(reasons[0].contains("spells it \"2\""), "{reasons:#?}");
+    assert!(reasons[1].contains("hold 1"), "{reasons:#?}");
+    for (workspace, left) in [(1, 31), (2, 100), (3, 100)] {
+        let rows = world.count(&format!("spans WHERE w = {workspace}")).await;
+        assert_eq!(rows, left, "{workspace}");
+    }
 }

@@ -24,7 +24,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
         panic!("{report:#?}")
     };
     assert!(
-        matches!(&spans.outcome, StepOutcomeKind::Failed { error } if error.contains("still running")),
+        matches!(&spans.outcome, StepOutcomeKind::Failed { error, .. } if error.contains("still running")),
         "{spans:#?}"
     );
     assert!(traces.is_verified(), "{traces:#?}");

@@ -1,10 +1,13 @@
 //! Plans from files: a fresh one is applied, a stale one is refused and says why.
 
 use ebbtide::{
-    Basis, CycleStatus, Engine, EngineError, PauseScope, Plan, PlanRequest, Scope, Unprobed,
+    Basis, Config, CycleStatus, Engine, EngineError, NewRule, PauseScope, Plan, PlanRequest, Scope,
+    Unprobed,
 };
+use mysql_async::prelude::Queryable;
 
-use super::world::{NOW, World, apply_reviewed, at, propose};
+use super::world::{NOW, World, apply, apply_reviewed, at, plan, propose, run};
+use crate::support::TestMysql;
 
 /// The plan as a file would hold it.
 fn through_a_file(plan: &Plan) -> Plan {
@@ -143,18 +146,18 @@ async fn a_plan_that_shows_less_than_it_would_approve_is_refused() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
     let engine = world.engine();
-    let plan = |basis, as_of: Option<&str>| PlanRequest {
+    let request = |basis, as_of: Option<&str>| PlanRequest {
         as_of: as_of.map(at),
         basis,
         slot: None,
     };
 
-    let of_long_ago = plan(Basis::Proposed, Some("2026-01-01T00:00:00Z"));
+    let of_long_ago = request(Basis::Proposed, Some("2026-01-01T00:00:00Z"));
     let of_long_ago = engine.plan(&of_long_ago).await.unwrap();
     let changes = stale(&engine, &through_a_file(&of_long_ago)).await;
     assert!(changes[0].starts_with("the day: "), "{changes:?}");
 
-    let effective = engine.plan(&plan(Basis::Effective, None)).await.unwrap();
+    let effective = engine.plan(&request(Basis::Effective, None)).await.unwrap();
     let changes = stale(&engine, &through_a_file(&effective)).await;
     assert!(
         changes[0].starts_with("all that its rules delete"),
@@ -177,6 +180,7 @@ async fn a_plan_with_a_table_that_nobody_could_look_at_is_refused() {
     plan.unprobed.push(Unprobed {
         shard: "http://other:8123".into(),
         table: None,
+        workspace: None,
         reason: "it is down".into(),
         is_unreachable: true,
     });
@@ -186,4 +190,52 @@ async fn a_plan_with_a_table_that_nobody_could_look_at_is_refused() {
         changes[0].contains("nobody saw what goes there"),
         "{changes:?}"
     );
+}
+
+#[tokio::test]
+async fn a_workspace_that_moves_in_the_operators_directory_makes_a_plan_stale() {
+    let world = World::new().await;
+    for (organization, retention) in [("acme", "30d"), ("patient", "unlimited")] {
+        let rule = NewRule {
+            scope: Scope::Organization(organization.into()),
+            retention: retention.into(),
+            apply_to_past: true,
+            created_at: at(NOW),
+        };
+        let created = world.ledger.create_rule(&rule, "test".into()).await;
+        created.unwrap();
+    }
+    let directory = TestMysql::create().await;
+    let mut connection = directory.connect().await;
+    for sql in [
+        "CREATE TABLE tenants (w VARCHAR(20), o VARCHAR(20))",
+        "INSERT INTO tenants VALUES ('w1', 'acme'), ('w2', 'acme'), ('w3', 'patient')",
+    ] {
+        connection.query_drop(sql).await.unwrap();
+    }
+    let yaml = format!(
+        "{}directory: {{url: \"{}\", query: \"SELECT w, o FROM tenants\"}}\n",
+        world.yaml,
+        directory.url()
+    );
+    let engine = world.engine_with(&Config::parse(&yaml).unwrap(), NOW);
+    let reviewed = through_a_file(&propose(&engine).await);
+    let planned = plan(&engine).await;
+    // Whoever nothing is deleted from may move.
+    let other = "UPDATE tenants SET o = 'acme' WHERE w = 'w0'";
+    connection.query_drop(other).await.unwrap();
+    engine.reviewed(&reviewed).await.unwrap();
+
+    let moves = "UPDATE tenants SET o = 'patient' WHERE w = 'w1'";
+    connection.query_drop(moves).await.unwrap();
+    let changes = stale(&engine, &reviewed).await;
+    assert!(changes[0].contains("the directory"), "{changes:?}");
+    let error = apply(&engine, &planned).await.unwrap_err();
+    assert!(matches!(error, EngineError::Stale { .. }), "{error}");
+    assert_eq!(world.mutations().await, 0);
+
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done);
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
 }

@@ -177,3 +177,49 @@ async fn a_change_under_way_ends_no_lease_on_mysql() {
     released.unwrap().unwrap();
     other.query_drop("ROLLBACK").await.unwrap();
 }
+
+/// A network that takes everything and answers nothing, once it is told to.
+#[tokio::test]
+async fn a_network_that_swallows_everything_is_an_error_in_bounded_time() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let fresh = Fresh::mysql().await;
+    let mut url = url::Url::parse(&fresh.url).unwrap();
+    let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(3306));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(listener.local_addr().unwrap().port()))
+        .unwrap();
+    let swallows = Arc::new(AtomicBool::new(false));
+    let is_swallowing = Arc::clone(&swallows);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect(&target).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            let is_swallowing = Arc::clone(&is_swallowing);
+            tokio::spawn(async move {
+                let mut piece = vec![0; 65_536];
+                // A connection that once lost something stays dead.
+                let mut is_dead = false;
+                while let Ok(size @ 1..) = from_client.read(&mut piece).await {
+                    is_dead |= is_swallowing.load(Ordering::SeqCst);
+                    if !is_dead {
+                        to_server.write_all(&piece[..size]).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let ledger = connect_ledger(url.as_str(), None).await.unwrap();
+    ledger.revision().await.unwrap();
+    swallows.store(true, Ordering::SeqCst);
+    let asked = tokio::time::timeout(Duration::from_secs(60), ledger.revision()).await;
+    let error = asked.unwrap().unwrap_err();
+    assert!(error.is_unreachable(), "{}", chain(error));
+    // The connection that did not answer is not asked again.
+    swallows.store(false, Ordering::SeqCst);
+    ledger.revision().await.unwrap();
+}
