@@ -146,10 +146,10 @@ async fn a_rule_acts_once_it_was_armed_for_long_enough() {
     assert!(left > jiff::SignedDuration::from_mins(50), "{left:?}");
 
     // Half of the time is not enough, and all of it is.
-    world.let_pass("30m").await;
+    world.let_pass("30m");
     let (effective, report) = run(&engine).await.unwrap();
     assert_eq!((n_waiting(&effective), report.n_deleted()), (138, 0));
-    world.let_pass("31m").await;
+    world.let_pass("31m");
     let (effective, report) = run(&engine).await.unwrap();
     assert_eq!((n_waiting(&effective), report.n_deleted()), (0, 138));
 }
@@ -189,7 +189,7 @@ async fn settle(world: &World, engine: &Engine) {
     apply_reviewed(engine, &propose(engine).await)
         .await
         .unwrap();
-    world.let_pass("2h").await;
+    world.let_pass("2h");
 }
 
 /// A row that only 30 days let go.
@@ -205,7 +205,7 @@ async fn waits_until_settled(world: &World, engines: &[Engine; 2]) {
         let (effective, report) = run(engine).await.unwrap();
         assert_eq!((n_waiting(&effective), report.n_deleted()), (1, 0));
     }
-    world.let_pass("2h").await;
+    world.let_pass("2h");
     let (effective, report) = run(&engines[0]).await.unwrap();
     assert_eq!(
         (n_waiting(&effective), report.n_deleted()),

@@ -158,7 +158,7 @@ impl World {
 
 impl World {
     /// Makes everything that the ledger dates older by a length such as `2h`.
-    pub async fn let_pass(&self, length: &str) {
+    pub fn let_pass(&self, length: &str) {
         let length: jiff::SignedDuration = length.parse().unwrap();
         let path = self.folder.path().join("ledger.db");
         let ledger = rusqlite::Connection::open(path).unwrap();
