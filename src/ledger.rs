@@ -24,6 +24,7 @@ mod sqlite;
 mod step;
 mod witness;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +99,14 @@ pub trait Ledger: Send + Sync {
         revision: u64,
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError>;
+    /// Streams the rules that were active at any revision from `first` to `last`, ordered by id, with
+    /// the revisions at which they were; one that is active has no end.
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError>;
     /// Up to `limit` rules after an id, in order: the active ones, or the whole history.
     async fn rules_after(
         &self,
@@ -114,6 +123,14 @@ pub trait Ledger: Send + Sync {
     -> Result<bool, LedgerError>;
     /// The settings that held at a revision.
     async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError>;
+
+    /// The settings that held at `first`, and those noted after it up to `last`, in order, with the
+    /// revision since which they hold. Nothing if none held at `first`.
+    async fn settings_within(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, String)>, LedgerError>;
 
     /// Places a hold; raises the revision.
     async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError>;

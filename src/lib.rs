@@ -136,7 +136,7 @@ pub use plan::{
     PlannedTarget, Projects, Refusal, Snapshot, Step, TableInventory, TablePlan, TableRows, Terms,
     Totals, Unprobed, candidates, decide, pack,
 };
-pub use resolve::{AmbiguousWorkspace, Directory, Policies, Policy, Trail, resolve};
+pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
 pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,

@@ -1,15 +1,18 @@
-//! The base: the rules that must agree with those of now before anything is deleted. Rules as of
-//! the revision that was approved, or that has been armed for long enough.
+//! The base: the rules that must agree with those of now before anything is deleted. What was
+//! promised at the revision that was approved, or that has been armed for long enough, and at any
+//! later one: a promise that was taken back again was still given.
+
+use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::settings::Settings;
 use super::{Engine, EngineError, Rulebook};
 use crate::config::ApprovalMode;
-use crate::ledger::RuleRecord;
+use crate::ledger::{NewRule, RuleRecord};
 use crate::plan::Base;
-use crate::resolve::{Policies, resolve};
-use crate::rule::{Retention, Rule, RuleSet};
+use crate::resolve::{History, Policies, resolve};
+use crate::rule::{Retention, Rule, RuleSet, Scope};
 
 /// What must agree with the rules of now before anything is deleted.
 #[derive(Debug)]
@@ -18,24 +21,24 @@ pub enum BaseBook {
     NotNeeded,
     /// Nothing was approved, or armed for long enough: nothing may be deleted.
     Missing,
-    /// A revision at which the rules meant what they mean now.
+    /// A revision since which all rules agree with those of now.
     Same {
         /// The revision.
         revision: u64,
     },
-    /// The rules of an earlier revision.
+    /// An earlier revision, since which something else was promised.
     Earlier {
         /// The revision.
         revision: u64,
-        /// Its rules.
+        /// Rules that expire what was expired at it and at every revision since.
         rules: RuleSet,
-        /// What held where no rule did.
+        /// The same where no rule ever held.
         default: Retention,
     },
 }
 
 impl BaseBook {
-    /// What held for whom, where that differs from now. Moves in the directory act at once.
+    /// What was promised to whom, where that differs from now. Moves in the directory act at once.
     pub fn policies<'a>(&'a self, rulebook: &'a Rulebook) -> Option<Policies<'a>> {
         match self {
             Self::Earlier { rules, default, .. } => {
@@ -95,17 +98,23 @@ impl Engine {
             return Ok(BaseBook::Missing);
         };
         let revision = revision.min(rulebook.revision);
-        // Without its settings nobody knows what its rules meant.
-        let settings = self.ledger.settings_at(revision).await?;
-        let Some(settings) = settings.as_deref().and_then(Settings::parse) else {
+        let span = revision..rulebook.revision.saturating_add(1);
+        // Without the settings nobody knows what the rules meant.
+        let Some(meanings) = self.meanings(&span).await? else {
             return Ok(BaseBook::Missing);
         };
-        let is_same = settings == self.settings;
+        let is_same = matches!(&meanings[..], [(_, settings)] if *settings == self.settings);
         if is_same && revision == rulebook.revision {
             return Ok(BaseBook::Same { revision });
         }
-        let rules = self.rules_at(revision, &settings).await?;
-        let default = settings.default_retention();
+        let (rules, default) = self.promised(span, &meanings, rulebook).await?;
+        let of_organization = |rule: &Rule| matches!(rule.scope, Scope::Organization(_));
+        if self.directory.is_some()
+            && rulebook.directory.is_empty()
+            && rules.iter().any(of_organization)
+        {
+            return Err(EngineError::EmptyDirectory);
+        }
         if default.days() == self.default.days() && rules.digest() == rulebook.rules.digest() {
             return Ok(BaseBook::Same { revision });
         }
@@ -116,19 +125,53 @@ impl Engine {
         })
     }
 
-    async fn rules_at(&self, revision: u64, settings: &Settings) -> Result<RuleSet, EngineError> {
-        let mut rules = Vec::new();
-        let mut visit = |record: RuleRecord| {
-            rules.push(Rule {
-                id: record.id,
-                scope: record.rule.scope,
-                retention: settings.retention(&record.rule.retention),
-                apply_to_past: record.rule.apply_to_past,
-                created_at: record.rule.created_at,
-            });
+    /// The settings of some revisions, or nothing where those of one cannot be known.
+    async fn meanings(
+        &self,
+        span: &Range<u64>,
+    ) -> Result<Option<Vec<(Range<u64>, Settings)>>, EngineError> {
+        let last = span.end.saturating_sub(1);
+        let noted = self.ledger.settings_within(span.start, last).await?;
+        let until = noted.iter().skip(1).map(|(since, _)| *since);
+        let until: Vec<u64> = until.chain([span.end]).collect();
+        let meanings = noted.iter().zip(until).map(|((since, text), until)| {
+            let held = (*since).max(span.start)..until;
+            Some((held, Settings::parse(text)?))
+        });
+        let meanings: Option<Vec<_>> = meanings.collect();
+        Ok(meanings.filter(|meanings| !meanings.is_empty()))
+    }
+
+    /// What was promised at every revision of a span.
+    async fn promised(
+        &self,
+        span: Range<u64>,
+        meanings: &[(Range<u64>, Settings)],
+        rulebook: &Rulebook,
+    ) -> Result<(RuleSet, Retention), EngineError> {
+        let of_default = |(held, settings): &(Range<u64>, Settings)| {
+            (held.clone(), settings.default_retention())
         };
-        self.ledger.each_rule_at(revision, &mut visit).await?;
-        Ok(RuleSet::new(rules)?)
+        let defaults = meanings.iter().map(of_default).collect();
+        let last = span.end.saturating_sub(1);
+        let first = span.start;
+        let mut history = History::new(span, defaults);
+        let mut visit = |(record, held): (RuleRecord, Range<u64>)| {
+            for (held, retention) in retentions(&record.rule, &held, meanings) {
+                let rule = Rule {
+                    id: record.id,
+                    scope: record.rule.scope.clone(),
+                    retention,
+                    apply_to_past: record.rule.apply_to_past,
+                    created_at: record.rule.created_at,
+                };
+                history.push(rule, held);
+            }
+        };
+        self.ledger
+            .each_rule_within(first, last, &mut visit)
+            .await?;
+        Ok(history.agreed(&rulebook.directory)?)
     }
 
     /// When the rules of a revision will have been armed for long enough, at the latest; nothing
@@ -163,4 +206,23 @@ impl Engine {
     fn armed_for(&self) -> SignedDuration {
         SignedDuration::try_from(self.armed_for).unwrap_or(SignedDuration::MAX)
     }
+}
+
+/// What a rule meant, and when: a period of that name may have had several lengths.
+fn retentions(
+    rule: &NewRule,
+    held: &Range<u64>,
+    meanings: &[(Range<u64>, Settings)],
+) -> Vec<(Range<u64>, Retention)> {
+    let mut retentions: Vec<(Range<u64>, Retention)> = Vec::with_capacity(1);
+    for (valid, settings) in meanings {
+        let both = held.start.max(valid.start)..held.end.min(valid.end);
+        let retention = settings.retention(&rule.retention);
+        match retentions.last_mut() {
+            _ if both.is_empty() => {}
+            Some((before, same)) if *same == retention => before.end = both.end,
+            _ => retentions.push((both, retention)),
+        }
+    }
+    retentions
 }

@@ -36,8 +36,7 @@ struct GuardRecords {
 }
 
 impl World {
-    /// Reads all of it. Rules of an earlier revision are taken over from the world before: they are
-    /// what they were.
+    /// Reads all of it. The base is taken over from the world before if nothing changed since.
     pub(super) async fn read(
         live: &Live,
         ledger: &dyn Ledger,
@@ -54,6 +53,7 @@ impl World {
             let base_revision = live.engine.base_revision().await?;
             let known = before.filter(|before| {
                 before.base_revision == base_revision
+                    && before.rulebook.revision == rulebook.revision
                     && matches!(*before.base, BaseBook::Earlier { .. })
             });
             let base = match known {

@@ -16,6 +16,7 @@ mod rules;
 mod value;
 mod workspaces;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -276,6 +277,15 @@ impl Ledger for MySql {
         on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each_at(connection, revision, visit))
     }
 
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the rules", connection => rules::each_within(connection, first, last, visit))
+    }
+
     async fn rules_after(
         &self,
         after: RuleId,
@@ -300,6 +310,14 @@ impl Ledger for MySql {
 
     async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> {
         on_connection!(self, "read the settings", connection => record::settings_at(connection, revision))
+    }
+
+    async fn settings_within(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, String)>, LedgerError> {
+        on_connection!(self, "read the settings", connection => record::settings_within(connection, first, last))
     }
 
     async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> {

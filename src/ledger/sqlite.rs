@@ -16,6 +16,7 @@ mod rules;
 mod value;
 mod workspaces;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -300,6 +301,18 @@ impl Ledger for Sqlite {
         self.stream("list the rules", look, visit).await
     }
 
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError> {
+        let look = move |connection: &Connection, outlet: &mut Outlet<(RuleRecord, Range<u64>)>| {
+            rules::each_within(connection, first, last, outlet)
+        };
+        self.stream("list the rules", look, visit).await
+    }
+
     async fn rules_after(
         &self,
         after: RuleId,
@@ -335,6 +348,17 @@ impl Ledger for Sqlite {
     async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> {
         self.read("read the settings", move |connection| {
             record::settings_at(connection, revision)
+        })
+        .await
+    }
+
+    async fn settings_within(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, String)>, LedgerError> {
+        self.read("read the settings", move |connection| {
+            record::settings_within(connection, first, last)
         })
         .await
     }

@@ -71,6 +71,11 @@ impl RuleSet {
         })
     }
 
+    /// The same with more rules.
+    pub(crate) fn with(self, more: impl IntoIterator<Item = Rule>) -> Result<Self, RuleSetError> {
+        Self::new(self.rules.into_iter().chain(more))
+    }
+
     /// Reads a YAML list of rules, the format of `rules import`. Rules are numbered from 1 in the
     /// order of the file; `now` is the creation time of those that state none.
     ///
@@ -145,6 +150,15 @@ impl RuleSet {
     /// Every rule, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
+    }
+
+    /// The rule of exactly this scope.
+    pub(crate) fn of(&self, scope: &Scope) -> Option<&Rule> {
+        match scope {
+            Scope::Organization(name) => self.organization(name),
+            Scope::Workspace(name) => self.workspace(name),
+            Scope::Project { workspace, project } => self.project(workspace, project),
+        }
     }
 
     /// The rule of an organization.

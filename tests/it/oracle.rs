@@ -75,18 +75,7 @@ async fn the_engine_and_an_independent_model_agree_row_by_row() {
 async fn check(database: &TestDatabase, seed: u64) -> [u64; 6] {
     let case = Case::random(seed);
     let client = database.client();
-    for statement in case.set_up() {
-        client
-            .query_raw(&statement)
-            .execute()
-            .await
-            .unwrap_or_else(|error| {
-                panic!(
-                    "seed {seed}: {error}\n{}",
-                    statement.chars().take(2_000).collect::<String>()
-                )
-            });
-    }
+    set_up(&case, database).await;
     let expected = model::survivors(&case);
 
     let directory = tempfile::tempdir().unwrap();
@@ -180,6 +169,22 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 6] {
         expected.n_held,
         expected.n_paused,
     ]
+}
+
+async fn set_up(case: &Case, database: &TestDatabase) {
+    let (client, seed) = (database.client(), case.seed);
+    for statement in case.set_up() {
+        client
+            .query_raw(&statement)
+            .execute()
+            .await
+            .unwrap_or_else(|error| {
+                panic!(
+                    "seed {seed}: {error}\n{}",
+                    statement.chars().take(2_000).collect::<String>()
+                )
+            });
+    }
 }
 
 fn sum(rows: &[TableRows]) -> u64 {

@@ -70,6 +70,15 @@ pub(super) async fn settings_at(
     Ok(connection.exec_first(sql, (revision,)).await?)
 }
 
+pub(super) async fn settings_within(
+    connection: &mut impl Queryable,
+    first: u64,
+    last: u64,
+) -> Result<Vec<(u64, String)>, Fault> {
+    let sql = sql!("ledger/mysql/settings_within.sql");
+    Ok(connection.exec(sql, (first, last)).await?)
+}
+
 pub(super) async fn prune(
     change: &mut Change<'_>,
     before: Timestamp,

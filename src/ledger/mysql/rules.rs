@@ -1,5 +1,7 @@
 //! Rules in MySQL.
 
+use std::ops::Range;
+
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
@@ -128,6 +130,23 @@ pub(super) async fn each_at(
 ) -> Result<(), Fault> {
     let sql = sql!("ledger/mysql/each_rule_at.sql");
     stream(connection, sql, (revision, revision).into(), visit).await
+}
+
+pub(super) async fn each_within(
+    connection: &mut Conn,
+    first: u64,
+    last: u64,
+    visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+) -> Result<(), Fault> {
+    let sql = sql!("ledger/mysql/each_rule_within.sql");
+    let values = (first, last);
+    let mut rows = connection.exec_stream::<Row, _, _>(sql, values).await?;
+    while let Some(mut row) = rows.try_next().await? {
+        let until: Option<u64> = column(&mut row, 11)?;
+        let held = column(&mut row, 10)?..until.unwrap_or(u64::MAX);
+        visit((record(&mut row)?, held));
+    }
+    Ok(())
 }
 
 async fn stream(

@@ -48,6 +48,20 @@ pub(super) fn settings_at(connection: &Connection, revision: u64) -> Result<Opti
     Ok(body.optional()?)
 }
 
+pub(super) fn settings_within(
+    connection: &Connection,
+    first: u64,
+    last: u64,
+) -> Result<Vec<(u64, String)>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/settings_within.sql"))?;
+    let mut rows = statement.query([signed(first)?, signed(last)?])?;
+    let mut settings = Vec::new();
+    while let Some(row) = rows.next()? {
+        settings.push((unsigned(row.get(0)?)?, row.get(1)?));
+    }
+    Ok(settings)
+}
+
 pub(super) fn prune(
     change: &mut Change<'_>,
     before: Timestamp,

@@ -1,5 +1,7 @@
 //! Rules in SQLite.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
@@ -121,6 +123,22 @@ pub(super) fn each_at(
     let mut rows = statement.query([signed(revision)?])?;
     while let Some(row) = rows.next()? {
         outlet.push(record(row)?)?;
+    }
+    Ok(())
+}
+
+pub(super) fn each_within(
+    connection: &Connection,
+    first: u64,
+    last: u64,
+    outlet: &mut Outlet<(RuleRecord, Range<u64>)>,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/each_rule_within.sql"))?;
+    let mut rows = statement.query([signed(first)?, signed(last)?])?;
+    while let Some(row) = rows.next()? {
+        let until: Option<i64> = row.get(11)?;
+        let until = until.map(unsigned).transpose()?.unwrap_or(u64::MAX);
+        outlet.push((record(row)?, unsigned(row.get(10)?)?..until))?;
     }
     Ok(())
 }

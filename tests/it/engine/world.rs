@@ -157,6 +157,16 @@ impl World {
 }
 
 impl World {
+    /// Makes everything that the ledger dates older by a length such as `2h`.
+    pub fn let_pass(&self, length: &str) {
+        let length: jiff::SignedDuration = length.parse().unwrap();
+        let path = self.folder.path().join("ledger.db");
+        let ledger = rusqlite::Connection::open(path).unwrap();
+        let sql = "UPDATE revisions SET since = strftime('%Y-%m-%dT%H:%M:%f', since, ?1) || '000Z'";
+        let shift = format!("-{} seconds", length.as_secs());
+        assert!(ledger.execute(sql, [shift]).unwrap() > 0);
+    }
+
     pub async fn wait_for_mutations(&self, expected: u64) {
         for _ in 0..600 {
             if self.mutations().await == expected {

@@ -1,5 +1,6 @@
 //! What held when, what was done, and how much of it a page shows.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ebbtide::{CycleStart, DeletedRows, ImportRule, NewRule, RuleId, SlotRange};
@@ -11,6 +12,7 @@ on_both!(
     the_clock_of_the_database_goes,
     revisions_have_their_time,
     rules_are_those_of_a_revision,
+    settings_are_those_of_a_span_of_revisions,
     rules_are_paged,
     cycles_are_paged_newest_first,
     slots_are_done_where_their_cycle_was,
@@ -103,8 +105,63 @@ async fn rules_are_those_of_a_revision(fresh: Fresh) {
     ledger.put_workspaces(&mut pairs, "eva").await.unwrap();
     expected.push((fresh.revision().await, active));
     assert_eq!(expected.len(), 7);
-    for (revision, ids) in expected {
-        assert_eq!(ids_at(&fresh, revision).await, ids, "at {revision}");
+    for (revision, ids) in &expected {
+        assert_eq!(ids_at(&fresh, *revision).await, *ids, "at {revision}");
+    }
+    // Over a span: each rule that held at any of its revisions, and when.
+    for first in 0..7 {
+        for last in first..7 {
+            let mut held = Vec::new();
+            let mut visit = |(rule, held_at): (ebbtide::RuleRecord, Range<u64>)| {
+                held.push((rule.id, held_at));
+            };
+            let within = ledger.each_rule_within(first, last, &mut visit);
+            within.await.unwrap();
+            for (revision, ids) in &expected {
+                let then = held.iter().filter(|(_, held)| held.contains(revision));
+                let then: Vec<RuleId> = then.map(|(id, _)| *id).collect();
+                if (first..=last).contains(revision) {
+                    assert_eq!(then, *ids, "at {revision} of {first} to {last}");
+                }
+            }
+            for (id, held) in held {
+                assert!(
+                    (first..=last).any(|revision| held.contains(&revision)),
+                    "{id}"
+                );
+            }
+        }
+    }
+}
+
+async fn settings_are_those_of_a_span_of_revisions(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let when = at("2026-11-22T00:00:00Z");
+    ledger
+        .create_rule(&rule(workspace("a"), "7d"), "eva".into())
+        .await
+        .unwrap();
+    for body in ["one", "two"] {
+        ledger.note_settings(body, "eva", when).await.unwrap();
+        ledger
+            .create_rule(&rule(workspace("a"), "7d"), "eva".into())
+            .await
+            .unwrap();
+    }
+    let (one, two) = ((2, "one".to_owned()), (4, "two".to_owned()));
+    let both = vec![one.clone(), two.clone()];
+    for (first, last, expected) in [
+        (0, 5, vec![]),
+        (1, 5, vec![]),
+        (2, 2, vec![one.clone()]),
+        (2, 3, vec![one]),
+        (2, 4, both.clone()),
+        (3, 5, both),
+        (4, 5, vec![two.clone()]),
+        (5, 9, vec![two]),
+    ] {
+        let settings = ledger.settings_within(first, last).await.unwrap();
+        assert_eq!(settings, expected, "{first} to {last}");
     }
 }
 

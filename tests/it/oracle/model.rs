@@ -29,6 +29,7 @@ pub fn survivors(case: &Case) -> Expected {
         n_held: 0,
         n_paused: 0,
     };
+    let promised = promised(case);
     for row in &case.rows {
         expected.n_rows += 1;
         let at = instant(case, row);
@@ -42,7 +43,10 @@ pub fn survivors(case: &Case) -> Expected {
         let agreed = match &case.base {
             CaseBase::NotNeeded => true,
             CaseBase::Missing => false,
-            CaseBase::Approved(rules, default) => is_expired(case, row, rules, *default),
+            CaseBase::Approved(_, default) => {
+                let mut promised = promised.iter();
+                promised.all(|rules| is_expired(case, row, rules, *default))
+            }
         };
         let held = is_held(case, row);
         let paused = case.paused.contains(&row.workspace);
@@ -72,6 +76,35 @@ pub fn survivors(case: &Case) -> Expected {
         });
     }
     expected
+}
+
+/// The rules from the approval on: those approved; with those of now in their place; and then
+/// without those that ended, one after the other.
+fn promised(case: &Case) -> Vec<Vec<CaseRule>> {
+    let CaseBase::Approved(approved, _) = &case.base else {
+        return Vec::new();
+    };
+    let is_alike = |one: &CaseRule, other: &CaseRule| {
+        one.organization == other.organization
+            && one.workspace == other.workspace
+            && one.project == other.project
+    };
+    let mut ending: Vec<CaseRule> = Vec::new();
+    for rule in approved {
+        if !case
+            .rules
+            .iter()
+            .chain(&ending)
+            .any(|other| is_alike(rule, other))
+        {
+            ending.push(rule.clone());
+        }
+    }
+    let ended = (0..=ending.len()).map(|n_ended| {
+        let left = ending.iter().skip(n_ended);
+        case.rules.iter().chain(left).cloned().collect()
+    });
+    [approved.clone()].into_iter().chain(ended).collect()
 }
 
 /// The instant of a row as its column holds it.
