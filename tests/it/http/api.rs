@@ -157,12 +157,12 @@ impl Api {
             wake: wake.clone(),
             metrics: Arc::new(|| "ebbtide_build_info 1\n".into()),
             observer: Arc::new(move |answered| {
-                let line = (
+                let told = (
                     answered.route.into(),
                     answered.method.into(),
                     answered.status,
                 );
-                sink.lock().unwrap().push(line);
+                sink.lock().unwrap().push(told);
             }),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
