@@ -149,16 +149,20 @@ impl Api {
         let (status, of_status) = watch::channel(idle());
         let wake = Arc::new(Notify::new());
         let answered = Arc::new(Mutex::new(Vec::new()));
-        let log = answered.clone();
+        let sink = answered.clone();
         let app = App {
             live: of_live,
             ledger: ledger.clone(),
             status: of_status,
             wake: wake.clone(),
             metrics: Arc::new(|| "ebbtide_build_info 1\n".into()),
-            observer: Arc::new(move |request| {
-                let entry = (request.route.into(), request.method.into(), request.status);
-                log.lock().unwrap().push(entry);
+            observer: Arc::new(move |answered| {
+                let told = (
+                    answered.route.into(),
+                    answered.method.into(),
+                    answered.status,
+                );
+                sink.lock().unwrap().push(told);
             }),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

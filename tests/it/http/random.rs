@@ -14,8 +14,8 @@ const SEED: u64 = 20_261_121;
 
 #[tokio::test]
 async fn ten_thousand_random_requests_get_answers_that_the_description_knows() {
-    let seen = check(10_000, false).await;
-    assert!(seen.len() > 100, "too uniform: {seen:?}");
+    let counts = check(10_000, false).await;
+    assert!(counts.len() > 100, "too uniform: {counts:?}");
     // Every operation was met, and met with success.
     let text = std::fs::read_to_string("docs/openapi.json").unwrap();
     let description: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -24,7 +24,10 @@ async fn ten_thousand_random_requests_get_answers_that_the_description_knows() {
             let success = |(m, p, status): &(String, String, u16)| {
                 *m == method.to_uppercase() && p == path && *status < 300
             };
-            assert!(seen.keys().any(success), "{method} {path} never succeeded");
+            assert!(
+                counts.keys().any(success),
+                "{method} {path} never succeeded"
+            );
         }
     }
 }
@@ -50,7 +53,7 @@ async fn check(n_requests: usize, with_mysql: bool) -> BTreeMap<(String, String,
         super::record::cycle(&api, number).await;
     }
     let mut maker = Maker::new(seed, &schemas);
-    let mut answers: BTreeMap<(String, String, u16), u32> = BTreeMap::new();
+    let mut counts: BTreeMap<(String, String, u16), u32> = BTreeMap::new();
     for number in 0..n_requests {
         let request = maker.make();
         let what = format!("request {number} of seed {seed}: {request:?}");
@@ -94,9 +97,9 @@ async fn check(n_requests: usize, with_mysql: bool) -> BTreeMap<(String, String,
             }
         }
         maker.learn(&reply);
-        *answers
+        *counts
             .entry((request.method, request.path, status))
             .or_default() += 1;
     }
-    answers
+    counts
 }
