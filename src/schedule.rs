@@ -20,6 +20,7 @@ mod status;
 mod stop;
 mod world;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +92,8 @@ pub struct Sidecar {
     wake: Arc<Notify>,
     attempts: Attempts,
     backlog: Backlog,
+    /// Approved plans that could not be applied, how often in a row, and when they are tried again.
+    put_off: HashMap<String, (usize, Timestamp)>,
     /// The day, and what a dry run has planned of it.
     rehearsed: (String, Vec<SlotRange>),
     /// The day, and how many slots it has where nobody chose a number.
@@ -141,6 +144,7 @@ impl Sidecar {
             wake: Arc::new(Notify::new()),
             attempts: Attempts::default(),
             backlog: Backlog::default(),
+            put_off: HashMap::default(),
             rehearsed: Default::default(),
             auto: Default::default(),
             kept_for: None,
@@ -231,7 +235,10 @@ impl Sidecar {
             if let Then::Sleep(length) = then {
                 tokio::select! {
                     () = tokio::time::sleep(length) => {}
-                    () = self.wake.notified() => self.attempts.forget(),
+                    () = self.wake.notified() => {
+                        self.attempts.forget();
+                        self.put_off.clear();
+                    }
                     () = stop.gently.cancelled() => {}
                 }
             }
@@ -259,12 +266,12 @@ impl Sidecar {
             self.board.phase(Phase::Waiting, reason, world.now);
             return Ok(Then::Sleep(POLL));
         }
-        if !world.approved.is_empty() {
+        if self.due_plan(&world).is_some() {
             return self.apply_approved(live, stop).await;
         }
         let next = next::decide(&self.view(&world, n_slots, &world.settled));
         match next {
-            Next::Slot { .. } => self.work(live, n_slots, stop).await,
+            Next::Slot { .. } => Box::pin(self.work(live, n_slots, stop)).await,
             next if world.settled != world.done => {
                 let why = "rows that are due are paused; everything else is done";
                 Ok(self.rest(next, Phase::Waiting, why, world.now))

@@ -62,7 +62,7 @@ pub(super) async fn run(args: &Serve, context: &Context, verbose: u8) -> anyhow:
             if migrate {
                 sidecar.migrate(&stop).await;
             }
-            sidecar.run(&stop).await;
+            Box::pin(sidecar.run(&stop)).await;
         }
     });
     let ended = tokio::select! {

@@ -101,6 +101,9 @@ pub enum StepOutcomeKind {
     Failed {
         /// Why.
         error: String,
+        /// The same without what the server said, which may quote rows: for the ledger.
+        #[serde(skip)]
+        recorded: String,
         /// Expired rows that are left; nothing if nobody knows.
         #[serde(skip)]
         n_left: Option<u64>,

@@ -93,10 +93,11 @@ impl Engine {
         }
         // Recording may have taken longer than the lease lasts.
         if !cycle.tenure.is_held() {
-            let reason = "not started: the lease was lost".into();
+            let reason = "not started: the lease was lost";
             // Nothing was sent, so nothing went.
             report.outcome = StepOutcomeKind::Failed {
-                error: reason,
+                error: reason.into(),
+                recorded: reason.into(),
                 n_left: Some(n_due),
             };
             let outcome = self.outcome(part, &report);
@@ -157,6 +158,7 @@ impl Engine {
         let n_due = arms.iter().map(|arm| arm.n_due).sum();
         let failed = |what: &str, error: &WarehouseError, n_left| StepOutcomeKind::Failed {
             error: format!("{what}{}", error_chain(error)),
+            recorded: format!("{what}{}", error.for_the_record()),
             n_left,
         };
         match execution {
@@ -229,7 +231,9 @@ impl Engine {
                 };
                 (verdict.as_str(), left, None)
             }
-            StepOutcomeKind::Failed { error, n_left } => ("failed", *n_left, Some(error.clone())),
+            StepOutcomeKind::Failed {
+                recorded, n_left, ..
+            } => ("failed", *n_left, Some(recorded.clone())),
             StepOutcomeKind::Skipped { reason } => ("failed", None, Some(reason.clone())),
         };
         StepOutcome {

@@ -192,10 +192,8 @@ impl Witness {
                     .find(|number| !shown.contains_key(number))
                     .copied()
             });
-        if facts.begun.is_none() {
-            // Its first entries were pruned.
-            return None;
-        }
+        // Nothing where its first entries were pruned.
+        facts.begun?;
         if let Some(number) = wrong_step {
             return Some(format!(
                 "step {number} of cycle {id} is not what the record says of it"

@@ -1,7 +1,9 @@
 //! Kept plans: those that an admin approved, and those that one should look at.
 
+use jiff::Timestamp;
 use tracing::Instrument as _;
 
+use super::attempts::{LONGEST, delay};
 use super::cycle::{Cycled, End, apply};
 use super::world::{N_PLANS, World};
 use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
@@ -10,6 +12,7 @@ use crate::engine::{CycleKind, CycleStatus, EngineError, PlanRequest, Tenure};
 use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
 use crate::plan::{Basis, Plan};
 use crate::slot::SlotRange;
+use crate::telemetry::metric;
 
 /// A larger plan is not kept: the ledger's database may refuse such a statement. A person can still
 /// make it a file.
@@ -44,14 +47,46 @@ impl Sidecar {
         let Some(world) = looked.transpose()? else {
             return Ok(());
         };
-        let Some(record) = world.approved.first() else {
+        let Some(record) = self.due_plan(&world) else {
             return Ok(());
         };
-        let status = self.apply_kept(live, tenure, record, &world, stop).await?;
+        let status = match self.apply_kept(live, tenure, record, &world, stop).await {
+            Ok(status) => status,
+            Err(error @ EngineError::Ledger(_)) => return Err(error),
+            Err(error) => {
+                self.put_off(record, &error, world.now);
+                return Ok(());
+            }
+        };
         if let Some(status) = status {
             self.ledger.mark_plan(&record.id, status).await?;
         }
         Ok(())
+    }
+
+    /// The oldest approved plan that is not put off.
+    pub(super) fn due_plan<'w>(&self, world: &'w World) -> Option<&'w PlanRecord> {
+        let is_due = |plan: &&PlanRecord| {
+            let put_off = self.put_off.get(&plan.id);
+            put_off.is_none_or(|(_, until)| *until <= world.now)
+        };
+        world.approved.iter().find(is_due)
+    }
+
+    /// It stays approved, and the slots go on meanwhile: one shard may be down for long.
+    fn put_off(&mut self, record: &PlanRecord, error: &EngineError, now: Timestamp) {
+        let before = self.put_off.get(&record.id);
+        let n_failed = before.map_or(0, |(n_failed, _)| *n_failed) + 1;
+        let wait = delay(n_failed, LONGEST);
+        self.metrics.add(metric::WAREHOUSE_ERRORS, &[], 1);
+        tracing::warn!(
+            plan = record.id,
+            reason = error_chain(error),
+            wait_ms = crate::telemetry::ms(wait),
+            "an approved plan is tried again later; slots go on"
+        );
+        self.put_off
+            .insert(record.id.clone(), (n_failed, now + wait));
     }
 
     /// What the plan is from now on; nothing if it stays approved.
@@ -130,7 +165,6 @@ impl Sidecar {
         let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
         let needs_approval = live.config.approval == ApprovalMode::Required;
         let kept = async {
-            self.mark_stale(plan.revision).await?;
             if waits && needs_approval {
                 self.keep(live, plan.revision).await?;
             }
@@ -150,16 +184,6 @@ impl Sidecar {
                 tracing::warn!(error = error_chain(&error), "no plan is kept for review");
             }
         }
-    }
-
-    /// Nobody can approve a plan of an earlier revision any more.
-    async fn mark_stale(&self, revision: u64) -> Result<(), EngineError> {
-        for plan in self.ledger.plans_before(None, N_PLANS).await? {
-            if plan.status == PlanStatus::Pending && plan.revision < revision {
-                self.ledger.mark_plan(&plan.id, PlanStatus::Stale).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn keep(&self, live: &Live, revision: u64) -> Result<(), EngineError> {

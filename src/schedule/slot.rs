@@ -26,7 +26,7 @@ impl Sidecar {
             Ok(tenure) => tenure,
             Err(then) => return Ok(then),
         };
-        let then = self.slot(live, &tenure, n_slots, stop).await;
+        let then = Box::pin(self.slot(live, &tenure, n_slots, stop)).await;
         self.give_lease_back(tenure, stop).await;
         then
     }
@@ -100,7 +100,7 @@ impl Sidecar {
         let cycle = self
             .cycle(live, tenure, range, world.now, stop)
             .instrument(span);
-        let cycled = self.watched(live, &world, next_slot_in, cycle).await;
+        let cycled = Box::pin(self.watched(live, &world, next_slot_in, cycle)).await;
         self.note("slot", Some(range), &cycled);
         if let Some(plan) = &cycled.plan {
             self.look_at(plan, range, &cycled);

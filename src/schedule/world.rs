@@ -58,9 +58,18 @@ impl Sidecar {
         let settled = joined([&*done, &self.attempts.waiting(&pauses)].concat());
         let n_holds = ledger.holds(false).await?.len();
         let revision = ledger.revision().await?;
-        let is_pending =
-            |plan: &&PlanRecord| plan.status == PlanStatus::Pending && plan.revision == revision;
-        let n_pending = plans.iter().filter(is_pending).count();
+        let mut n_pending = 0;
+        for plan in plans
+            .iter()
+            .filter(|plan| plan.status == PlanStatus::Pending)
+        {
+            if plan.revision < revision {
+                // Nobody can approve it any more.
+                ledger.mark_plan(&plan.id, PlanStatus::Stale).await?;
+            } else {
+                n_pending += 1;
+            }
+        }
         let succeeded_at = ledger
             .cycles(N_CYCLES)
             .await?
@@ -68,7 +77,9 @@ impl Sidecar {
             .filter_map(|cycle| cycle.end)
             .filter(|(_, status)| ["done", "partial"].contains(&status.as_str()))
             .map(|(at, _)| at)
-            .max();
+            .max()
+            // Where many failed since, it is further back than we look.
+            .max(self.board.watch().borrow().last_success_at);
         self.metrics.set_len(metric::HOLDS, n_holds);
         self.metrics.set_len(metric::PAUSES, pauses.len());
         self.metrics.set_len(metric::PLANS_PENDING, n_pending);
