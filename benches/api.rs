@@ -18,6 +18,7 @@
     clippy::format_collect,
     unreachable_pub,
     dead_code,
+    unused_imports,
     missing_docs,
     reason = "a benchmark says what is wrong by failing, and uses only some of the tests' support"
 )]

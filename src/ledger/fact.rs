@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::import::{Changes, Keyed, Pair};
+use super::row::whole_microseconds;
 use super::{
     CreatedRule, CycleStart, ImportedRules, NewApproval, NewHold, NewPause, NewPlan, NewRule,
     PlanRecord, PrunedRecord, StepIntent, StepOutcome,
@@ -51,14 +52,14 @@ pub(super) fn rule_created(rule: &NewRule, created: CreatedRule, revision: u64, 
         "scope": scope(&rule.scope),
         "retention": rule.retention,
         "apply_to_past": rule.apply_to_past,
-        "created_at": rule.created_at,
+        "created_at": whole_microseconds(rule.created_at),
         "revision": revision,
     });
     deed("rule_created", by, body)
 }
 
 pub(super) fn rule_deactivated(id: RuleId, at: Timestamp, revision: u64, by: &str) -> Deed {
-    let body = json!({"rule": id, "deactivated_at": at, "revision": revision});
+    let body = json!({"rule": id, "deactivated_at": whole_microseconds(at), "revision": revision});
     deed("rule_deactivated", by, body)
 }
 
@@ -214,7 +215,7 @@ pub(super) fn cycle_begun(start: &CycleStart) -> Deed {
     let body = json!({
         "cycle": start.id,
         "kind": start.kind,
-        "as_of": start.as_of,
+        "as_of": whole_microseconds(start.as_of),
         "rules_digest": start.rules_digest,
         "plan_digest": start.plan_digest,
         "slot": slot,
@@ -238,7 +239,7 @@ pub(super) fn step_intended(intent: &StepIntent, holder: &str) -> Deed {
         "bounds": intent.bounds,
         "n_workspaces": intent.n_workspaces,
         "rows_due": intent.rows_due,
-        "intended_at": intent.intended_at,
+        "intended_at": whole_microseconds(intent.intended_at),
     });
     deed("step_intended", holder, body)
 }
@@ -251,13 +252,13 @@ pub(super) fn step_finished(outcome: &StepOutcome, holder: &str) -> Deed {
         "rows_left": outcome.rows_left,
         "error_digest": outcome.error.as_deref().map(digest),
         "duration_ms": outcome.duration_ms,
-        "finished_at": outcome.finished_at,
+        "finished_at": whole_microseconds(outcome.finished_at),
     });
     deed("step_finished", holder, body)
 }
 
 pub(super) fn cycle_ended(id: &str, status: &str, at: Timestamp, holder: &str) -> Deed {
-    let body = json!({"cycle": id, "status": status, "ended_at": at});
+    let body = json!({"cycle": id, "status": status, "ended_at": whole_microseconds(at)});
     deed("cycle_ended", holder, body)
 }
 
@@ -269,7 +270,7 @@ pub(super) fn record_pruned(
     by: &str,
 ) -> Deed {
     let body = json!({
-        "before": before,
+        "before": whole_microseconds(before),
         "n_cycles": pruned.n_cycles,
         "n_entries": pruned.n_entries,
         "up_to": up_to.seq,

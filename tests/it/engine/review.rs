@@ -145,7 +145,8 @@ async fn an_edited_plan_is_refused() {
 async fn a_plan_that_shows_less_than_it_would_approve_is_refused() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
-    let engine = world.engine();
+    let config = world.config_with("approval: none, ", "");
+    let engine = world.engine_with(&config, NOW);
     let request = |basis, as_of: Option<&str>| PlanRequest {
         as_of: as_of.map(at),
         basis,
@@ -165,7 +166,7 @@ async fn a_plan_that_shows_less_than_it_would_approve_is_refused() {
     );
 
     let plan = propose(&engine).await;
-    let changes = stale(&world.engine_at("2026-12-01T10:00:00Z"), &plan).await;
+    let changes = stale(&world.engine_with(&config, "2026-12-01T10:00:00Z"), &plan).await;
     assert!(
         changes[0].starts_with("the days since 2026-11-21"),
         "{changes:?}"
@@ -176,7 +177,9 @@ async fn a_plan_that_shows_less_than_it_would_approve_is_refused() {
 async fn a_plan_with_a_table_that_nobody_could_look_at_is_refused() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
-    let mut plan = propose(&world.engine()).await;
+    let config = world.config_with("approval: none, ", "");
+    let engine = world.engine_with(&config, NOW);
+    let mut plan = propose(&engine).await;
     plan.unprobed.push(Unprobed {
         shard: "http://other:8123".into(),
         table: None,
@@ -185,7 +188,7 @@ async fn a_plan_with_a_table_that_nobody_could_look_at_is_refused() {
         is_unreachable: true,
     });
     plan.digest = plan.computed_digest();
-    let changes = stale(&world.engine(), &plan).await;
+    let changes = stale(&engine, &plan).await;
     assert!(
         changes[0].contains("nobody saw what goes there"),
         "{changes:?}"

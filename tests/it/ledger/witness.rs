@@ -69,8 +69,8 @@ async fn every_edit_of_a_table_is_found(fresh: Fresh) {
     lived(&fresh).await;
     let edits = [
         (
-            "UPDATE steps SET rows_left = 7",
-            "UPDATE steps SET rows_left = 0",
+            "UPDATE steps SET rows_due = rows_due + 1",
+            "UPDATE steps SET rows_due = rows_due - 1",
             "step 1 of cycle c1",
         ),
         (

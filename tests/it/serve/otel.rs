@@ -16,7 +16,7 @@ fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = Vec::new();
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             loop {
                 let n_read = stream.read(&mut buffer).unwrap();
                 request.extend_from_slice(&buffer[..n_read]);
