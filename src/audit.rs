@@ -22,7 +22,7 @@ pub struct Fact {
     pub actor: String,
     /// What, such as `rule_created`.
     pub kind: String,
-    /// The particulars: names, numbers, digests. No fractions: see [`canonical`].
+    /// The particulars: names, numbers, digests. No fractions: see [`canonical()`].
     pub body: serde_json::Value,
 }
 

@@ -26,7 +26,7 @@ pub struct CycleStart {
     pub slot: Option<(String, SlotRange)>,
     /// The instance or person that runs it.
     pub holder: String,
-    /// The token of the [`CYCLE_LEASE`] it runs under.
+    /// The token of the [`crate::CYCLE_LEASE`] it runs under.
     pub lease_token: u64,
 }
 
