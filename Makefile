@@ -3,10 +3,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench bench-api clean
 
 help: ## show this list
-	@grep -E '^[a-z]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
+	@grep -E '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 14
 
 demo: ## watch a real ClickHouse lose exactly the rows that the rules say
 	@scripts/ensure-tools.sh cargo cc npm
@@ -38,7 +38,12 @@ lint: ## rustfmt, clippy, rustdoc, and the dependencies
 
 bench: ## measure resolve, plan and compile
 	@scripts/ensure-tools.sh cargo cc
-	cargo bench --locked
+	cargo bench --locked --bench core
+
+bench-api: ## measure policy look-ups over a real MariaDB with 100,000 rules
+	@scripts/ensure-tools.sh cargo cc
+	scripts/ensure-mariadbd.sh
+	cargo bench --locked --bench api
 
 clean: ## remove what was built; the fetched libchdb stays in the user's cache directory
 	@cargo clean

@@ -14,7 +14,7 @@ use std::time::Instant;
 use criterion::{BatchSize, Criterion};
 use ebbtide::{
     AgeColumn, AgeKind, CensusRow, CheckedTarget, Days, Directory, Limits, NameColumn, Plan,
-    Retention, Rule, RuleSet, Scope, Snapshot, TableInventory, TextKind, Totals, candidates,
+    Retention, Rule, RuleSet, Scope, Snapshot, TableInventory, Terms, TextKind, Totals, candidates,
     compile, decide, resolve,
 };
 use jiff::Timestamp;
@@ -141,7 +141,7 @@ impl World {
 
     fn candidates(&self) -> Vec<ebbtide::Arm> {
         let policies = resolve(&self.rules, &self.directory, &self.default);
-        candidates(&self.target, &self.census, &policies, self.now)
+        candidates(&self.target, &self.census, &Terms::new(&policies, self.now)).due
     }
 
     fn inventory(&self) -> TableInventory {
@@ -154,14 +154,15 @@ impl World {
             table: Arc::from("traces"),
             totals: Totals::of(&self.census),
             arms,
+            ..TableInventory::default()
         }
     }
 
     fn decide(&self, inventory: TableInventory) -> Plan {
         let policies = resolve(&self.rules, &self.directory, &self.default);
+        let terms = Terms::new(&policies, self.now);
         let snapshot = Snapshot {
-            as_of: self.now,
-            policies: &policies,
+            terms: &terms,
             revision: 1,
             tables: vec![(&self.target, inventory)],
             unprobed: vec![],

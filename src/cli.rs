@@ -1,19 +1,31 @@
 //! The command line: one file per verb. stdout is data, stderr is talk.
 
+mod apply;
+mod audit;
 mod clickhouse;
 mod completions;
 mod context;
 mod demo;
 mod doctor;
+mod effect;
 mod exit;
 mod explain;
+mod history;
+mod holds;
 mod input;
+mod left;
 mod migrate;
+mod openapi;
 mod output;
+mod pause;
 mod plan;
 mod progress;
 mod rules;
 mod run;
+mod scope;
+mod serve;
+mod token;
+mod turn;
 mod validate;
 mod workspaces;
 
@@ -93,12 +105,32 @@ pub enum Verb {
     Explain(explain::Explain),
     /// Show what a cycle would delete, and how; read-only.
     Plan(plan::PlanArgs),
+    /// Approve a plan that `plan --out` wrote, and execute exactly that plan.
+    Apply(apply::Apply),
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
+    /// The sidecar: works through the slots of each day, and answers the API.
+    Serve(serve::Serve),
+    /// Place, list and release holds: rows that must stay, whatever the rules say.
+    #[command(subcommand)]
+    Holds(holds::Holds),
+    /// Stop deleting: everything, one target, or one workspace.
+    Pause(pause::Pause),
+    /// Delete again what was paused.
+    Resume(pause::Resume),
+    /// Show what was done: cycles and their steps.
+    History(history::History),
+    /// The record that nobody can edit unnoticed: verify it, export it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Keep an embedded ClickHouse running, to play with.
     Clickhouse(clickhouse::Clickhouse),
     /// Create the ledger's schema, or bring it up to date.
     Migrate,
+    /// Print the description of the API.
+    Openapi,
+    /// Make a random token for the API.
+    Token(token::TokenArgs),
     /// Print shell completions.
     Completions(completions::Completions),
 }
@@ -126,7 +158,10 @@ pub fn main() -> ExitCode {
             return if printed.is_err() { Exit::Done } else { code }.into();
         }
     };
-    progress::start_logging(cli.verbose);
+    // The sidecar's log is as its configuration says.
+    if !matches!(cli.verb, Verb::Serve(_)) {
+        progress::start_logging(cli.verbose);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -159,9 +194,18 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Workspaces(verb) => workspaces::run(verb, &context, &mut output).await,
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
+        Verb::Apply(args) => apply::run(args, &context, &mut output).await,
         Verb::Run(args) => run::run(args, &context, &mut output).await,
+        Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
+        Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
+        Verb::Resume(args) => pause::resume(args, &context, &mut output).await,
+        Verb::History(args) => history::run(args, cli.verbose, &context, &mut output).await,
+        Verb::Audit(verb) => audit::run(verb, &context, &mut output).await,
+        Verb::Serve(args) => serve::run(args, &context, cli.verbose).await,
         Verb::Clickhouse(args) => clickhouse::run(args, &context, &mut output).await,
         Verb::Migrate => migrate::run(&context, &mut output).await,
+        Verb::Openapi => openapi::run(&mut output),
+        Verb::Token(args) => token::run(args, &mut output),
         Verb::Completions(args) => completions::run(args, &mut output),
     }
 }

@@ -19,7 +19,7 @@ pub trait Clock: Send + Sync {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the module that may")]
-fn unique_id() -> String {
+pub(crate) fn unique_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 

@@ -75,6 +75,16 @@ pub struct Statement {
     pub shape: Shape,
     /// Settings that the statement needs, sent beside it.
     pub settings: Vec<(&'static str, &'static str)>,
+    /// Where the predicate begins.
+    #[serde(skip)]
+    predicate_at: usize,
+}
+
+impl Statement {
+    /// The text after WHERE.
+    pub fn predicate(&self) -> &str {
+        self.sql.get(self.predicate_at..).unwrap_or_default()
+    }
 }
 
 /// The SQL that counts what a delete would take.
@@ -106,6 +116,8 @@ pub struct Probe {
 ///     projects: Projects::Except([].into()),
 ///     bounds: Bounds { below_ms: 1_790_035_200_000, from_ms: None },
 ///     rule: None,
+///     piece: 0,
+///     lag_s: 0,
 ///     n_due: 1,
 ///     n_kept: 0,
 /// };
@@ -124,6 +136,7 @@ pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &s
     sql.raw("DELETE FROM ");
     table(target, &mut sql);
     sql.raw("\nWHERE ");
+    let predicate_at = sql.len();
     let shape = predicate(shape, target, arms, &mut sql);
     let keeps = Keeps::new(target, arms);
     keeps.write_none(&mut sql);
@@ -139,6 +152,7 @@ pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &s
         sql: sql.into_string(),
         shape,
         settings,
+        predicate_at,
     }
 }
 
@@ -147,7 +161,8 @@ pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &s
 /// so there are one or two texts.
 ///
 /// Columns: `ebbtide_workspace String, ebbtide_project String, ebbtide_due UInt64,
-/// ebbtide_kept UInt64`.
+/// ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64)`; the last is the age of the oldest row
+/// that would go.
 pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<Probe> {
     let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = arms
         .iter()
@@ -178,7 +193,9 @@ fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool) -> String {
     }
     sql.raw(" AS ebbtide_project,\n  toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
     keeps.write_count(&mut sql);
-    sql.raw(" AS ebbtide_kept\nFROM ");
+    sql.raw(" AS ebbtide_kept,\n  ");
+    extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
+    sql.raw(" AS ebbtide_oldest_ms\nFROM ");
     table(target, &mut sql);
     sql.raw("\nWHERE ");
     let shape = Shape::for_bounds(group_by_bounds(arms).len());
@@ -188,6 +205,38 @@ fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool) -> String {
         sql.raw(", ").identifier(&column.name);
     }
     sql.into_string()
+}
+
+/// Compiles the preview of arms: one row about everything that a delete of them would take, with the
+/// predicate that the delete would have.
+///
+/// Columns: `ebbtide_due UInt64, ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64),
+/// ebbtide_newest_ms Nullable(Int64), ebbtide_parts Array(String)`; the parts hold rows that would
+/// go.
+pub fn preview(target: &CheckedTarget, arms: &[Arm]) -> String {
+    let keeps = Keeps::new(target, arms);
+    let mut sql = Sql::new();
+    sql.raw("SELECT toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
+    keeps.write_count(&mut sql);
+    sql.raw(" AS ebbtide_kept,\n  ");
+    extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
+    sql.raw(" AS ebbtide_oldest_ms,\n  ");
+    extreme_ms(target, "maxOrNullIf(", &keeps, &mut sql);
+    sql.raw(" AS ebbtide_newest_ms,\n  groupUniqArrayIf(toString(_part), ");
+    keeps.write_unprotected(&mut sql);
+    sql.raw(") AS ebbtide_parts\nFROM ");
+    table(target, &mut sql);
+    sql.raw("\nWHERE ");
+    let shape = Shape::for_bounds(group_by_bounds(arms).len());
+    predicate(shape, target, arms, &mut sql);
+    sql.into_string()
+}
+
+/// The age of the oldest or newest of the rows that nothing protects.
+fn extreme_ms(target: &CheckedTarget, function: &'static str, keeps: &Keeps<'_>, out: &mut Sql) {
+    let mut unprotected = Sql::new();
+    keeps.write_unprotected(&mut unprotected);
+    AgeSql::new(&target.age).extreme_ms(function, &unprotected, out);
 }
 
 /// Compiles the census: which workspaces a table holds, how many rows, and how old the oldest is.

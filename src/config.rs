@@ -8,12 +8,20 @@
 mod check;
 mod layer;
 mod raw;
+mod serve;
+mod sidecar;
 mod syntax;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::providers::Env;
 use secrecy::SecretString;
+
+pub use self::serve::{
+    ApiConfig, ApprovalMode, LogFormat, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
+    TraceExport,
+};
 
 use self::check::check;
 use self::raw::RawConfig;
@@ -35,6 +43,22 @@ pub struct Config {
     pub default_retention: Retention,
     /// Named periods and the floor.
     pub periods: Periods,
+    /// Whether the sidecar deletes, or only plans.
+    pub enabled: bool,
+    /// Whether changes that delete more wait for an approval.
+    pub approval: ApprovalMode,
+    /// How long a change that deletes more is held back, so that it can be taken back.
+    pub armed_for: Duration,
+    /// How many slots a day has.
+    pub slots_per_day: SlotsPerDay,
+    /// How the sidecar behaves.
+    pub serve: ServeConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
+    /// How the sidecar writes its log.
+    pub log_format: LogFormat,
+    /// Where the sidecar sends its traces.
+    pub traces: TraceExport,
     /// The limits of a plan.
     pub limits: Limits,
     /// Statements per minute.
@@ -149,12 +173,17 @@ impl Config {
 
     fn read(text: &str, path: &Path, environment: &Env) -> Result<Self, ConfigError> {
         // First by itself: this finds unknown and duplicate keys with their line and column.
-        serde_saphyr::from_str::<RawConfig>(text).map_err(|error| ConfigError::Syntax {
-            path: path.to_owned(),
-            message: syntax::describe(&error, path),
-        })?;
-        let raw = layer::extract(text, environment)
-            .map_err(|message| ConfigError::Environment { message })?;
+        let alone: RawConfig =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
+                path: path.to_owned(),
+                message: syntax::describe(&error, path),
+            })?;
+        let raw = if layer::names(environment).is_empty() {
+            alone
+        } else {
+            layer::extract(text, environment)
+                .map_err(|message| ConfigError::Environment { message })?
+        };
         let mut problems = Vec::new();
         let config = check(raw, &mut problems);
         match config {

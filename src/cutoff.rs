@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::rule::Days;
@@ -88,7 +88,7 @@ pub fn time_of_id(id: Uuid) -> Option<Timestamp> {
 }
 
 /// The half-open interval of time `[from, below)` in which a policy's rows are expired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bounds {
     /// The cutoff in Unix milliseconds; only rows strictly below it are expired.
     pub below_ms: i64,
@@ -110,6 +110,60 @@ impl Bounds {
     pub fn contains(self, unix_ms: i64) -> bool {
         unix_ms < self.below_ms && self.from_ms.is_none_or(|from| unix_ms >= from)
     }
+
+    /// What both have in common, if anything.
+    #[must_use]
+    pub fn intersect(self, other: Self) -> Option<Self> {
+        Self {
+            below_ms: self.below_ms.min(other.below_ms),
+            // Nothing, which means no lower bound, is below every bound.
+            from_ms: self.from_ms.max(other.from_ms),
+        }
+        .unless_empty()
+    }
+
+    /// What is left, in order, when `[from, until)` is taken out.
+    pub fn without(self, from_ms: i64, until_ms: i64) -> impl Iterator<Item = Self> {
+        // An interval that is none takes nothing; cut in two, its ends would overlap.
+        let (from_ms, until_ms) = if from_ms < until_ms {
+            (from_ms, until_ms)
+        } else {
+            (i64::MAX, i64::MAX)
+        };
+        let before = Self {
+            below_ms: self.below_ms.min(from_ms),
+            from_ms: self.from_ms,
+        };
+        let after = Self {
+            below_ms: self.below_ms,
+            from_ms: self.from_ms.max(Some(until_ms)),
+        };
+        let before = before.unless_empty().filter(|_| from_ms > i64::MIN);
+        before.into_iter().chain(after.unless_empty())
+    }
+
+    /// What is left, in order, when parts of it are taken out; they are in order and apart.
+    pub fn gaps(self, parts: &[Self]) -> Vec<Self> {
+        let mut left = vec![self];
+        for part in parts {
+            let last = left.pop().into_iter();
+            let from_ms = part.from_ms.unwrap_or(i64::MIN);
+            left.extend(last.flat_map(|last| last.without(from_ms, part.below_ms)));
+        }
+        left
+    }
+
+    fn unless_empty(self) -> Option<Self> {
+        self.from_ms
+            .is_none_or(|from| from < self.below_ms)
+            .then_some(self)
+    }
+}
+
+/// The first instant of the UTC day of an instant.
+pub(crate) fn start_of_day(at: Timestamp) -> Timestamp {
+    let midnight = at.as_millisecond().div_euclid(DAY_MS) * DAY_MS;
+    Timestamp::from_millisecond(midnight).unwrap_or(Timestamp::MIN)
 }
 
 /// The UTC calendar day of an instant, such as `2026-11-21`.
@@ -170,6 +224,28 @@ mod tests {
             prop_assert!(Bounds::new(at, Some(days), None).unwrap().contains(row.as_millisecond()));
             prop_assert!(!Bounds::new(before, Some(days), None).unwrap().contains(row.as_millisecond()));
             prop_assert_eq!(time_of_id(smallest_id(row.as_millisecond())), Some(row));
+        }
+
+        #[test]
+        fn what_is_taken_out_and_what_is_left_make_the_whole(
+            from in prop::option::of(0_i64..20),
+            below in 0_i64..20,
+            taken in prop::collection::vec((-2_i64..22, -2_i64..22), 0..4),
+        ) {
+            prop_assume!(from.is_none_or(|from| from < below));
+            let whole = Bounds { below_ms: below, from_ms: from };
+            let mut left = vec![whole];
+            for (start, end) in &taken {
+                left = left.into_iter().flat_map(|part| part.without(*start, *end)).collect();
+            }
+            let gaps = whole.gaps(&left);
+            for ms in -5..25 {
+                let is_taken = taken.iter().any(|(start, end)| (*start..*end).contains(&ms));
+                let n_left = left.iter().filter(|part| part.contains(ms)).count();
+                let n_gaps = gaps.iter().filter(|part| part.contains(ms)).count();
+                prop_assert_eq!(n_left, usize::from(whole.contains(ms) && !is_taken));
+                prop_assert_eq!(n_gaps, usize::from(whole.contains(ms) && is_taken));
+            }
         }
 
         #[test]

@@ -3,56 +3,81 @@
 //! ```text
 //! plan:  rulebook ─resolve─▶ policies ─┐
 //!        each shard ─survey─▶ inventory ┴─decide─▶ Plan
-//! apply: each step: guards → compile → pace → intent recorded → execute → verify → outcome recorded
+//! apply: guards; each step: compile → pace → intent recorded → execute → verify → outcome recorded
 //! ```
 //!
-//! Invariant: no statement is sent unless the rules are those of the plan, its intent is in the
-//! ledger, and every guard that the planner kept holds again.
+//! Invariant: no statement is sent unless the lease is held, rules, holds and pauses are those of
+//! the plan, its intent is in the ledger, and every guard that the planner kept holds again.
 
 mod apply;
+mod base;
 mod error;
+mod event;
+mod guards;
+mod preview;
+mod probe;
 mod report;
+mod request;
+mod review;
 mod rulebook;
+mod settings;
+mod step;
 mod survey;
+mod tenure;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Config, DirectoryConfig};
-use crate::ledger::{CycleStart, Ledger};
+use crate::config::{ApprovalMode, Config, DirectoryConfig};
+use crate::ledger::Ledger;
 use crate::pace::Pacer;
-use crate::plan::{Limits, Plan, Snapshot, Step, Unprobed, decide};
+use crate::plan::{Basis, Limits, Plan, Refusal, Snapshot, Step, Terms, Unprobed, decide};
 use crate::resolve::resolve;
 use crate::rule::{Periods, Retention};
 use crate::target::{CheckedTarget, Target};
 use crate::warehouse::{Shard, Warehouse};
 
+use self::settings::Settings;
 use self::survey::SurveyedTable;
 
+pub use base::BaseBook;
 pub use error::EngineError;
-pub use report::{CycleReport, CycleStatus, Event, StepOutcomeKind, StepReport};
+pub use event::Event;
+pub use preview::{Expired, Preview, PreviewTable, RuleChange};
+pub use report::{CycleReport, CycleStatus, StepOutcomeKind, StepReport};
+pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
+pub use tenure::Tenure;
+
+pub(crate) use survey::error_chain;
 
 /// How often a cycle plans again because rules changed while it ran.
 const MAX_REPLANS: u32 = 3;
+/// Who notes settings that a plan for review depends on.
+const PLANNER: &str = "ebbtide";
 
 /// Plans and applies cycles.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// use ebbtide::{Config, Engine, SystemClock, connect_ledger};
+/// use ebbtide::{Config, CycleKind, Engine, PlanRequest, SystemClock, Tenure, connect_ledger};
 /// use std::sync::Arc;
+/// use tokio_util::sync::CancellationToken;
 ///
 /// let config = Config::load("config.yml".as_ref())?;
 /// let ledger = connect_ledger(&config.ledger.url, config.ledger.password.clone()).await?;
-/// let engine = Engine::new(&config, ledger, Arc::new(SystemClock))?;
-/// let plan = engine.plan(None).await?;
+/// let engine = Engine::new(&config, ledger.clone(), Arc::new(SystemClock))?;
+/// let plan = engine.plan(&PlanRequest::default()).await?;
 /// println!("{} steps", plan.steps.len());
-/// let report = engine.apply(&plan).await?;
+/// let tenure = Tenure::begin(&ledger, "me", config.serve.lease).await?;
+/// let never = CancellationToken::new();
+/// let report = engine.apply(&plan, CycleKind::Run, &tenure, &never).await?;
 /// println!("{:?}", report.status);
+/// tenure.release().await?;
 /// # Ok(()) }
 /// ```
 pub struct Engine {
@@ -63,6 +88,10 @@ pub struct Engine {
     directory: Option<DirectoryConfig>,
     default: Retention,
     periods: Periods,
+    settings: Settings,
+    approval: ApprovalMode,
+    armed_for: Duration,
+    max_clock_skew: Duration,
     limits: Limits,
     pacer: Pacer,
     targets: Vec<Target>,
@@ -93,6 +122,10 @@ impl Engine {
             directory: config.directory.clone(),
             default: config.default_retention.clone(),
             periods: config.periods.clone(),
+            settings: Settings::new(&config.default_retention, &config.periods),
+            approval: config.approval,
+            armed_for: config.armed_for,
+            max_clock_skew: config.serve.max_clock_skew,
             limits: config.limits,
             pacer: Pacer::new(
                 quota(config.statements_per_minute),
@@ -109,7 +142,7 @@ impl Engine {
         self
     }
 
-    /// Reads rules and directory, both of one revision.
+    /// Reads rules, directory, holds and pauses, all of one revision.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read, or a rule in it makes no sense any more.
@@ -117,23 +150,46 @@ impl Engine {
         rulebook::read(&*self.ledger, self.directory.as_ref(), &self.periods).await
     }
 
-    /// Makes the plan of a cycle; read-only. `as_of` stands for now if it is given.
+    /// Makes the plan of a cycle. Of ClickHouse it only reads. A plan for review depends on the
+    /// settings of this configuration, and notes them in the ledger.
     ///
     /// # Errors
     /// [`EngineError`] where nothing can be planned at all. A shard that is down, or a table that
     /// cannot be probed, is listed in [`Plan::unprobed`] instead.
-    pub async fn plan(&self, as_of: Option<Timestamp>) -> Result<Plan, EngineError> {
+    #[tracing::instrument(name = "plan", skip_all, fields(basis = request.basis.as_str()))]
+    pub async fn plan(&self, request: &PlanRequest) -> Result<Plan, EngineError> {
+        if request.basis == Basis::Proposed {
+            self.note_settings(PLANNER).await?;
+        }
         let rulebook = self.rulebook().await?;
-        self.plan_from(&rulebook, as_of.unwrap_or_else(|| self.clock.now()))
-            .await
+        let base = self.base(&rulebook).await?;
+        let policies = resolve(&rulebook.rules, &rulebook.directory, &self.default);
+        let of_base = base.policies(&rulebook);
+        let made_at = self.clock.now();
+        let terms = Terms {
+            now: request.as_of.unwrap_or(made_at),
+            made_at,
+            policies: &policies,
+            basis: request.basis,
+            base: base.as_base(of_base.as_ref()),
+            guards: &rulebook.guards,
+            slot: request.slot,
+        };
+        let mut plan = self.plan_on(&terms, rulebook.revision).await?;
+        self.check_ledger_clock().await?;
+        if !plan.waiting.is_empty() {
+            plan.armed_at = self.armed_at(rulebook.revision).await?;
+        }
+        (self.observer)(&Event::Planned { plan: &plan });
+        Ok(plan)
     }
 
-    async fn plan_from(&self, rulebook: &Rulebook, now: Timestamp) -> Result<Plan, EngineError> {
-        let policies = resolve(&rulebook.rules, &rulebook.directory, &self.default);
+    async fn plan_on(&self, terms: &Terms<'_>, revision: u64) -> Result<Plan, EngineError> {
+        let deleted = self.deleted_today().await?;
         let mut surveys: Vec<Vec<SurveyedTable>> = Vec::new();
         let mut unprobed = Vec::new();
         for shard in self.warehouse.shards() {
-            let survey = self.survey(shard, &policies, now).await?;
+            let survey = self.survey(shard, terms, &deleted).await?;
             unprobed.extend(survey.unprobed);
             surveys.push(survey.tables);
         }
@@ -148,61 +204,52 @@ impl Engine {
             .map(|table| (table.target, table.inventory))
             .unzip();
         let snapshot = Snapshot {
-            as_of: now,
-            policies: &policies,
-            revision: rulebook.revision,
+            terms,
+            revision,
             tables: targets.iter().zip(inventories).collect(),
             unprobed,
         };
         Ok(decide(snapshot, &self.limits))
     }
 
-    /// Executes exactly this plan, step by step, and records it.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] if a guard forbids it, other errors if the ledger or the whole
-    /// warehouse fails. What goes wrong with a step is an outcome in the report.
-    pub async fn apply(&self, plan: &Plan) -> Result<CycleReport, EngineError> {
-        self.check_guards(plan)?;
-        let cycle = self.clock.unique_id();
-        let start = CycleStart {
-            id: cycle.clone(),
-            started_at: self.clock.now(),
-            as_of: plan.as_of,
-            rules_digest: plan.rules_digest.clone(),
-            revision: plan.revision,
-        };
-        self.ledger.begin_cycle(&start).await?;
-        let applied = self.apply_steps(plan, &cycle).await;
-        let status = applied
-            .as_ref()
-            .map_or(CycleStatus::Failed, |report| report.status);
-        let ended = self
-            .ledger
-            .end_cycle(&cycle, status.as_str(), self.clock.now())
-            .await;
-        let report = applied?;
-        ended?;
-        Ok(report)
-    }
-
-    /// One full cycle: plan and apply, again from the plan where rules change meanwhile. Returns
-    /// the last plan and the reports of all that was applied.
+    /// One full cycle: plan and apply, again from the plan where rules, holds or pauses change
+    /// meanwhile. Returns the last plan and the reports of all that was applied.
     ///
     /// # Errors
     /// As [`Engine::plan`] and [`Engine::apply`].
-    pub async fn run(&self) -> Result<(Plan, CycleReport), EngineError> {
-        let mut plan = self.plan(None).await?;
-        let mut report = self.apply(&plan).await?;
-        for _ in 0..MAX_REPLANS {
-            if report.status != CycleStatus::Stale {
-                break;
+    pub async fn run(
+        &self,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> Result<(Plan, CycleReport), EngineError> {
+        self.note_settings(&tenure.holder()).await?;
+        let mut before: Option<CycleReport> = None;
+        let mut n_replans = 0;
+        loop {
+            let plan = self.plan(&PlanRequest::default()).await?;
+            let applied = self.apply(&plan, CycleKind::Run, tenure, stop).await;
+            let is_last = n_replans == MAX_REPLANS;
+            match applied {
+                Ok(report) => {
+                    let report = match before {
+                        Some(before) => before.followed_by(report),
+                        None => report,
+                    };
+                    if is_last || report.status != CycleStatus::Stale {
+                        return Ok((plan, report));
+                    }
+                    before = Some(report);
+                }
+                // A workspace moved in the operator's directory after the plan.
+                Err(EngineError::Stale { .. }) if !is_last => {}
+                // A hold or a pause came after the plan: a new one does without what it means.
+                Err(EngineError::Refused { refusals })
+                    if !is_last && refusals.iter().all(is_of_a_guard) => {}
+                Err(error) => return Err(error),
             }
+            n_replans += 1;
             (self.observer)(&Event::Replanning);
-            plan = self.plan(None).await?;
-            report = report.followed_by(self.apply(&plan).await?);
         }
-        Ok((plan, report))
     }
 
     /// The steps of a plan with their checked targets, for showing statements.
@@ -232,8 +279,17 @@ impl Engine {
         Ok(found)
     }
 
+    /// The ledger, for whoever takes the lease.
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
     /// The shards of the warehouse.
     pub fn warehouse(&self) -> &Warehouse {
         &self.warehouse
     }
+}
+
+fn is_of_a_guard(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Held { .. } | Refusal::Paused { .. })
 }

@@ -1,190 +1,52 @@
-//! What the engine asks of the metadata database: rules, the directory of workspaces, and the
-//! record of cycles and steps. Two implementations keep the same contract: SQLite and MySQL.
+//! What the engine asks of the metadata database: rules, the directory of workspaces, guards, leases,
+//! plans under review, and the record of what was done. Two implementations keep the same contract:
+//! SQLite and MySQL.
 //!
-//! Invariant: every change is one transaction; a change of rules or directory raises the revision
-//! in the same transaction. The database itself guarantees that a scope has one active rule.
+//! Invariant: every change is one transaction, which also appends one entry to the hash chain. A
+//! change of rules, directory, holds, pauses or settings raises the revision in that transaction. The
+//! database itself guarantees that a scope has one active rule.
 
+mod approval;
+mod author;
 mod connect;
+mod cycle;
 mod directory;
 mod error;
+mod fact;
+mod guard;
 mod import;
+mod lease;
 mod migrations;
 mod mysql;
 mod row;
+mod rule;
 mod sqlite;
+mod step;
+mod witness;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::rule::{RuleEntry, RuleId, Scope};
+use crate::audit::{Entry, Head};
+use crate::guard::PauseScope;
+use crate::rule::RuleId;
+use crate::slot::SlotRange;
 
-pub use connect::connect_ledger;
+pub use approval::{Approval, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus};
+pub use author::{Author, Created, RequestKey};
+pub use connect::{connect_ledger, open_ledger};
+pub use cycle::{CycleRecord, CycleStart, PrunedRecord};
 pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
-
-/// A rule to be created; checked by the caller against the config's periods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRule {
-    /// What it applies to.
-    pub scope: Scope,
-    /// `unlimited`, the name of a period, or a custom `7d`, as a person wrote it.
-    pub retention: String,
-    /// Whether rows from before its creation follow it too.
-    pub apply_to_past: bool,
-    /// When it was created; bounds what it deletes if it does not apply to the past. Kept to the
-    /// microsecond. The rule it replaces is deactivated at this instant.
-    pub created_at: Timestamp,
-}
-
-/// A rule to be imported; checked by the caller against the config's periods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportRule {
-    /// What it applies to.
-    pub scope: Scope,
-    /// `unlimited`, the name of a period, or a custom `7d`, as a person wrote it.
-    pub retention: String,
-    /// Whether rows from before its creation follow it too.
-    pub apply_to_past: bool,
-    /// When it was created, if the file says so; otherwise a new rule is created now, and an
-    /// active one that is alike keeps its own instant.
-    pub created_at: Option<Timestamp>,
-}
-
-impl From<RuleEntry> for ImportRule {
-    fn from(entry: RuleEntry) -> Self {
-        Self {
-            scope: entry.scope,
-            retention: entry.retention.to_string(),
-            apply_to_past: entry.apply_to_past,
-            created_at: entry.created_at,
-        }
-    }
-}
-
-/// A rule as the ledger holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleRecord {
-    /// Its number.
-    pub id: RuleId,
-    /// What a person set.
-    pub rule: NewRule,
-    /// Who created it.
-    pub created_by: String,
-    /// When and by whom it was deactivated, if it was.
-    pub deactivated: Option<(Timestamp, String)>,
-}
-
-/// What became of a creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CreatedRule {
-    /// The new rule.
-    pub id: RuleId,
-    /// The rule of the same scope that it replaced.
-    pub replaced: Option<RuleId>,
-}
-
-/// What became of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct ImportedRules {
-    /// Rules created.
-    pub n_created: u64,
-    /// Of these, rules that replaced an active one of the same scope.
-    pub n_replaced: u64,
-    /// Rules of the file that were active already, exactly alike; they were left alone.
-    pub n_unchanged: u64,
-}
-
-/// What became of a deactivation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Deactivation {
-    /// The rule was active and no longer is.
-    Done,
-    /// It was inactive already.
-    AlreadyInactive,
-    /// There is no such rule.
-    NotFound,
-}
-
-/// A cycle that begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CycleStart {
-    /// A UUIDv7.
-    pub id: String,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// The instant that its cutoffs are made from.
-    pub as_of: Timestamp,
-    /// [`crate::RuleSet::digest`] of the rules it was planned from.
-    pub rules_digest: String,
-    /// The revision of the ledger it was planned from.
-    pub revision: u64,
-}
-
-/// A step that is about to be sent. Content-free: counts and names of tables, no row data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepIntent {
-    /// The cycle.
-    pub cycle: String,
-    /// The number of the step in the cycle, from 1.
-    pub step: u32,
-    /// The shard's URL without credentials.
-    pub shard: String,
-    /// The table.
-    pub table: String,
-    /// How it deletes, such as `lightweight`.
-    pub method: String,
-    /// The shape of the predicate, such as `in`.
-    pub shape: String,
-    /// The query id of the statement.
-    pub query_id: String,
-    /// SHA-256 of the statement, in hexadecimal.
-    pub statement_digest: String,
-    /// Workspaces in the statement.
-    pub n_workspaces: u64,
-    /// Rows that the plan expects to go.
-    pub rows_due: u64,
-    /// When.
-    pub intended_at: Timestamp,
-}
-
-/// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepOutcome {
-    /// The cycle.
-    pub cycle: String,
-    /// The number of the step.
-    pub step: u32,
-    /// `verified`, `incomplete`, `failed` or `unknown`.
-    pub verdict: String,
-    /// Rows still there under the same predicate, if they could be counted.
-    pub rows_left: Option<u64>,
-    /// What went wrong.
-    pub error: Option<String>,
-    /// When.
-    pub finished_at: Timestamp,
-}
-
-/// A step as the ledger holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepRecord {
-    /// Written before the effect.
-    pub intent: StepIntent,
-    /// Written after it; missing if the process died in between.
-    pub outcome: Option<StepOutcome>,
-}
-
-/// A cycle as the ledger holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CycleRecord {
-    /// Written when it began.
-    pub start: CycleStart,
-    /// When it ended and how: `done`, `failed`, `refused`, `stale`; missing if the process died.
-    pub end: Option<(Timestamp, String)>,
-}
+pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
+pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
+pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
+pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
+pub use witness::Witness;
 
 /// The metadata database.
 #[async_trait]
@@ -194,11 +56,17 @@ pub trait Ledger: Send + Sync {
     /// Fails with [`LedgerError::NotMigrated`] or [`LedgerError::TooNew`] unless the schema is
     /// exactly the one this version knows.
     async fn check_schema(&self) -> Result<(), LedgerError>;
-    /// A number that grows with every change of rules or directory.
+    /// A number that grows with every change of rules, directory, holds, pauses or settings.
     async fn revision(&self) -> Result<u64, LedgerError>;
 
+    /// The time, by the clock of the database.
+    async fn now(&self) -> Result<Timestamp, LedgerError>;
+    /// The revision that held at an instant of the database's clock; nothing before the first.
+    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError>;
+
     /// Creates a rule and replaces the active one of its scope, if any, in one transaction.
-    async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError>;
+    async fn create_rule(&self, rule: &NewRule, by: Author<'_>)
+    -> Result<CreatedRule, LedgerError>;
     /// Creates many rules in one transaction: all of them, or none if the iterator yields an
     /// error (its text is returned in [`LedgerError::Aborted`]). A rule replaces the active one of
     /// its scope, which is deactivated at `now`; but an active one with the same retention, the same
@@ -224,11 +92,124 @@ pub trait Ledger: Send + Sync {
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError>;
 
+    /// Streams the rules that were active at a revision, ordered by id, as the ledger holds them now:
+    /// one that was deactivated later says so.
+    async fn each_rule_at(
+        &self,
+        revision: u64,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError>;
+    /// Streams the rules that were active at any revision from `first` to `last`, ordered by id, with
+    /// the revisions at which they were; one that is active has no end.
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError>;
+    /// Up to `limit` rules after an id, in order: the active ones, or the whole history.
+    async fn rules_after(
+        &self,
+        after: RuleId,
+        with_history: bool,
+        limit: u32,
+    ) -> Result<Vec<RuleRecord>, LedgerError>;
+    /// One rule, active or not.
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError>;
+
+    /// Records the settings that give rules their meaning (default and named periods, as
+    /// canonical JSON), if they differ from those recorded last; that raises the revision.
+    async fn note_settings(&self, body: &str, by: &str, at: Timestamp)
+    -> Result<bool, LedgerError>;
+    /// The settings that held at a revision.
+    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError>;
+
+    /// The settings that held at `first`, and those noted after it up to `last`, in order, with the
+    /// revision since which they hold. Nothing if none held at `first`.
+    async fn settings_within(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, String)>, LedgerError>;
+
+    /// Places a hold; raises the revision.
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError>;
+    /// Releases a hold; the row stays. Raises the revision.
+    async fn release_hold(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError>;
+    /// Holds ordered by id: those in force, or the whole history.
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError>;
+
+    /// Begins a pause; raises the revision, unless its scope is paused already.
+    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError>;
+    /// Ends the pause of a scope; raises the revision. Returns whether there was one.
+    async fn resume(
+        &self,
+        scope: &PauseScope,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError>;
+    /// Pauses ordered by id: those in force, or the whole history.
+    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError>;
+
+    /// Asks for a lease: granted if it is free, has ended, or is ours already (`holder`), with a
+    /// new token. Look and grant are one transaction, by the database's clock. Only a lease that is
+    /// taken from somebody who never gave it back becomes an entry of the record.
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        length: Duration,
+    ) -> Result<LeaseAttempt, LedgerError>;
+    /// Renews a lease, with the same token; nothing if it has ended or is somebody else's. On MySQL
+    /// it does not wait for changes that are under way.
+    async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError>;
+    /// Gives a lease back, if it still is ours.
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError>;
+    /// All leases that have not ended.
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError>;
+
+    /// Records an approval in the transaction that looks at the revision. Does not raise it.
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError>;
+    /// The latest revision that was approved.
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError>;
+    /// Keeps a plan for review, as `pending`. Does not raise the revision.
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError>;
+    /// The plan that a request has kept before, if it has within a day.
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError>;
+    /// Kept plans before an id (or from the latest), newest first.
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError>;
+    /// A kept plan and its body.
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError>;
+    /// Approves a kept plan: as [`Ledger::approve`], and marks it.
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError>;
+    /// Says where a kept plan stands; one that was applied or is stale stays so. No entry of the
+    /// record: the cycle of a plan that is applied is one.
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError>;
+
     /// Adds or moves workspaces, pairs of workspace and organization, all in one transaction or,
     /// if the iterator yields an error, none; returns how many were added or moved.
     async fn put_workspaces(
         &self,
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+        by: &str,
     ) -> Result<u64, LedgerError>;
     /// Streams the directory as pairs of workspace and organization.
     async fn each_workspace(
@@ -238,15 +219,48 @@ pub trait Ledger: Send + Sync {
 
     /// Records that a cycle begins.
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
-    /// Records that a step is about to be sent, unless rules or directory have changed since the
-    /// cycle was planned; returns whether it was recorded. Look and record are one statement.
-    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError>;
+    /// Records that a step is about to be sent, unless the revision has moved on since the cycle
+    /// was planned, or its lease is lost. Look and record are one transaction.
+    async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
-    /// Records how a cycle ended: `done`, `failed`, `refused` or `stale`.
+    /// Records how a cycle ended: `done`, `partial`, `failed`, `refused` or `stale`.
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
     /// The latest cycles, newest first.
-    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError>;
+    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {
+        self.cycles_before(None, limit).await
+    }
+    /// Cycles before an id (or from the latest), newest first.
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError>;
+    /// One cycle.
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError>;
     /// The steps of a cycle in order.
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
+    /// The ranges of a day whose cycles ended as `done`.
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
+    /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
+    /// counted, all that were due count as deleted, whatever the verdict.
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;
+
+    /// The end of the hash chain, kept beside it: entries cut off at its end are missed by it.
+    async fn audit_head(&self) -> Result<Head, LedgerError>;
+    /// Streams the hash chain from a number on, in order.
+    async fn each_entry(
+        &self,
+        from: u64,
+        visit: &mut (dyn FnMut(Entry) + Send),
+    ) -> Result<(), LedgerError>;
+    /// Removes cycles that ended before an instant with their steps (or began before it, never ended,
+    /// and lost their lease), entries of the hash chain from before it, and request keys older than a
+    /// day. That it did so becomes an entry, which names the last entry that is gone.
+    async fn prune_record(
+        &self,
+        before: Timestamp,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<PrunedRecord, LedgerError>;
 }

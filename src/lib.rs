@@ -15,9 +15,10 @@
 //!
 //! # The layers
 //!
-//! The core (`rule`, `resolve`, `cutoff`, `target`, `plan`, `compile`, `verify`) is pure: no async,
+//! The core (`rule`, `resolve`, `cutoff`, `target`, `guard`, `slot`, `plan`, `compile`, `verify`,
+//! `audit`) is pure: no async,
 //! no clock, no I/O beyond reading from a given reader, no environment. The shell (`config`, `clock`,
-//! `sql`, `warehouse`, `ledger`, `pace`, `engine`, `cli`, `embedded`) may use the core; never the
+//! `sql`, `warehouse`, `ledger`, `pace`, `engine`, `schedule`, `http`, `telemetry`, `cli`, `embedded`) may use the core; never the
 //! other way round. `now` is an argument everywhere.
 //!
 //! # The pure stages, without any server
@@ -58,7 +59,8 @@
 //!     n_future: 0,
 //!     oldest_ms: Some(0),
 //! }];
-//! let mut arms = candidates(&target, &census, &policies, now);
+//! let terms = Terms::new(&policies, now);
+//! let mut arms = candidates(&target, &census, &terms).due;
 //! arms[0].n_due = 400; // what a probe counts
 //!
 //! let inventory = TableInventory {
@@ -66,10 +68,10 @@
 //!     table: "traces".into(),
 //!     totals: Totals::of(&census),
 //!     arms,
+//!     ..TableInventory::default()
 //! };
 //! let snapshot = Snapshot {
-//!     as_of: now,
-//!     policies: &policies,
+//!     terms: &terms,
 //!     revision: 1,
 //!     tables: vec![(&target, inventory)],
 //!     unprobed: vec![],
@@ -81,6 +83,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod audit;
 pub mod cli;
 mod clock;
 mod compile;
@@ -88,46 +91,65 @@ mod config;
 mod cutoff;
 mod embedded;
 mod engine;
+mod guard;
+pub mod http;
 mod ledger;
 mod pace;
 mod plan;
 mod resolve;
 mod rule;
+mod schedule;
+mod slot;
 mod sql;
 mod target;
+mod telemetry;
 mod verify;
 mod warehouse;
 
+pub use audit::{Chain, Entry, Fact, Flaw, Head, NotCanonical, canonical, seal};
 pub use clock::{Clock, FixedClock, SystemClock};
-pub use compile::{Shape, Statement, census, compile, compile_as, literal, probe};
-pub use config::{Config, ConfigError, DatabaseConfig, DirectoryConfig};
+pub use compile::{Shape, Statement, census, compile, compile_as, literal, preview, probe};
+pub use config::{
+    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat, Role,
+    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
+};
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
 pub use embedded::{
     Embedded, EmbeddedError, EmbeddedOptions, EmbeddedUser, FetchPhase, FetchProgress,
     LibchdbError, clickhouse_server_main, ensure_libchdb,
 };
 pub use engine::{
-    CycleReport, CycleStatus, Engine, EngineError, Event, Rulebook, StepOutcomeKind, StepReport,
+    BaseBook, CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, Expired,
+    PlanRequest, Preview, PreviewTable, RuleChange, Rulebook, StepOutcomeKind, StepReport, Tenure,
 };
+pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, DirectoryError, ImportRule, ImportedRules,
-    Ledger, LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, connect_ledger,
-    read_directory,
+    Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
+    DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
+    LeaseAttempt, Ledger, LedgerError, NewApproval, NewHold, NewPause, NewPlan, NewRule,
+    PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord,
+    StepIntent, StepOutcome, StepRecord, Witness, connect_ledger, open_ledger, read_directory,
 };
 pub use pace::Pacer;
 pub use plan::{
-    Arm, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule, Projects, Refusal, Snapshot,
-    Step, TableInventory, TablePlan, Totals, Unprobed, candidates, decide, pack,
+    Arm, Base, Basis, Candidates, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule,
+    PlannedTarget, Projects, Refusal, Snapshot, Step, TableInventory, TablePlan, TableRows, Terms,
+    Totals, Unprobed, candidates, decide, pack,
 };
-pub use resolve::{AmbiguousWorkspace, Directory, Policies, Policy, Trail, resolve};
+pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
 pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,
+};
+pub use schedule::{Live, Phase, ReloadError, Reloader, Sidecar, Status, Stop, TargetStatus};
+pub use slot::{
+    N_PLACES, SlotRange, due_places, next_due, place, slot_at, slot_start, slots_per_day,
 };
 pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
     ProjectionMode, TableSchema, Target, TargetProblem, TextKind,
 };
+pub use telemetry::{Logging, METRICS, Metric, MetricKind, Metrics, start_logging};
 pub use verify::{Verdict, judge};
 pub use warehouse::{
     Execution, GrantNeed, MARKER_PREFIX, MINIMUM_VERSION, MutationState, Privilege, Request,

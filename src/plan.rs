@@ -4,41 +4,85 @@
 //! leave things out.
 
 mod arm;
+mod candidate;
+mod digest;
 mod inventory;
 mod pack;
+mod refusal;
+mod terms;
 
 use std::sync::Arc;
 
 use foldhash::{HashSet, HashSetExt};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-pub use arm::{Arm, Projects, candidates};
+pub use arm::{Arm, Projects};
+pub use candidate::{Candidates, candidates};
 pub use inventory::{CensusRow, DueRow, TableInventory, Totals};
 pub use pack::{Limits, Packed, pack};
+pub use refusal::Refusal;
+pub use terms::{Base, Basis, Terms};
+
+pub(crate) use candidate::candidates_of_project;
+pub(crate) use digest::directory_digest;
+pub(crate) use refusal::{refusals, touches};
 
 use crate::cutoff::utc_day;
+use crate::guard::PauseScope;
 use crate::resolve::Policies;
-use crate::rule::{Days, Retention, RuleId};
+use crate::rule::RuleId;
+use crate::slot::SlotRange;
 use crate::target::CheckedTarget;
 
 /// The complete list of steps of a cycle, with counts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The instant that the cutoffs are made from.
     pub as_of: Timestamp,
+    /// The instant at which it was made.
+    pub made_at: Timestamp,
     /// The UTC day of `as_of`; cutoffs are whole days before it.
     pub day: String,
     /// [`crate::RuleSet::digest`] of the rules it was made from.
     pub rules_digest: String,
+    /// SHA-256 over the organizations of the workspaces that it deletes from: an operator's own
+    /// directory has no revision.
+    pub directory_digest: String,
     /// The revision of the ledger it was made from.
     pub revision: u64,
+    /// SHA-256 over everything that it would do and was made from, in hexadecimal.
+    pub digest: String,
+    /// Which rules it follows.
+    pub basis: Basis,
+    /// Whether something must be approved, or armed, before anything is deleted.
+    pub needs_base: bool,
+    /// The revision that was approved and armed; nothing if none was, or none is needed.
+    pub base_revision: Option<u64>,
+    /// The share of the workspaces that it is for; all of them if nothing.
+    pub slot: Option<SlotRange>,
     /// The tables that were probed, in the order of work: children first, shard by shard.
     pub tables: Vec<TablePlan>,
     /// What is deleted, in order.
     pub steps: Vec<Step>,
     /// The rules that the steps follow.
     pub rules: Vec<PlannedRule>,
+    /// The targets as they were checked.
+    pub targets: Vec<PlannedTarget>,
+    /// Rows that go once what holds now is approved, or has been armed for long enough.
+    pub waiting: Vec<TableRows>,
+    /// When the rules of now will have been armed for long enough, at the latest.
+    pub armed_at: Option<Timestamp>,
+    /// Rows that would go if nothing were held.
+    pub held: Vec<TableRows>,
+    /// Rows that would go if nothing were paused.
+    pub paused: Vec<TableRows>,
+    /// The holds that took something out of the plan.
+    pub holds: Vec<u64>,
+    /// All holds that were in force.
+    pub active_holds: Vec<u64>,
+    /// What was paused.
+    pub pauses: Vec<PauseScope>,
     /// Why the plan must not be executed as it is; empty if it may be.
     pub refusals: Vec<Refusal>,
     /// What could not be probed and is therefore left alone.
@@ -46,7 +90,7 @@ pub struct Plan {
 }
 
 /// What a plan means for one table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TablePlan {
     /// The shard.
     pub shard: Arc<str>,
@@ -59,10 +103,36 @@ pub struct TablePlan {
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
+    /// Seconds from the oldest expired row to its cutoff.
+    #[serde(default)]
+    pub lag_s: u32,
+    /// Rows that went before on the same UTC day.
+    #[serde(default)]
+    pub n_deleted_today: u64,
+}
+
+/// Rows of one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// The shard.
+    pub shard: Arc<str>,
+    /// The table.
+    pub table: Arc<str>,
+    /// How many.
+    pub n_rows: u64,
+}
+
+/// A target as it was checked on a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTarget {
+    /// The shard.
+    pub shard: Arc<str>,
+    /// The target.
+    pub target: CheckedTarget,
 }
 
 /// One table, one set of policies, one method, bounded in workspaces, bytes and rows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Its number in the plan, from 1.
     pub number: u32,
@@ -79,7 +149,7 @@ pub struct Step {
 }
 
 /// How rows are deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// A lightweight DELETE: rows are masked at once and leave the disk with later merges.
@@ -96,72 +166,28 @@ impl Method {
 }
 
 /// A rule that steps of a plan follow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRule {
     /// Its number, or nothing for the default of the config.
     pub rule: Option<RuleId>,
     /// What it applies to; `default` for the default.
     pub scope: String,
     /// The retention as a person wrote it.
-    pub retention: Retention,
+    pub retention: String,
     /// Whether it applies to rows from before its creation.
     pub apply_to_past: bool,
 }
 
-/// Why a plan must not be executed.
-#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
-#[serde(tag = "guard", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Refusal {
-    /// It would delete more of a table than is allowed at once.
-    #[error(
-        "table {table} on {shard} would lose {n_due} of {n_rows} rows, more than \
-         retention.max_share_of_table ({max_share}) allows; look at `ebbtide plan`, and raise the \
-         share if this is what you want"
-    )]
-    Share {
-        /// The shard.
-        shard: Arc<str>,
-        /// The table.
-        table: Arc<str>,
-        /// Rows that would go.
-        n_due: u64,
-        /// Rows that are there.
-        n_rows: u64,
-        /// The largest share that is allowed.
-        max_share: f64,
-    },
-    /// It was made for a day that has not come.
-    #[error(
-        "the plan is made as of {day}, and today is {today}; plans of the future are to look at"
-    )]
-    Future {
-        /// The plan's UTC day.
-        day: String,
-        /// The UTC day of the executor's clock.
-        today: String,
-    },
-    /// It would delete rows younger than the floor.
-    #[error(
-        "step {step} would delete rows of {table} that are younger than the floor of {floor}; make the plan again"
-    )]
-    Floor {
-        /// The step.
-        step: u32,
-        /// The table.
-        table: Arc<str>,
-        /// The floor.
-        floor: Days,
-    },
-}
-
 /// What could not be probed; nothing of it is deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unprobed {
     /// The shard.
     pub shard: Arc<str>,
     /// The table, or nothing for the whole shard.
     pub table: Option<Arc<str>>,
+    /// The workspace whose rows are left alone there, or nothing for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<Arc<str>>,
     /// Why.
     pub reason: String,
     /// Whether the server could not be reached at all.
@@ -171,10 +197,8 @@ pub struct Unprobed {
 /// What [`decide`] looks at.
 #[derive(Debug)]
 pub struct Snapshot<'a> {
-    /// The instant that the cutoffs are made from.
-    pub as_of: Timestamp,
-    /// What holds for whom.
-    pub policies: &'a Policies<'a>,
+    /// Under which terms rows are deleted.
+    pub terms: &'a Terms<'a>,
     /// The revision of the ledger they were read at.
     pub revision: u64,
     /// The tables in the order of work, with the checked target of each.
@@ -187,23 +211,53 @@ pub struct Snapshot<'a> {
 ///
 /// Arms with nothing due are left out, so a table where nothing is due has no step.
 pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
-    let mut tables = Vec::new();
-    let mut steps: Vec<Step> = Vec::new();
-    for (target, inventory) in snapshot.tables {
-        let TableInventory {
-            shard,
-            table,
-            totals,
-            arms,
-        } = inventory;
+    let Snapshot {
+        terms,
+        revision,
+        tables,
+        unprobed,
+    } = snapshot;
+    let mut plan = Plan {
+        as_of: terms.now,
+        made_at: terms.made_at,
+        day: utc_day(terms.now),
+        rules_digest: terms.policies.rules().digest(),
+        revision,
+        basis: terms.basis,
+        needs_base: !matches!(terms.base, Base::NotNeeded),
+        base_revision: terms.base.revision(),
+        slot: terms.slot,
+        active_holds: terms.guards.holds().iter().map(|hold| hold.id).collect(),
+        pauses: terms.guards.pauses().to_vec(),
+        unprobed,
+        ..Plan::default()
+    };
+    for (target, inventory) in tables {
+        plan.add(target, inventory, limits);
+    }
+    plan.holds.sort_unstable();
+    plan.holds.dedup();
+    plan.rules = planned_rules(&plan.steps, terms.policies);
+    plan.directory_digest = directory_digest(&plan.steps, |workspace| {
+        terms.policies.organization_of(workspace)
+    });
+    plan.refusals = refusals(&plan.tables, limits);
+    plan.digest = plan.computed_digest();
+    plan
+}
+
+impl Plan {
+    /// Plans one table.
+    fn add(&mut self, target: &CheckedTarget, inventory: TableInventory, limits: &Limits) {
+        let (shard, table) = (inventory.shard, inventory.table);
+        let arms = inventory.arms;
         let n_kept = arms.iter().map(|arm| arm.n_kept).sum();
         let due: Vec<Arm> = arms.into_iter().filter(|arm| arm.n_due > 0).collect();
         let n_due = due.iter().map(|arm| arm.n_due).sum();
         for arms in pack(due, target, limits).statements {
-            steps.push(Step {
-                number: u32::try_from(steps.len())
-                    .unwrap_or(u32::MAX)
-                    .saturating_add(1),
+            let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+            self.steps.push(Step {
+                number: number.saturating_add(1),
                 shard: Arc::clone(&shard),
                 table: Arc::clone(&table),
                 method: Method::Lightweight,
@@ -211,49 +265,46 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
                 arms,
             });
         }
-        tables.push(TablePlan {
+        let rows = |n_rows: u64| {
+            (n_rows > 0).then(|| TableRows {
+                shard: Arc::clone(&shard),
+                table: Arc::clone(&table),
+                n_rows,
+            })
+        };
+        self.waiting.extend(rows(inventory.n_waiting));
+        self.held.extend(rows(inventory.n_held));
+        self.paused.extend(rows(inventory.n_paused));
+        self.holds.extend(inventory.holds);
+        self.targets.push(PlannedTarget {
+            shard: Arc::clone(&shard),
+            target: target.clone(),
+        });
+        self.tables.push(TablePlan {
             shard,
             table,
-            totals,
+            totals: inventory.totals,
             n_due,
             n_kept,
+            lag_s: inventory.lag_s,
+            n_deleted_today: inventory.n_deleted_today,
         });
     }
-    Plan {
-        as_of: snapshot.as_of,
-        day: utc_day(snapshot.as_of),
-        rules_digest: snapshot.policies.rules().digest(),
-        revision: snapshot.revision,
-        rules: planned_rules(&steps, snapshot.policies),
-        refusals: refusals(&tables, limits),
-        tables,
-        steps,
-        unprobed: snapshot.unprobed,
+
+    /// Rows that would go.
+    pub fn n_due(&self) -> u64 {
+        self.tables.iter().map(|table| table.n_due).sum()
     }
-}
 
-/// The guards that a plan does not pass. The planner asks, and the executor asks again.
-pub(crate) fn refusals(tables: &[TablePlan], limits: &Limits) -> Vec<Refusal> {
-    tables
-        .iter()
-        .filter(|table| exceeds(table.n_due, table.totals.n_rows, limits.max_share_of_table))
-        .map(|table| Refusal::Share {
-            shard: Arc::clone(&table.shard),
-            table: Arc::clone(&table.table),
-            n_due: table.n_due,
-            n_rows: table.totals.n_rows,
-            max_share: limits.max_share_of_table,
-        })
-        .collect()
-}
+    /// Whether it was made as of another day than that of its making: such a plan is to look at.
+    pub fn is_hypothetical(&self) -> bool {
+        self.day != utc_day(self.made_at)
+    }
 
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_precision_loss,
-    reason = "a share needs no 53 bits"
-)]
-fn exceeds(n_due: u64, n_rows: u64, max_share: f64) -> bool {
-    n_due as f64 > n_rows as f64 * max_share
+    /// Whether nothing may be deleted, because nothing was approved or armed for long enough.
+    pub fn is_unapproved(&self) -> bool {
+        self.basis == Basis::Effective && self.needs_base && self.base_revision.is_none()
+    }
 }
 
 fn planned_rules(steps: &[Step], policies: &Policies<'_>) -> Vec<PlannedRule> {
@@ -271,7 +322,7 @@ fn planned_rules(steps: &[Step], policies: &Policies<'_>) -> Vec<PlannedRule> {
         rules.push(PlannedRule {
             rule: None,
             scope: "default".into(),
-            retention: policies.default_retention().clone(),
+            retention: policies.default_retention().to_string(),
             apply_to_past: true,
         });
     }
@@ -282,7 +333,7 @@ fn planned_rules(steps: &[Step], policies: &Policies<'_>) -> Vec<PlannedRule> {
         .map(|rule| PlannedRule {
             rule: Some(rule.id),
             scope: rule.scope.to_string(),
-            retention: rule.retention.clone(),
+            retention: rule.retention.to_string(),
             apply_to_past: rule.apply_to_past,
         })
         .collect();

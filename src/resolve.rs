@@ -4,6 +4,8 @@
 //! Invariant: a pure function of rules, directory and default, independent of their order. A rule
 //! that loses has no effect; `unlimited` is a rule like any other.
 
+mod history;
+
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use jiff::Timestamp;
 
 use crate::cutoff::Bounds;
 use crate::rule::{Retention, Rule, RuleSet};
+
+pub use history::History;
 
 /// Which workspaces belong to which organization. A workspace that it does not know has none.
 #[derive(Debug, Clone, Default)]
@@ -144,11 +148,7 @@ impl<'a> Policies<'a> {
 
     /// What holds for the rows of one project.
     pub fn project(&self, workspace: &str, project: &str) -> Policy<'a> {
-        let rule = self
-            .rules
-            .projects(workspace)
-            .find(|(name, _)| &***name == project);
-        self.decide(rule.map(|(_, rule)| rule), workspace)
+        self.decide(self.rules.project(workspace, project), workspace)
     }
 
     /// The projects of a workspace with a rule of their own, ordered by name.

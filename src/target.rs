@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::Unmatched;
 pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, TargetProblem};
 pub use kind::{AgeKind, TextKind};
 

@@ -140,9 +140,9 @@ fn what_to_try(sample: bool, port: u16) -> String {
              \x20 ebbtide migrate\n\
              \x20 ebbtide workspaces import fixtures/workspaces.csv\n\
              \x20 ebbtide rules import fixtures/rules.yml\n\
-             \x20 ebbtide plan\n\
+             \x20 ebbtide plan --out plan.json\n\
              \x20 ebbtide explain --workspace acme-017\n\
-             \x20 ebbtide run\n",
+             \x20 ebbtide apply plan.json\n",
         );
         if port != USUAL_PORT {
             text.push_str(&format!(

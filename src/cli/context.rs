@@ -58,6 +58,15 @@ impl Context {
     /// An engine that reports its progress.
     pub(super) async fn engine(&self, config: &Config) -> anyhow::Result<Engine> {
         let ledger = self.ledger(config).await?;
+        self.engine_on(config, ledger)
+    }
+
+    /// The same on a ledger that is connected.
+    pub(super) fn engine_on(
+        &self,
+        config: &Config,
+        ledger: Arc<dyn Ledger>,
+    ) -> anyhow::Result<Engine> {
         let engine = Engine::new(config, ledger, Arc::clone(&self.clock))?;
         Ok(engine.observed_by(progress::observer(self.format)))
     }
@@ -70,6 +79,13 @@ impl Context {
 /// Who changes something: the name of the user, as far as the system says.
 pub(super) fn user_name() -> String {
     crate::config::user_name()
+}
+
+/// Who holds the lease while this process deletes: it must differ from every other process.
+pub(super) fn holder() -> String {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy();
+    format!("{}@{host}, process {}", user_name(), std::process::id())
 }
 
 /// Reads an instant: RFC 3339, or a day, which means its first instant in UTC.

@@ -24,8 +24,9 @@ use self::chapters::Chapters;
 use self::report::{DemoReport, RuleLine};
 use self::stage::{Place, SameDay};
 use self::story::Story;
-use super::{Context, Exit, Output, progress};
+use super::{Context, Exit, Output, context, progress};
 use crate::embedded::EmbeddedOptions;
+use crate::engine::Tenure;
 
 pub(super) use self::database::Database;
 pub(super) use self::library::{Library, start};
@@ -114,7 +115,9 @@ async fn tell(
     let (engine, plan) = chapters.the_plan(&book).await?;
     let before = database.tally(&book.promises, plan.as_of).await?;
     let statement = chapters.a_statement(&engine, &plan).await?;
-    let cycle = chapters.the_cycle(&engine, &plan).await?;
+    let lease = book.config.serve.lease;
+    let tenure = Tenure::begin(&book.ledger, &context::holder(), lease).await?;
+    let cycle = chapters.the_cycle(&engine, &plan, &tenure).await?;
     let after = database.tally(&book.promises, plan.as_of).await?;
     let tables = checks::changes(&sample, &database.tables().await?, &cycle);
     let mut checks = checks::judge(checks::Seen {
@@ -126,7 +129,8 @@ async fn tell(
     });
     chapters.was_that_right(&checks)?;
     chapters.before_and_after(&tables)?;
-    let second_cycle = chapters.once_more(&engine, &database).await?;
+    let second_cycle = chapters.once_more(&engine, &database, &tenure).await?;
+    tenure.release().await?;
     checks.push(second_cycle.check());
     Ok(DemoReport {
         ok: checks.iter().all(|check| check.ok),

@@ -1,6 +1,10 @@
 //! `ebbtide doctor`: the configuration against the live servers. Every check is made, and each
 //! finding says what to do.
 
+mod guards;
+
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::output::table;
@@ -10,8 +14,8 @@ use crate::engine::{Engine, EngineError};
 use crate::target::TableSchema;
 use crate::warehouse::Shard;
 
-/// A difference between the clocks beyond this is worth a warning, in seconds.
-const CLOCK_SKEW_S: i64 = 60;
+/// A difference between the clocks beyond this is worth a warning.
+const CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -111,6 +115,7 @@ async fn check(context: &Context, config: &Config, findings: &mut Findings) {
         }
         Err(error) => return findings.error("ledger", error),
     };
+    guards::check(&*ledger, config, findings).await;
     let engine = match Engine::new(config, ledger, context.clock.clone()) {
         Ok(engine) => engine,
         Err(error) => return findings.error("clickhouse", error),
@@ -165,13 +170,14 @@ async fn check_shard(
                 name,
                 format!("ClickHouse {} answers", server.version),
             );
-            let skew_s = context.now().duration_since(server.now).as_secs();
-            if skew_s.abs() > CLOCK_SKEW_S {
+            let skew = context.now().duration_since(server.now);
+            if skew.unsigned_abs() > CLOCK_SKEW {
                 findings.add(
                     Severity::Warning,
                     name,
                     format!(
-                        "its clock differs from this machine's by {skew_s} s; synchronise both"
+                        "its clock differs from this machine's by {} s; synchronise both",
+                        skew.as_secs()
                     ),
                 );
             }

@@ -38,8 +38,10 @@ impl Exit {
         for cause in error.chain() {
             if let Some(error) = cause.downcast_ref::<EngineError>() {
                 return match error {
-                    EngineError::Refused { .. } | EngineError::Clock { .. } => Self::Refused,
-                    EngineError::Unsettled { .. } => Self::Busy,
+                    EngineError::Refused { .. }
+                    | EngineError::Stale { .. }
+                    | EngineError::Clock { .. } => Self::Refused,
+                    EngineError::Unsettled { .. } | EngineError::Busy { .. } => Self::Busy,
                     error if error.is_unreachable() => Self::Unreachable,
                     EngineError::Ledger(error) => Self::of_ledger(error),
                     EngineError::Warehouse(error) => Self::of_warehouse(error),

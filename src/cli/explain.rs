@@ -1,14 +1,20 @@
 //! `ebbtide explain`: what holds for a workspace or project, why, and what will happen when.
 
+mod guards;
+mod row;
+mod text;
+
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::guards::GuardLines;
+use self::row::RowLine;
 use super::context::parse_instant;
 use super::{Context, Exit, Output};
-use crate::cutoff::{Cutoff, expires_at, time_of_id};
-use crate::engine::Rulebook;
-use crate::resolve::{Policy, resolve};
+use crate::cutoff::{Bounds, Cutoff, time_of_id};
+use crate::engine::{BaseBook, Rulebook};
+use crate::resolve::{Policies, Policy, resolve};
 use crate::rule::{Retention, Rule};
 
 /// Say what holds for a workspace or project, why, and what will happen when.
@@ -37,6 +43,11 @@ struct Explanation {
     default: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cutoff: Option<CutoffLine>,
+    /// What was approved, or has been armed for long enough, where that has to agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<BaseLine>,
+    #[serde(flatten)]
+    guards: GuardLines,
     /// Projects of the workspace with policies of their own.
     own_projects: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,13 +72,18 @@ struct CutoffLine {
     has_anything_to_do: bool,
 }
 
+/// What has to agree with the rules of now before anything is deleted.
 #[derive(Debug, Serialize)]
-struct RowLine {
-    time: String,
-    is_expired: bool,
-    /// When the first cycle may delete it; nothing for never.
-    expires_at: Option<String>,
-    reason: String,
+struct BaseLine {
+    /// The revision; nothing if nothing was approved, or armed for long enough.
+    revision: Option<u64>,
+    retention: Option<String>,
+    /// Whether it keeps rows back that the rules of now would delete.
+    keeps_back: bool,
+    /// Only rows below this instant go.
+    cutoff: Option<Timestamp>,
+    /// When the rules of now will have been armed for long enough.
+    armed_until: Option<Timestamp>,
 }
 
 impl From<&Rule> for RuleLine {
@@ -89,16 +105,20 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     let config = context.config()?;
     let row_time = args.row_time.as_deref().map(parse_row_time).transpose()?;
-    let engine = context.engine(&config).await?;
+    let ledger = context.ledger(&config).await?;
+    let engine = context.engine_on(&config, ledger.clone())?;
     let rulebook = engine.rulebook().await?;
-    let explanation = explain(
-        args,
-        row_time,
-        &rulebook,
-        &config.default_retention,
-        context.now(),
-    );
-    output.result(&explanation, text)?;
+    let base = engine.base(&rulebook).await?;
+    let world = World {
+        armed_until: engine.armed_at(rulebook.revision).await?,
+        guards: guards::read(args, &rulebook, &*ledger).await?,
+        rulebook: &rulebook,
+        base: &base,
+        default: &config.default_retention,
+        now: context.now(),
+    };
+    let explanation = explain(args, row_time, world);
+    output.result(&explanation, text::describe)?;
     Ok(Exit::Done)
 }
 
@@ -113,31 +133,22 @@ fn parse_row_time(text: &str) -> anyhow::Result<Timestamp> {
     }
 }
 
-fn explain(
-    args: &Explain,
-    row_time: Option<Timestamp>,
-    rulebook: &Rulebook,
-    default: &Retention,
+/// What an explanation looks at.
+struct World<'a> {
+    rulebook: &'a Rulebook,
+    base: &'a BaseBook,
+    armed_until: Option<Timestamp>,
+    guards: GuardLines,
+    default: &'a Retention,
     now: Timestamp,
-) -> Explanation {
-    let policies = resolve(&rulebook.rules, &rulebook.directory, default);
-    let policy = match &args.project {
-        Some(project) => policies.project(&args.workspace, project),
-        None => policies.workspace(&args.workspace),
-    };
-    let winner = policy.trail.winner();
-    let cutoff = policy.retention.days().map(|days| {
-        let cutoff = Cutoff::at(now, days);
-        let from = winner
-            .filter(|rule| !rule.apply_to_past)
-            .map(|rule| rule.created_at);
-        CutoffLine {
-            at: cutoff.instant().to_string(),
-            id: cutoff.id().to_string(),
-            min_id: from.map(|at| crate::cutoff::smallest_id(at.as_millisecond()).to_string()),
-            has_anything_to_do: policy.bounds(now).is_some(),
-        }
-    });
+}
+
+fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Explanation {
+    let World { rulebook, now, .. } = world;
+    let policies = resolve(&rulebook.rules, &rulebook.directory, world.default);
+    let of_base = world.base.policies(rulebook);
+    let policy = policy_of(args, &policies);
+    let base = base_line(args, &policy, of_base.as_ref(), &world);
     let own_projects = match args.project {
         Some(_) => Vec::new(),
         None => policies
@@ -145,6 +156,14 @@ fn explain(
             .map(|(name, _)| name.to_string())
             .collect(),
     };
+    let row = row_time.map(|time| {
+        let effective = effective(
+            &policy,
+            of_base.as_ref().map(|all| policy_of(args, all)),
+            &world,
+        );
+        RowLine::new(time, &policy, effective, base.as_ref(), &world.guards, now)
+    });
     Explanation {
         workspace: args.workspace.clone(),
         project: args.project.clone(),
@@ -152,132 +171,76 @@ fn explain(
             .organization_of(&args.workspace)
             .map(ToString::to_string),
         retention: policy.retention.to_string(),
-        winner: winner.map(RuleLine::from),
+        winner: policy.trail.winner().map(RuleLine::from),
         losers: policy.trail.losers().map(RuleLine::from).collect(),
-        default: default.to_string(),
-        cutoff,
+        default: world.default.to_string(),
+        cutoff: cutoff_line(&policy, now),
+        base,
+        guards: world.guards,
         own_projects,
-        row: row_time.map(|time| explain_row(time, &policy, now)),
+        row,
     }
 }
 
-fn explain_row(time: Timestamp, policy: &Policy<'_>, now: Timestamp) -> RowLine {
-    let from = policy.trail.winner().filter(|rule| !rule.apply_to_past);
-    let (is_expired, expires, reason) = match policy.retention.days() {
-        None => (
-            false,
-            None,
-            "the retention is unlimited: it stays".to_owned(),
-        ),
-        Some(_)
-            if from
-                .is_some_and(|rule| time.as_millisecond() < rule.created_at.as_millisecond()) =>
-        {
-            (
-                false,
-                None,
-                "it is older than the rule, which does not apply to the past: it stays".into(),
-            )
-        }
-        Some(days) => {
-            let at = expires_at(time, days);
-            if policy
-                .bounds(now)
-                .is_some_and(|bounds| bounds.contains(time.as_millisecond()))
-            {
-                let reason = "it is expired: the next cycle deletes it, unless the target keeps it";
-                (true, Some(at), reason.to_owned())
-            } else {
-                (
-                    false,
-                    Some(at),
-                    "it is not below the cutoff: it stays until it expires".into(),
-                )
-            }
-        }
-    };
-    RowLine {
-        time: time.to_string(),
-        is_expired,
-        expires_at: expires.map(|at| at.to_string()),
-        reason,
+fn policy_of<'a>(args: &Explain, policies: &Policies<'a>) -> Policy<'a> {
+    match &args.project {
+        Some(project) => policies.project(&args.workspace, project),
+        None => policies.workspace(&args.workspace),
     }
 }
 
-fn text(explanation: &Explanation) -> String {
-    let mut lines = Vec::new();
-    let subject = match &explanation.project {
-        Some(project) => format!(
-            "project {project:?} of workspace {:?}",
-            explanation.workspace
+fn cutoff_line(policy: &Policy<'_>, now: Timestamp) -> Option<CutoffLine> {
+    let days = policy.retention.days()?;
+    let cutoff = Cutoff::at(now, days);
+    let winner = policy.trail.winner();
+    let from = winner
+        .filter(|rule| !rule.apply_to_past)
+        .map(|rule| rule.created_at);
+    Some(CutoffLine {
+        at: cutoff.instant().to_string(),
+        id: cutoff.id().to_string(),
+        min_id: from.map(|at| crate::cutoff::smallest_id(at.as_millisecond()).to_string()),
+        has_anything_to_do: policy.bounds(now).is_some(),
+    })
+}
+
+/// The interval in which rows go at present, holds and pauses apart.
+fn effective(
+    policy: &Policy<'_>,
+    of_base: Option<Policy<'_>>,
+    world: &World<'_>,
+) -> Option<Bounds> {
+    let bounds = policy.bounds(world.now)?;
+    match (world.base, of_base) {
+        (BaseBook::Missing, _) => None,
+        (BaseBook::Earlier { .. }, Some(earlier)) => bounds.intersect(earlier.bounds(world.now)?),
+        _ => Some(bounds),
+    }
+}
+
+fn base_line(
+    args: &Explain,
+    policy: &Policy<'_>,
+    of_base: Option<&Policies<'_>>,
+    world: &World<'_>,
+) -> Option<BaseLine> {
+    let earlier = of_base.map(|policies| policy_of(args, policies));
+    let (revision, retention) = match world.base {
+        BaseBook::NotNeeded => return None,
+        BaseBook::Missing => (None, None),
+        BaseBook::Same { revision } => (Some(*revision), Some(policy.retention.to_string())),
+        BaseBook::Earlier { revision, .. } => (
+            Some(*revision),
+            earlier.as_ref().map(|policy| policy.retention.to_string()),
         ),
-        None => format!("workspace {:?}", explanation.workspace),
     };
-    lines.push(subject);
-    lines.push(match &explanation.organization {
-        Some(name) => format!("  organization  {name:?}"),
-        None => "  organization  none: the directory does not know the workspace".into(),
-    });
-    lines.push(format!("  retention     {}", explanation.retention));
-    lines.push("  why".into());
-    let rule_line = |rule: &RuleLine| {
-        let past = if rule.apply_to_past {
-            ""
-        } else {
-            ", only rows from its creation on"
-        };
-        format!(
-            "rule {}: {} {}{past}, since {}",
-            rule.rule, rule.scope, rule.retention, rule.created_at
-        )
-    };
-    match &explanation.winner {
-        Some(rule) => lines.push(format!("    won   {}", rule_line(rule))),
-        None => lines.push(format!(
-            "    won   the default of the config: {}",
-            explanation.default
-        )),
-    }
-    for rule in &explanation.losers {
-        lines.push(format!("    lost  {}", rule_line(rule)));
-    }
-    if explanation.winner.is_some() {
-        lines.push(format!(
-            "    lost  the default of the config: {}",
-            explanation.default
-        ));
-    }
-    match &explanation.cutoff {
-        None => lines.push("  cutoff        none: nothing is ever deleted".into()),
-        Some(cutoff) => {
-            lines.push(format!("  cutoff        {} ({})", cutoff.at, cutoff.id));
-            if let Some(id) = &cutoff.min_id {
-                lines.push(format!("  not below     {id}"));
-            }
-            lines.push(if cutoff.has_anything_to_do {
-                "  next cycle    deletes the rows below the cutoff".into()
-            } else {
-                "  next cycle    deletes nothing: the rule is younger than its cutoff".into()
-            });
-        }
-    }
-    let quoted: Vec<String> = explanation
-        .own_projects
-        .iter()
-        .map(|name| format!("{name:?}"))
-        .collect();
-    if !quoted.is_empty() {
-        lines.push(format!(
-            "  not included  projects with rules of their own: {}",
-            quoted.join(", ")
-        ));
-    }
-    if let Some(row) = &explanation.row {
-        lines.push(format!("a row of {}", row.time));
-        lines.push(format!("  {}", row.reason));
-        if let Some(at) = &row.expires_at {
-            lines.push(format!("  expires       {at}"));
-        }
-    }
-    lines.join("\n")
+    let effective = effective(policy, earlier, world);
+    let keeps_back = effective != policy.bounds(world.now);
+    Some(BaseLine {
+        revision,
+        retention,
+        keeps_back,
+        cutoff: effective.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
+        armed_until: world.armed_until.filter(|_| keeps_back),
+    })
 }

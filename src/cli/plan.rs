@@ -8,11 +8,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::context::parse_instant;
+use super::left::left_out;
 use super::output::{counted, grouped, table};
+use super::run::waits_for_the_first_approval;
 use super::{Context, Exit, Output, progress};
 use crate::compile::{Statement, compile};
-use crate::engine::Engine;
-use crate::plan::{Plan, PlannedRule, Step, TablePlan};
+use crate::engine::{Engine, PlanRequest};
+use crate::plan::{Basis, Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
 use crate::warehouse::marker;
 
@@ -22,7 +24,8 @@ pub struct PlanArgs {
     /// Plan as if it were this instant or day.
     #[arg(long, value_name = "T")]
     pub as_of: Option<String>,
-    /// Write the plan as JSON to this file.
+    /// Plan by the rules of now, approved or not, and write the plan as JSON to this file, for review
+    /// and for `apply`.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print the statements too.
@@ -55,7 +58,18 @@ pub(super) async fn run(
     let as_of = args.as_of.as_deref().map(parse_instant).transpose()?;
     let config = context.config()?;
     let engine = context.engine(&config).await?;
-    let plan = engine.plan(as_of).await?;
+    // What is written is there to be looked at, and to be approved.
+    let basis = if args.out.is_some() {
+        Basis::Proposed
+    } else {
+        Basis::Effective
+    };
+    let request = PlanRequest {
+        as_of,
+        basis,
+        slot: None,
+    };
+    let plan = engine.plan(&request).await?;
     let statements = if args.sql {
         statements(&engine, &plan).await?
     } else {
@@ -68,7 +82,10 @@ pub(super) async fn run(
     if let Some(file) = &args.out {
         std::fs::write(file, serde_json::to_string_pretty(&view)?)
             .with_context(|| format!("cannot write {}", file.display()))?;
-        progress::say(&format!("wrote {}", file.display()));
+        let shown = file.display();
+        progress::say(&format!(
+            "wrote {shown}; `ebbtide apply {shown}` approves it and executes exactly this plan"
+        ));
     }
     output.result(&view, |view| {
         let mut text = describe(view.plan);
@@ -100,7 +117,7 @@ pub(super) async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<V
 
 /// How the process ends after a plan that was not executed.
 pub(super) fn exit_of(plan: &Plan) -> Exit {
-    if !plan.refusals.is_empty() {
+    if !plan.refusals.is_empty() || waits_for_the_first_approval(plan) {
         Exit::Refused
     } else if !plan.unprobed.is_empty() {
         Exit::Incomplete
@@ -112,8 +129,11 @@ pub(super) fn exit_of(plan: &Plan) -> Exit {
 /// A plan for people: per table what is there, per rule what goes, and what is left alone.
 pub(super) fn describe(plan: &Plan) -> String {
     let mut text = overview(plan);
+    let left_out = left_out(plan);
     if plan.steps.is_empty() {
-        text.push_str(if plan.unprobed.is_empty() {
+        text.push_str(if !left_out.is_empty() {
+            "\nno statement will be sent\n"
+        } else if plan.unprobed.is_empty() {
             "\nnothing is due: no statement will be sent\n"
         } else {
             "\nno statement will be sent: nothing is due where that is known\n"
@@ -139,6 +159,9 @@ pub(super) fn describe(plan: &Plan) -> String {
             unprobed.shard, unprobed.reason
         ));
     }
+    if !left_out.is_empty() {
+        text.push_str(&format!("\n{left_out}"));
+    }
     for refusal in &plan.refusals {
         text.push_str(&format!("\nrefused: {refusal}\n"));
     }
@@ -147,8 +170,15 @@ pub(super) fn describe(plan: &Plan) -> String {
 
 /// Per table what is there, and how much of it goes.
 pub(super) fn overview(plan: &Plan) -> String {
+    let review = match plan.basis {
+        Basis::Effective => String::new(),
+        Basis::Proposed => format!(
+            "for review: by the rules of now, revision {}, approved or not\n",
+            plan.revision
+        ),
+    };
     let mut text = format!(
-        "as of {} (cutoffs are whole UTC days before {})\n\n",
+        "{review}as of {} (cutoffs are whole UTC days before {})\n\n",
         plan.as_of, plan.day
     );
     let rows = plan.tables.iter().map(|table| {

@@ -107,6 +107,11 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
                     say(&line);
                 }
             }
+            Event::Surveyed { .. }
+            | Event::Throttled { .. }
+            | Event::Planned { .. }
+            | Event::CycleStarted { .. }
+            | Event::CycleEnded { .. } => {}
             Event::Replanning => say("rules changed; planning the rest again"),
         }
     }
@@ -137,7 +142,7 @@ pub(super) fn outcome(report: &StepReport) -> String {
             )
         }
         StepOutcomeKind::Applied(Verdict::Unknown) => "sent, but what is left is unknown".into(),
-        StepOutcomeKind::Failed { error } => format!("failed: {error}"),
+        StepOutcomeKind::Failed { error, .. } => format!("failed: {error}"),
         StepOutcomeKind::Skipped { reason } => return format!("skipped: {reason}"),
     };
     match report.n_left_out {

@@ -2,24 +2,29 @@
 
 mod export;
 mod import;
+mod preview;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::effect::{self, Effect};
 use super::output::table;
+use super::scope::{ScopeArgs, ScopeView, check_project};
 use super::{Context, Exit, Output, context};
-use crate::config::Config;
-use crate::ledger::{Deactivation, NewRule, RuleRecord};
-use crate::rule::{RuleId, Scope};
+use crate::ledger::{CreatedRule, Deactivation, NewRule, RuleRecord};
+use crate::rule::RuleId;
 
 /// Set, list, import and export rules.
 #[derive(Debug, Subcommand)]
 pub enum Rules {
     /// Create a rule; it replaces the active one of its scope.
     Add(Add),
+    /// Show what a rule would delete, without saving it.
+    Preview(preview::PreviewArgs),
     /// List the active rules.
     List {
         /// Show rules that were replaced or deactivated too.
@@ -64,39 +69,6 @@ pub struct Add {
     no_apply_to_past: bool,
 }
 
-#[derive(Debug, Args)]
-#[group(id = "scope", required = true, multiple = true)]
-struct ScopeArgs {
-    /// Every workspace of this organization.
-    #[arg(long, value_name = "O", allow_hyphen_values = true, conflicts_with_all = ["workspace", "project"])]
-    organization: Option<String>,
-    /// This workspace.
-    #[arg(long, value_name = "W", allow_hyphen_values = true)]
-    workspace: Option<String>,
-    /// Only this project of the workspace.
-    #[arg(
-        long,
-        value_name = "P",
-        allow_hyphen_values = true,
-        requires = "workspace"
-    )]
-    project: Option<String>,
-}
-
-impl ScopeArgs {
-    fn scope(&self) -> anyhow::Result<Scope> {
-        Ok(match (&self.organization, &self.workspace, &self.project) {
-            (Some(name), None, None) => Scope::Organization(name.as_str().into()),
-            (None, Some(name), None) => Scope::Workspace(name.as_str().into()),
-            (None, Some(workspace), Some(project)) => Scope::Project {
-                workspace: workspace.as_str().into(),
-                project: project.as_str().into(),
-            },
-            _ => bail!("name either --organization, or --workspace with or without --project"),
-        })
-    }
-}
-
 pub(super) async fn run(
     verb: &Rules,
     context: &Context,
@@ -104,6 +76,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     match verb {
         Rules::Add(args) => add(args, context, output).await,
+        Rules::Preview(args) => preview::run(args, context, output).await,
         Rules::List { history } => list(*history, context, output).await,
         Rules::Show { id } => show(*id, context, output).await,
         Rules::Deactivate { id } => deactivate(*id, context, output).await,
@@ -116,7 +89,7 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
     let config = context.config()?;
     let scope = args.scope.scope()?;
     let retention = config.periods.retention(&args.retention)?;
-    check_project(&scope, &config)?;
+    check_project(&scope, "rule", &config)?;
     let rule = NewRule {
         scope: scope.clone(),
         retention: retention.to_string(),
@@ -124,32 +97,34 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
         created_at: context.now(),
     };
     let ledger = context.ledger(&config).await?;
-    let created = ledger.create_rule(&rule, &context::user_name()).await?;
-    output.result(&created, |created| {
+    let created = ledger
+        .create_rule(&rule, context::user_name().as_str().into())
+        .await?;
+    let engine = context.engine_on(&config, Arc::clone(&ledger))?;
+    let effect = effect::of(Some(&scope), &engine, &*ledger, &config).await;
+    output.result(&Changed { created, effect }, |changed| {
+        let created = changed.created;
         let replaced = created.replaced.map(|id| format!(" (replaces rule {id})"));
         format!(
-            "rule {}: {scope} {retention}{}",
+            "rule {}: {scope} {retention}{}{}",
             created.id,
-            replaced.unwrap_or_default()
+            replaced.unwrap_or_default(),
+            ending(changed.effect.as_ref())
         )
     })?;
     Ok(Exit::Done)
 }
 
-/// A project rule needs a project column in every target, or nobody could say which rows it means.
-fn check_project(scope: &Scope, config: &Config) -> anyhow::Result<()> {
-    let without = config
-        .targets
-        .iter()
-        .find(|target| target.project.is_none());
-    match (scope, without) {
-        (Scope::Project { .. }, Some(target)) => bail!(
-            "{scope} cannot have a rule: target {} has no project column; add targets[].project \
-             to the config",
-            target.table
-        ),
-        _ => Ok(()),
-    }
+/// A rule that was created, and what becomes of it.
+#[derive(Debug, Serialize)]
+struct Changed {
+    #[serde(flatten)]
+    created: CreatedRule,
+    effect: Option<Effect>,
+}
+
+fn ending(effect: Option<&Effect>) -> String {
+    effect.map_or_else(String::new, |effect| format!("; {}", effect.describe()))
 }
 
 /// A rule as it is printed.
@@ -164,37 +139,6 @@ struct RuleView {
     created_by: String,
     deactivated_at: Option<String>,
     deactivated_by: Option<String>,
-}
-
-/// A scope with the keys of the YAML format.
-#[derive(Debug, Default, Serialize)]
-struct ScopeView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    workspace: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<String>,
-}
-
-impl From<&Scope> for ScopeView {
-    fn from(scope: &Scope) -> Self {
-        match scope {
-            Scope::Organization(name) => Self {
-                organization: Some(name.to_string()),
-                ..Self::default()
-            },
-            Scope::Workspace(name) => Self {
-                workspace: Some(name.to_string()),
-                ..Self::default()
-            },
-            Scope::Project { workspace, project } => Self {
-                workspace: Some(workspace.to_string()),
-                project: Some(project.to_string()),
-                organization: None,
-            },
-        }
-    }
 }
 
 impl From<RuleRecord> for RuleView {
@@ -265,18 +209,12 @@ async fn list(history: bool, context: &Context, output: &mut Output) -> anyhow::
 
 async fn show(id: RuleId, context: &Context, output: &mut Output) -> anyhow::Result<Exit> {
     let config = context.config()?;
-    let mut found = None;
     let ledger = context.ledger(&config).await?;
-    ledger
-        .each_rule(true, &mut |record| {
-            if record.id == id {
-                found = Some((record.rule.scope.to_string(), RuleView::from(record)));
-            }
-        })
-        .await?;
-    let Some((scope, view)) = found else {
+    let Some(record) = ledger.rule(id).await? else {
         bail!("there is no rule {id}; `ebbtide rules list --history` shows all");
     };
+    let scope = record.rule.scope.to_string();
+    let view = RuleView::from(record);
     output.result(&view, |rule| {
         let mut text = format!(
             "rule {id}\n  scope       {scope}\n  retention   {}\n  applies to  {}\n  created     {} by {}",
@@ -302,11 +240,18 @@ async fn deactivate(id: RuleId, context: &Context, output: &mut Output) -> anyho
     if outcome == Deactivation::NotFound {
         bail!("there is no rule {id}; `ebbtide rules list` shows the active ones");
     }
+    let effect = match (outcome, ledger.rule(id).await?) {
+        (Deactivation::Done, Some(record)) => {
+            let engine = context.engine_on(&config, Arc::clone(&ledger))?;
+            effect::of(Some(&record.rule.scope), &engine, &*ledger, &config).await
+        }
+        _ => None,
+    };
     output.result(
-        &serde_json::json!({"id": id, "outcome": outcome}),
+        &serde_json::json!({"id": id, "outcome": outcome, "effect": effect}),
         |_| match outcome {
             Deactivation::AlreadyInactive => format!("rule {id} was inactive already"),
-            _ => format!("rule {id} is inactive now"),
+            _ => format!("rule {id} is inactive now{}", ending(effect.as_ref())),
         },
     )?;
     Ok(Exit::Done)

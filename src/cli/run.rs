@@ -1,22 +1,29 @@
 //! `ebbtide run`: one full cycle now.
 
+use std::sync::Arc;
+
 use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::json;
 
+use super::left::{kept_back, left_out};
 use super::output::{counted, grouped, table};
+use super::turn::Turn;
 use super::{Context, Exit, Output, progress};
 use crate::engine::{CycleReport, CycleStatus, EngineError};
-use crate::plan::Plan;
+use crate::guard::PauseScope;
+use crate::plan::{Basis, Plan, TableRows};
 
 /// One full cycle now: plan, delete, verify, record.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Allow this share of a table to go at once, instead of the configured one.
+    /// Allow this share of a table to go in one day, instead of the configured one.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub max_share_of_table: Option<f64>,
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
         _ => Err("write a number above 0 and at most 1, such as 0.8".into()),
@@ -32,38 +39,96 @@ pub(super) async fn run(
     if let Some(share) = args.max_share_of_table {
         config.limits.max_share_of_table = share;
     }
-    let engine = context.engine(&config).await?;
-    let (plan, report) = match engine.run().await {
-        Ok(ran) => ran,
-        Err(EngineError::Refused { refusals }) if output.is_json() => {
-            output.result(&json!({"status": "refused", "refusals": refusals}), |_| {
-                String::new()
-            })?;
-            return Err(EngineError::Refused { refusals }.into());
-        }
-        Err(error) => return Err(error.into()),
+    let ledger = context.ledger(&config).await?;
+    let engine = context.engine_on(&config, Arc::clone(&ledger))?;
+    let turn = Turn::begin(&config, &ledger).await?;
+    let ran = turn.work(engine.run(&turn.tenure, &turn.stop)).await;
+    turn.end().await;
+    let (plan, report) = match ran? {
+        Some(Ok(ran)) => ran,
+        Some(Err(error)) => return refused(error, output),
+        None => return Ok(Exit::Incomplete),
     };
-    output.result(&report, |report| describe(&plan, report))?;
-    if report.status == CycleStatus::Stale {
-        progress::warn("rules kept changing; the rest waits for the next cycle");
+    let view = RunView {
+        report: &report,
+        waiting: &plan.waiting,
+        armed_at: plan.armed_at,
+        held: &plan.held,
+        paused: &plan.paused,
+    };
+    output.result(&view, |view| describe(&plan, view.report))?;
+    Ok(match exit_of(&report) {
+        Exit::Done if waits_for_the_first_approval(&plan) => Exit::Refused,
+        Exit::Done if plan.pauses.contains(&PauseScope::Everything) => Exit::Busy,
+        exit => exit,
+    })
+}
+
+/// A cycle, and what it left out.
+#[derive(Serialize)]
+struct RunView<'a> {
+    #[serde(flatten)]
+    report: &'a CycleReport,
+    waiting: &'a [TableRows],
+    armed_at: Option<Timestamp>,
+    held: &'a [TableRows],
+    paused: &'a [TableRows],
+}
+
+/// Nothing may be deleted, because nobody ever looked at a plan, although rows wait for that.
+pub(super) fn waits_for_the_first_approval(plan: &Plan) -> bool {
+    plan.is_unapproved() && !plan.waiting.is_empty()
+}
+
+/// What a guard refuses is a result for programs, and an error as well.
+pub(super) fn refused(error: EngineError, output: &mut Output) -> anyhow::Result<Exit> {
+    if output.is_json() {
+        let result = match &error {
+            EngineError::Refused { refusals } => {
+                Some(json!({"status": "refused", "refusals": refusals}))
+            }
+            EngineError::Stale { changes } => Some(json!({"status": "stale", "changes": changes})),
+            _ => None,
+        };
+        if let Some(result) = result {
+            output.result(&result, |_| String::new())?;
+        }
     }
-    Ok(exit_of(&report))
+    Err(error.into())
 }
 
 /// How the process ends after a cycle.
 pub(super) fn exit_of(report: &CycleReport) -> Exit {
     match report.status {
-        CycleStatus::Done => Exit::Done,
+        CycleStatus::Done | CycleStatus::Partial => Exit::Done,
         CycleStatus::Failed => Exit::Incomplete,
-        CycleStatus::Stale => Exit::Busy,
+        CycleStatus::Stale => {
+            progress::warn("rules kept changing; the rest waits for the next cycle");
+            Exit::Busy
+        }
+        CycleStatus::Stopped => {
+            progress::warn("stopped before the end; the next cycle goes on");
+            Exit::Busy
+        }
+        CycleStatus::LeaseLost => {
+            progress::warn("the lease was lost, so nothing more was sent; the next cycle goes on");
+            Exit::Busy
+        }
     }
 }
 
 /// A cycle for people.
 pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
     let mut text = String::new();
+    let left_out = match plan.basis {
+        Basis::Effective => left_out(plan),
+        // What waited is approved now.
+        Basis::Proposed => kept_back(plan),
+    };
     if report.steps.is_empty() {
-        text.push_str(if report.unprobed.is_empty() {
+        text.push_str(if !left_out.is_empty() {
+            "no statement was sent\n"
+        } else if report.unprobed.is_empty() {
             "nothing was due: no statement was sent\n"
         } else {
             "no statement was sent: nothing was due where that is known\n"
@@ -99,6 +164,7 @@ pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
         ));
     }
     let n_statements = u64::try_from(report.n_statements()).unwrap_or(u64::MAX);
+    text.push_str(&left_out);
     text.push_str(&format!(
         "cycle {} {}: {} deleted by {}, cutoffs of {}",
         report.cycle,

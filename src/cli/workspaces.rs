@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::output::{counted, table};
-use super::{Context, Exit, Output, progress};
+use super::{Context, Exit, Output, context, progress};
 
 /// The directory: which workspace belongs to which organization.
 #[derive(Debug, Subcommand)]
@@ -63,7 +63,8 @@ async fn put(
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     let config = context.config()?;
-    let n_changed = context.ledger(&config).await?.put_workspaces(pairs).await?;
+    let ledger = context.ledger(&config).await?;
+    let n_changed = ledger.put_workspaces(pairs, &context::user_name()).await?;
     output.result(&json!({"n_changed": n_changed}), |_| {
         format!("{} changed", counted(n_changed, "workspace"))
     })?;

@@ -154,12 +154,18 @@ impl AgeSql {
 
     /// `value` of the oldest datable row as Unix milliseconds, nullable.
     pub(super) fn oldest_ms(&self, out: &mut Sql) {
+        let mut datable = Sql::new();
+        self.datable(&mut datable);
+        self.extreme_ms("minOrNullIf(", &datable, out);
+    }
+
+    /// `value` of the oldest or newest (`minOrNullIf(`, `maxOrNullIf(`) of the rows that satisfy a
+    /// condition, as Unix milliseconds, nullable.
+    pub(super) fn extreme_ms(&self, function: &'static str, condition: &Sql, out: &mut Sql) {
         let mut oldest = Sql::new();
-        oldest.raw("minOrNullIf(");
+        oldest.raw(function);
         self.value(&mut oldest);
-        oldest.raw(", ");
-        self.datable(&mut oldest);
-        oldest.raw(")");
+        oldest.raw(", ").sql(condition).raw(")");
         match self.kind {
             // The 48 bits of time are the first eight and the next four hexadecimal digits.
             AgeKind::UuidText => out

@@ -32,17 +32,27 @@ impl<'a> Keeps<'a> {
         }
     }
 
-    /// `countIf(… IN (…) OR …)`, or a zero.
+    /// `countIf((… IN (…) OR …) AS ebbtide_protected)`, or a zero.
     pub(super) fn write_count(&self, out: &mut Sql) {
         if self.is_empty() {
             out.raw("toUInt64(0)");
             return;
         }
-        out.raw("countIf(");
+        out.raw("countIf((");
         out.list(&self.target.keep, " OR ", |out, clause| {
             self.write_one(clause, " IN ", out);
         });
-        out.raw(")");
+        out.raw(") AS ebbtide_protected)");
+    }
+
+    /// The condition for rows that nothing protects, beside [`Keeps::write_count`]: by its name,
+    /// because the lists of workspaces are long.
+    pub(super) fn write_unprotected(&self, out: &mut Sql) {
+        out.raw(if self.is_empty() {
+            "1"
+        } else {
+            "NOT ebbtide_protected"
+        });
     }
 
     /// A pair with a NULL in it is in no set: such a row is not referred to.

@@ -68,6 +68,11 @@ impl Sql {
         self
     }
 
+    /// Its bytes so far.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn into_string(self) -> String {
         self.0
     }

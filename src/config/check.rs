@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::raw::{RawConfig, RawRetention};
+use super::raw::{RawConfig, RawPace, RawPlan, RawRetention};
+use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_traces};
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::Limits;
 use crate::rule::{Days, Periods, Retention};
+use crate::target::Target;
 use crate::warehouse::ShardOptions;
 
 /// The one conversion from what was written to what is needed.
@@ -22,6 +24,9 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
     let without_effect = raw.without_effect();
     check_urls(&raw, problems);
     let shards = check_shards(&raw, problems);
+    let serve = check_serve(&raw, problems);
+    let slots_per_day = check_slots(&raw.retention, problems);
+    let armed_for = armed_for(&raw.retention.armed_for, problems);
     let ledger = DatabaseConfig {
         url: raw.ledger.url,
         password: secret(
@@ -50,43 +55,10 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             "retention.max_share_of_table: {max_share} is no share; write a number above 0 and at most 1"
         ));
     }
-    let mut positive = |key: &str, value: u64| {
-        if value == 0 {
-            problems.push(format!("{key}: 0 would stop everything; write at least 1"));
-        }
-    };
-    positive(
-        "pace.statements_per_minute",
-        u64::from(raw.pace.statements_per_minute),
-    );
-    positive("pace.rows_per_second", u64::from(raw.pace.rows_per_second));
-    positive(
-        "plan.workspaces_per_statement",
-        raw.plan.workspaces_per_statement,
-    );
-    positive("plan.rows_per_step", raw.plan.rows_per_step);
-    if !(16_384..=250_000).contains(&raw.plan.statement_bytes) {
-        problems.push(format!(
-            "plan.statement_bytes: {} is outside 16384 to 250000 (the server's max_query_size is 262144)",
-            raw.plan.statement_bytes
-        ));
-    }
-    if raw.targets.is_empty() {
-        problems.push("targets: there is none; name at least one table".into());
-    }
-    for (index, target) in raw.targets.iter().enumerate() {
-        if raw
-            .targets
-            .iter()
-            .take(index)
-            .any(|other| other.table == target.table)
-        {
-            problems.push(format!(
-                "targets[{index}]: table {} is named twice; one table has one age and one target",
-                target.table
-            ));
-        }
-    }
+    check_limits(&raw.pace, &raw.plan, problems);
+    check_targets(&raw.targets, problems);
+    let api = check_api(raw.api, problems);
+    let traces = check_traces(raw.telemetry, problems);
     let (periods, default_retention) = retention?;
     Some(Config {
         shards,
@@ -94,6 +66,14 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         directory,
         default_retention,
         periods,
+        enabled: raw.retention.enabled,
+        approval: raw.retention.approval,
+        armed_for,
+        slots_per_day,
+        serve,
+        api,
+        log_format: raw.log.format,
+        traces,
         limits: Limits {
             workspaces_per_statement: usize::try_from(raw.plan.workspaces_per_statement)
                 .unwrap_or(usize::MAX),
@@ -229,7 +209,7 @@ fn check_retention(raw: &RawRetention, problems: &mut Vec<String>) -> Option<(Pe
     Some((periods, default))
 }
 
-fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
+pub(super) fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
     let parsed = text.parse::<jiff::SignedDuration>().ok();
     let length = parsed.and_then(|duration| Duration::try_from(duration).ok());
     length
@@ -240,6 +220,48 @@ fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
             ));
             Duration::ZERO
         })
+}
+
+fn check_limits(pace: &RawPace, plan: &RawPlan, problems: &mut Vec<String>) {
+    let mut positive = |key: &str, value: u64| {
+        if value == 0 {
+            problems.push(format!("{key}: 0 would stop everything; write at least 1"));
+        }
+    };
+    positive(
+        "pace.statements_per_minute",
+        u64::from(pace.statements_per_minute),
+    );
+    positive("pace.rows_per_second", u64::from(pace.rows_per_second));
+    positive(
+        "plan.workspaces_per_statement",
+        plan.workspaces_per_statement,
+    );
+    positive("plan.rows_per_step", plan.rows_per_step);
+    if !(16_384..=250_000).contains(&plan.statement_bytes) {
+        problems.push(format!(
+            "plan.statement_bytes: {} is outside 16384 to 250000 (the server's max_query_size is 262144)",
+            plan.statement_bytes
+        ));
+    }
+}
+
+fn check_targets(targets: &[Target], problems: &mut Vec<String>) {
+    if targets.is_empty() {
+        problems.push("targets: there is none; name at least one table".into());
+    }
+    for (index, target) in targets.iter().enumerate() {
+        if targets
+            .iter()
+            .take(index)
+            .any(|other| other.table == target.table)
+        {
+            problems.push(format!(
+                "targets[{index}]: table {} is named twice; one table has one age and one target",
+                target.table
+            ));
+        }
+    }
 }
 
 /// Reads a secret where the configuration says it is. A variable that is not set means none.

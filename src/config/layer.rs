@@ -11,6 +11,9 @@ use super::syntax::nearest;
 
 const PREFIX: &str = "EBBTIDE_";
 
+/// There are fewer keys that want text, so a search for those that look otherwise ends.
+const MOST_TEXTS: usize = 100;
+
 /// Every `EBBTIDE_SECTION__KEY` of the process.
 pub(super) fn of_the_process() -> Env {
     Env::prefixed(PREFIX)
@@ -36,20 +39,40 @@ pub(super) fn extract(yaml: &str, environment: &Env) -> Result<RawConfig, String
         .collect();
     let mut figment =
         Figment::from(serde_saphyr::figment::Yaml::string(yaml)).merge(environment.clone());
-    for _ in 0..=values.len() {
+    for _ in 0..MOST_TEXTS {
         let error = match figment.extract::<RawConfig>() {
             Ok(raw) => return Ok(raw),
             Err(error) => error,
         };
         // What looks like a number or a truth value may be meant as text: a user called 12345.
         let key = error.path.join(".").to_lowercase();
-        let as_text = values.iter().find(|(name, _)| *name == key);
+        let as_text = values
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.clone())
+            .or_else(|| written(&figment, &key));
         match as_text.filter(|_| wants_text(&error.kind)) {
-            Some((key, value)) => figment = figment.merge((key, value)),
+            Some(value) => figment = figment.merge((key, value)),
             None => return Err(describe(&error, &values)),
         }
     }
     Err("its values contradict each other; set fewer of them".into())
+}
+
+/// A number or truth value of the file as text. The file alone was read before: where it has one, text
+/// was wanted, and the file's text is a text.
+fn written(figment: &Figment, key: &str) -> Option<String> {
+    use figment::value::{Num, Value};
+    match figment.find_value(key).ok()? {
+        Value::Bool(_, value) => Some(value.to_string()),
+        Value::Num(_, Num::F32(value)) => Some(value.to_string()),
+        Value::Num(_, Num::F64(value)) => Some(value.to_string()),
+        Value::Num(_, number) => number
+            .to_i128()
+            .map(|number| number.to_string())
+            .or_else(|| number.to_u128().map(|number| number.to_string())),
+        _ => None,
+    }
 }
 
 fn wants_text(kind: &Kind) -> bool {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::serve::{ApprovalMode, LogFormat, Role, TlsFiles};
 use crate::target::Target;
 
 #[derive(Debug, Deserialize)]
@@ -24,20 +25,29 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) pace: RawPace,
     #[serde(default)]
+    pub(super) serve: RawServe,
+    #[serde(default)]
+    pub(super) record: RawRecord,
+    #[serde(default)]
+    pub(super) api: RawApi,
+    #[serde(default)]
+    pub(super) log: RawLog,
+    #[serde(default)]
+    pub(super) telemetry: RawTelemetry,
+    #[serde(default)]
     pub(super) targets: Vec<Target>,
 }
 
 impl RawConfig {
-    /// Keys of the format that this version accepts and does nothing with.
+    /// Keys of the format that this version, or this build, accepts and does nothing with.
     pub(super) fn without_effect(&self) -> Vec<&'static str> {
         [
-            ("retention.enabled", self.retention.enabled.is_some()),
-            (
-                "retention.slots_per_day",
-                self.retention.slots_per_day.is_some(),
-            ),
             ("pace.backpressure", self.pace.backpressure.is_some()),
             ("pace.window", self.pace.window.is_some()),
+            (
+                "telemetry.otlp_endpoint",
+                self.telemetry.otlp_endpoint.is_some() && !cfg!(feature = "otel"),
+            ),
         ]
         .into_iter()
         .filter_map(|(key, is_set)| is_set.then_some(key))
@@ -119,11 +129,13 @@ pub(super) struct RawDirectory {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRetention {
-    pub(super) enabled: Option<bool>,
+    pub(super) enabled: bool,
+    pub(super) approval: ApprovalMode,
+    pub(super) armed_for: String,
     pub(super) default: String,
     pub(super) floor: String,
     pub(super) periods: BTreeMap<String, String>,
-    pub(super) slots_per_day: Option<SlotsPerDay>,
+    pub(super) slots_per_day: RawSlots,
     pub(super) max_share_of_table: f64,
 }
 
@@ -135,30 +147,60 @@ impl Default for RawRetention {
             ("extended_400d", "400d"),
         ];
         Self {
-            enabled: None,
+            enabled: false,
+            approval: ApprovalMode::default(),
+            armed_for: "0s".into(),
             default: "unlimited".into(),
             floor: "1d".into(),
             periods: periods
                 .map(|(name, days)| (name.to_owned(), days.to_owned()))
                 .into(),
-            slots_per_day: None,
+            slots_per_day: RawSlots::Auto,
             max_share_of_table: 0.5,
         }
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "checked here, used by the scheduler")]
-pub(super) enum SlotsPerDay {
-    Number(u32),
-    Auto(Auto),
+/// `auto`, or a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RawSlots {
+    Auto,
+    Number(i64),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Auto {
-    Auto,
+impl<'de> Deserialize<'de> for RawSlots {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AutoOrNumber;
+
+        impl serde::de::Visitor<'_> for AutoOrNumber {
+            type Value = RawSlots;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("auto or a whole number")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawSlots, E> {
+                if text == "auto" {
+                    return Ok(RawSlots::Auto);
+                }
+                // Not the value itself: it may be a secret in the wrong place.
+                Err(E::invalid_value(
+                    serde::de::Unexpected::Other("this text"),
+                    &self,
+                ))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<RawSlots, E> {
+                Ok(RawSlots::Number(i64::try_from(number).unwrap_or(i64::MAX)))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<RawSlots, E> {
+                Ok(RawSlots::Number(number))
+            }
+        }
+
+        deserializer.deserialize_any(AutoOrNumber)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -210,4 +252,89 @@ pub(super) struct RawBackpressure {
     unfinished_mutations: Option<u32>,
     replication_lag: Option<String>,
     free_disk_share: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawServe {
+    pub(super) shutdown_timeout: String,
+    pub(super) lease: String,
+    pub(super) max_clock_skew: String,
+}
+
+impl Default for RawServe {
+    fn default() -> Self {
+        Self {
+            shutdown_timeout: "1m".into(),
+            lease: "1m".into(),
+            max_clock_skew: "10m".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawRecord {
+    pub(super) retention: String,
+}
+
+impl Default for RawRecord {
+    fn default() -> Self {
+        Self {
+            retention: "400d".into(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub(super) format: LogFormat,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTelemetry {
+    pub(super) otlp_endpoint: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawApi {
+    pub(super) listen: String,
+    pub(super) metrics_listen: Option<String>,
+    pub(super) tls: Option<TlsFiles>,
+    pub(super) tokens: Vec<RawToken>,
+    pub(super) body_limit: u64,
+    pub(super) timeout: String,
+    pub(super) plan_timeout: String,
+}
+
+impl Default for RawApi {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8484".into(),
+            metrics_listen: None,
+            tls: None,
+            tokens: Vec::new(),
+            body_limit: 1024 * 1024,
+            timeout: "30s".into(),
+            plan_timeout: "5m".into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawToken {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) sha256: Option<String>,
+    #[serde(default)]
+    pub(super) sha256_file: Option<PathBuf>,
+    pub(super) role: Role,
+    #[serde(default)]
+    pub(super) organization: Option<String>,
+    #[serde(default)]
+    pub(super) workspace: Option<String>,
 }

@@ -44,7 +44,7 @@ impl MessageFormatter for Wording {
             Error::InvalidScalar { ty, .. } => match *ty {
                 "u32" | "u64" => "write a whole number, 0 or more, here".into(),
                 "f64" => "write a number here".into(),
-                "bool" => "write true or false here".into(),
+                "bool" | "boolean" => "write true or false here".into(),
                 ty => format!("this is no {ty}").into(),
             },
             Error::Eof { .. } => {

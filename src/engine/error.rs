@@ -45,15 +45,17 @@ pub enum EngineError {
         /// Why, for each.
         reasons: Vec<String>,
     },
-    /// The clock of this machine is far ahead of a server's.
+    /// The clock of this machine and that of a server are far apart.
     #[error(
-        "the clock of this machine is {ahead_s} s ahead of that of ClickHouse at {shard}; rows would \
-         look older than they are; synchronise the clocks"
+        "the clock of this machine is {} s {} that of {server}, more than \
+         serve.max_clock_skew allows; nobody can say how old rows and rules are; synchronise the clocks",
+        ahead_s.unsigned_abs(),
+        if *ahead_s < 0 { "behind" } else { "ahead of" }
     )]
     Clock {
-        /// The shard.
-        shard: String,
-        /// By how many seconds.
+        /// ClickHouse at a shard, or the ledger.
+        server: String,
+        /// By how many seconds; negative if it is behind.
         ahead_s: i64,
     },
     /// The operator's directory has no row, although rules of organizations depend on it.
@@ -67,6 +69,25 @@ pub enum EngineError {
     Refused {
         /// The guards and their reasons.
         refusals: Vec<Refusal>,
+    },
+    /// The world is not that of the plan any more.
+    #[error(
+        "the plan is stale, and nothing of it was applied; make it again\n{}",
+        lines(changes)
+    )]
+    Stale {
+        /// What changed.
+        changes: Vec<String>,
+    },
+    /// Another instance holds the lease.
+    #[error(
+        "{holder} is at work and holds the lease until {until}, unless it is renewed; try again later"
+    )]
+    Busy {
+        /// The instance.
+        holder: String,
+        /// When its lease ends, by the clock of the ledger's database.
+        until: jiff::Timestamp,
     },
     /// Rules kept changing while they were read.
     #[error(

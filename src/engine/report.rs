@@ -1,4 +1,4 @@
-//! What a cycle did, and what is heard of it while it runs.
+//! What a cycle did.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::compile::Shape;
-use crate::plan::{Step, Unprobed};
+use crate::plan::{Arm, Method, Step, Unprobed};
 use crate::verify::Verdict;
 
 /// What a cycle did.
@@ -28,10 +28,16 @@ pub struct CycleReport {
 pub enum CycleStatus {
     /// Every step is verified, or nothing was due.
     Done,
+    /// Every step of a slot is verified, and rows that are paused were left out of it.
+    Partial,
     /// Some step is not verified, or something could not be probed.
     Failed,
-    /// Rules changed; the steps that were left were not sent.
+    /// Rules, directory, holds or pauses changed; the steps that were left were not sent.
     Stale,
+    /// It was told to stop; the steps that were left were not sent.
+    Stopped,
+    /// The lease was lost; the steps that were left were not sent.
+    LeaseLost,
 }
 
 impl CycleStatus {
@@ -39,8 +45,11 @@ impl CycleStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Stale => "stale",
+            Self::Stopped => "stopped",
+            Self::LeaseLost => "lease_lost",
         }
     }
 }
@@ -54,6 +63,8 @@ pub struct StepReport {
     pub shard: Arc<str>,
     /// The table.
     pub table: Arc<str>,
+    /// How it deletes.
+    pub method: Method,
     /// The shape of its predicate, if it was sent.
     pub shape: Option<Shape>,
     /// The query id of its statement, if it was sent.
@@ -67,6 +78,14 @@ pub struct StepReport {
     /// What became of it.
     #[serde(flatten)]
     pub outcome: StepOutcomeKind,
+    /// Seconds from the oldest expired row that is left to its cutoff, as far as is known.
+    pub lag_s: u32,
+    /// How long the statement took.
+    #[serde(rename = "statement_ms", serialize_with = "as_ms")]
+    pub statement: Duration,
+    /// How long the count after it took.
+    #[serde(rename = "probe_ms", serialize_with = "as_ms")]
+    pub probe: Duration,
     /// From sending the statement to the count after it.
     #[serde(rename = "duration_ms", serialize_with = "as_ms")]
     pub duration: Duration,
@@ -82,6 +101,12 @@ pub enum StepOutcomeKind {
     Failed {
         /// Why.
         error: String,
+        /// The same without what the server said, which may quote rows: for the ledger.
+        #[serde(skip)]
+        recorded: String,
+        /// Expired rows that are left; nothing if nobody knows.
+        #[serde(skip)]
+        n_left: Option<u64>,
     },
     /// The statement was not sent.
     Skipped {
@@ -90,25 +115,62 @@ pub enum StepOutcomeKind {
     },
 }
 
+impl StepOutcomeKind {
+    /// Whether what is left was counted.
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(
+            self,
+            Self::Applied(Verdict::Verified | Verdict::Incomplete { .. })
+        )
+    }
+}
+
 impl StepReport {
     pub(super) fn skipped(step: &Step, reason: String) -> Self {
         Self {
             number: step.number,
             shard: Arc::clone(&step.shard),
             table: Arc::clone(&step.table),
+            method: step.method,
             shape: None,
             query_id: None,
             n_arms: 0,
             n_left_out: step.arms.len(),
             n_due: step.n_due,
             outcome: StepOutcomeKind::Skipped { reason },
+            lag_s: lag_s(&step.arms),
+            statement: Duration::ZERO,
+            probe: Duration::ZERO,
             duration: Duration::ZERO,
+        }
+    }
+
+    /// Expired rows that are left; nothing if nobody knows.
+    pub fn n_left(&self) -> Option<u64> {
+        match self.outcome {
+            StepOutcomeKind::Applied(Verdict::Verified) => Some(0),
+            StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) => Some(n_left),
+            StepOutcomeKind::Skipped { .. } => Some(self.n_due),
+            StepOutcomeKind::Failed { n_left, .. } => n_left,
+            StepOutcomeKind::Applied(Verdict::Unknown) => None,
         }
     }
 
     /// Whether it is proven that nothing expired is left.
     pub fn is_verified(&self) -> bool {
         self.outcome == StepOutcomeKind::Applied(Verdict::Verified)
+    }
+
+    /// What became of it, in a few words.
+    pub fn why(&self) -> String {
+        match &self.outcome {
+            StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) => {
+                format!("{n_left} expired rows are left")
+            }
+            StepOutcomeKind::Applied(verdict) => verdict.as_str().into(),
+            StepOutcomeKind::Failed { error: why, .. }
+            | StepOutcomeKind::Skipped { reason: why } => why.clone(),
+        }
     }
 
     /// Rows that went, as far as it was counted.
@@ -153,37 +215,9 @@ impl CycleReport {
     }
 }
 
-/// What is heard of a cycle while it runs.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// A table is being probed.
-    Probing {
-        /// The shard.
-        shard: &'a str,
-        /// The table.
-        table: &'a str,
-        /// Its place among the targets, from 1.
-        number: usize,
-        /// The number of targets.
-        of: usize,
-    },
-    /// A statement is about to be sent, perhaps after waiting for its turn.
-    StepStarted {
-        /// The step.
-        step: &'a Step,
-        /// The number of steps of the plan.
-        of: usize,
-    },
-    /// A step ended.
-    StepFinished {
-        /// How.
-        report: &'a StepReport,
-        /// The number of steps of the plan.
-        of: usize,
-    },
-    /// Rules changed; the rest is planned again.
-    Replanning,
+/// The largest lag of some arms.
+pub(super) fn lag_s(arms: &[Arm]) -> u32 {
+    arms.iter().map(|arm| arm.lag_s).max().unwrap_or(0)
 }
 
 fn as_ms<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

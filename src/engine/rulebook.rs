@@ -1,10 +1,11 @@
-//! Rules and directory, read from the ledger as of one revision.
+//! Rules, directory, holds and pauses, read from the ledger as of one revision.
 
 use std::sync::Arc;
 
 use super::EngineError;
 use crate::config::DirectoryConfig;
-use crate::ledger::{Ledger, RuleRecord, read_directory};
+use crate::guard::{Guards, Hold};
+use crate::ledger::{HoldRecord, Ledger, RuleRecord, read_directory};
 use crate::resolve::Directory;
 use crate::rule::{Periods, Rule, RuleSet, Scope};
 
@@ -18,7 +19,9 @@ pub struct Rulebook {
     pub rules: RuleSet,
     /// Which workspaces belong to which organization.
     pub directory: Directory,
-    /// The revision of the ledger that both were read at.
+    /// What must stay, or wait.
+    pub guards: Guards,
+    /// The revision of the ledger that all of it was read at.
     pub revision: u64,
 }
 
@@ -31,21 +34,15 @@ pub(super) async fn read(
     for _ in 0..MAX_READS {
         let revision = ledger.revision().await?;
         let rules = rules(ledger, periods).await?;
-        let directory = match directory {
-            None => own_directory(ledger).await?,
-            Some(config) => {
-                let directory = operators_directory(config).await?;
-                let of_organization = |rule: &Rule| matches!(rule.scope, Scope::Organization(_));
-                if directory.is_empty() && rules.iter().any(of_organization) {
-                    return Err(EngineError::EmptyDirectory);
-                }
-                directory
-            }
-        };
+        let guards = guards(ledger).await?;
+        let holds = guards.holds().iter().map(|hold| &hold.scope);
+        let scopes = rules.iter().map(|rule| &rule.scope).chain(holds);
+        let directory = read_own_or_other(ledger, directory, scopes).await?;
         if ledger.revision().await? == revision {
             return Ok(Rulebook {
                 rules,
                 directory,
+                guards,
                 revision,
             });
         }
@@ -80,6 +77,38 @@ async fn rules(ledger: &dyn Ledger, periods: &Periods) -> Result<RuleSet, Engine
         return Err(EngineError::Rules { problems });
     }
     Ok(RuleSet::new(rules)?)
+}
+
+/// What must stay, or wait.
+pub(super) async fn guards(ledger: &dyn Ledger) -> Result<Guards, EngineError> {
+    let holds = ledger.holds(false).await?;
+    let pauses = ledger.pauses(false).await?;
+    let hold = |record: HoldRecord| Hold {
+        id: record.id,
+        scope: record.hold.scope,
+        range: record.hold.range,
+    };
+    Ok(Guards::new(
+        holds.into_iter().map(hold),
+        pauses.into_iter().map(|record| record.pause.scope),
+    ))
+}
+
+/// The directory, for rules and holds of these scopes.
+pub(super) async fn read_own_or_other<'s>(
+    ledger: &dyn Ledger,
+    directory: Option<&DirectoryConfig>,
+    mut scopes: impl Iterator<Item = &'s Scope>,
+) -> Result<Directory, EngineError> {
+    let Some(config) = directory else {
+        return own_directory(ledger).await;
+    };
+    let directory = operators_directory(config).await?;
+    let of_organization = |scope: &Scope| matches!(scope, Scope::Organization(_));
+    if directory.is_empty() && scopes.any(of_organization) {
+        return Err(EngineError::EmptyDirectory);
+    }
+    Ok(directory)
 }
 
 async fn own_directory(ledger: &dyn Ledger) -> Result<Directory, EngineError> {

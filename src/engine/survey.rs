@@ -1,22 +1,16 @@
-//! Surveying a shard: schema, census, and the count of what is due.
+//! Surveying a shard: server, grants, schema, and every table in order.
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::probe::LeftOut;
 use super::{Engine, EngineError, Event};
-use crate::compile;
-use crate::plan::{Arm, TableInventory, Totals, Unprobed, candidates, pack};
-use crate::resolve::Policies;
-use crate::target::{CheckedTarget, TableSchema, TargetProblem};
+use crate::ledger::DeletedRows;
+use crate::plan::{Arm, Base, TableInventory, Terms, Unprobed};
+use crate::rule::{Rule, Scope};
+use crate::target::{CheckedTarget, TableSchema, TargetProblem, Unmatched};
 use crate::warehouse::{GrantNeed, MutationState, Privilege, Shard, WarehouseError};
-
-/// Rows dated more than a day ahead count as future; less is clock skew.
-const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
-
-/// How far this machine's clock may be ahead of the server's.
-const MAX_CLOCK_LEAD: SignedDuration = SignedDuration::from_mins(10);
 
 /// One shard, surveyed.
 #[derive(Default)]
@@ -30,44 +24,26 @@ pub(super) struct SurveyedTable {
     pub(super) inventory: TableInventory,
 }
 
-/// One table, probed.
-struct Probed {
-    inventory: TableInventory,
-    /// Arms that fit into no statement.
-    oversized: Vec<Arm>,
-    /// Deletes of ours that an earlier cycle sent and that still run.
-    running: Vec<MutationState>,
-}
-
 impl Engine {
     /// Surveys a shard. One that is down, and tables that cannot be probed, are left out with the
     /// reason; a table whose children could not be probed is left out with them.
     pub(super) async fn survey(
         &self,
         shard: &Shard,
-        policies: &Policies<'_>,
-        now: Timestamp,
+        terms: &Terms<'_>,
+        deleted: &[DeletedRows],
     ) -> Result<Survey, EngineError> {
         let name: Arc<str> = shard.name().into();
         let mut survey = Survey::default();
         let unprobed = |table: Option<&str>, error: &WarehouseError| Unprobed {
             shard: Arc::clone(&name),
             table: table.map(Arc::from),
+            workspace: None,
             reason: error_chain(error),
             is_unreachable: error.is_unreachable(),
         };
-        let targets = match self
-            .checked_targets(shard, policies.rules().any_project().is_some())
-            .await
-        {
-            Ok(targets) => {
-                let misspelled = |target: &CheckedTarget| target.misspelled(policies.rules());
-                let problems: Vec<_> = targets.iter().flat_map(misspelled).collect();
-                if !problems.is_empty() {
-                    return Err(EngineError::Targets { problems });
-                }
-                targets
-            }
+        let targets = match self.checked_targets(shard, false).await {
+            Ok(targets) => targets,
             Err(EngineError::Warehouse(error)) if !error.is_configuration() => {
                 survey.unprobed.push(unprobed(None, &error));
                 return Ok(survey);
@@ -78,12 +54,12 @@ impl Engine {
         let left_alone = |table: &str, reason: String| Unprobed {
             shard: Arc::clone(&name),
             table: Some(table.into()),
+            workspace: None,
             reason,
             is_unreachable: false,
         };
         let mut is_blocked = false;
-        // Workspaces that fit into no statement: their parents stay with them.
-        let mut oversized: HashSet<Arc<str>> = HashSet::new();
+        let mut left_out = LeftOut::default();
         for (index, target) in targets.into_iter().enumerate() {
             let table = target.table.clone();
             if is_blocked {
@@ -97,23 +73,31 @@ impl Engine {
                 number: index + 1,
                 of,
             });
-            match self.probe(shard, &target, policies, now, &oversized).await {
-                Ok(probed) => {
+            for unmatched in unmatched(&target, terms) {
+                survey.unprobed.push(Unprobed {
+                    workspace: Some(Arc::clone(&unmatched.workspace)),
+                    ..left_alone(&table, stays(&unmatched))
+                });
+                left_out.alone.insert(unmatched.workspace);
+            }
+            match self.probe(shard, &target, terms, &mut left_out).await {
+                Ok(mut probed) => {
                     if !probed.running.is_empty() {
                         survey
                             .unprobed
                             .push(left_alone(&table, still_running(&probed.running)));
                     }
                     for arm in probed.oversized {
-                        let reason = format!(
-                            "workspace {:?} has {} project rules, too many for one statement; its \
-                             rows stay, here and in the tables after it",
-                            arm.workspace,
-                            arm.exceptions().len()
-                        );
-                        survey.unprobed.push(left_alone(&table, reason));
-                        oversized.insert(arm.workspace);
+                        let reason = too_many_rules(&arm);
+                        survey.unprobed.push(Unprobed {
+                            workspace: Some(arm.workspace),
+                            ..left_alone(&table, reason)
+                        });
                     }
+                    probed.inventory.n_deleted_today = n_deleted(deleted, shard.name(), &table);
+                    (self.observer)(&Event::Surveyed {
+                        inventory: &probed.inventory,
+                    });
                     survey.tables.push(SurveyedTable {
                         target,
                         inventory: probed.inventory,
@@ -148,13 +132,24 @@ impl Engine {
         shard: &Shard,
         needs_project: bool,
     ) -> Result<Vec<(String, TableSchema)>, EngineError> {
+        let found = self.targets_and_schemas(shard, needs_project).await?;
+        let named = |(target, schema): (CheckedTarget, _)| (target.table, schema);
+        Ok(found.into_iter().map(named).collect())
+    }
+
+    /// The checked targets of a shard with their schemas.
+    pub(super) async fn targets_and_schemas(
+        &self,
+        shard: &Shard,
+        needs_project: bool,
+    ) -> Result<Vec<(CheckedTarget, TableSchema)>, EngineError> {
         let schemas = self.schemas(shard).await?;
         let targets = check_targets(&self.targets, &schemas, needs_project)?;
         let find = |table: &str| schemas.iter().find(|schema| schema.name == table).cloned();
-        Ok(targets
+        let found = targets
             .into_iter()
-            .filter_map(|target| find(&target.table).map(|schema| (target.table, schema)))
-            .collect())
+            .filter_map(|target| find(&target.table).map(|schema| (target, schema)));
+        Ok(found.collect())
     }
 
     /// Checks server and grants, and reads the schemas of all tables that the targets name.
@@ -183,83 +178,56 @@ impl Engine {
         Ok(shard.schemas(&tables).await?)
     }
 
-    /// A clock that is far ahead would make young rows old. One that is behind only keeps more.
+    /// A clock that is far ahead would make young rows old. Where one is far behind, nobody knows
+    /// which of the two is wrong.
     fn check_clock(&self, shard: &Shard, server_now: Timestamp) -> Result<(), EngineError> {
         let ahead = self.clock.now().duration_since(server_now);
-        if self.clock.is_live() && ahead > MAX_CLOCK_LEAD {
-            return Err(EngineError::Clock {
-                shard: shard.name().to_owned(),
-                ahead_s: ahead.as_secs(),
-            });
-        }
-        Ok(())
+        self.check_skew(&format!("ClickHouse at {}", shard.name()), ahead)
     }
+}
 
-    async fn probe(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        policies: &Policies<'_>,
-        now: Timestamp,
-        left_out: &HashSet<Arc<str>>,
-    ) -> Result<Probed, WarehouseError> {
-        let running = shard.unfinished_mutations(&target.table).await?;
-        let future_ms = now.as_millisecond().saturating_add(FUTURE_TOLERANCE_MS);
-        let census = shard.census(&compile::census(target, future_ms)).await?;
-        let mut arms = candidates(target, &census, policies, now);
-        arms.retain(|arm| !left_out.contains(&arm.workspace));
-        let packed = pack(arms, target, &self.limits);
-        let mut arms = Vec::new();
-        for mut statement in packed.statements {
-            self.count(shard, target, &mut statement).await?;
-            arms.append(&mut statement);
-        }
-        let inventory = TableInventory {
-            shard: shard.name().into(),
-            table: target.table.as_str().into(),
-            totals: Totals::of(&census),
-            arms,
+/// Rules of now or of the base, and holds, that a target cannot tell rows by. Whoever makes one
+/// must not stop everybody: it leaves only its own workspace alone.
+fn unmatched(target: &CheckedTarget, terms: &Terms<'_>) -> Vec<Unmatched> {
+    let base = match terms.base {
+        Base::At { policies, .. } => policies,
+        Base::NotNeeded | Base::Missing => None,
+    };
+    let now = terms.policies.rules();
+    let is_of_now = |rule: &&Rule| {
+        let same = match &rule.scope {
+            Scope::Organization(name) => now.organization(name),
+            Scope::Workspace(name) => now.workspace(name),
+            Scope::Project { workspace, project } => now.project(workspace, project),
         };
-        Ok(Probed {
-            inventory,
-            oversized: packed.oversized,
-            running,
-        })
-    }
+        same.is_some_and(|same| same.id == rule.id)
+    };
+    let of_base = base.into_iter().flat_map(|base| base.rules().iter());
+    let rules = now.iter().chain(of_base.filter(|rule| !is_of_now(rule)));
+    let mut found = target.unmatched(rules, terms.guards);
+    found.retain(|unmatched| {
+        let slot = terms.slot;
+        slot.is_none_or(|slot| slot.contains(&unmatched.workspace))
+    });
+    found
+}
 
-    /// Counts what is due for arms of one statement, and fills the counts in. Returns the rows due.
-    pub(super) async fn count(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        arms: &mut [Arm],
-    ) -> Result<u64, WarehouseError> {
-        for arm in arms.iter_mut() {
-            (arm.n_due, arm.n_kept) = (0, 0);
-        }
-        let mut total = 0;
-        for probe in compile::probe(target, arms) {
-            let none: Arc<str> = "".into();
-            let mut index: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
-            for (at, arm) in arms.iter().enumerate() {
-                if arm.project().is_some() == probe.by_project {
-                    let project = arm.project().unwrap_or(&none);
-                    index.insert((Arc::clone(&arm.workspace), Arc::clone(project)), at);
-                }
-            }
-            for row in shard.count_due(&probe.sql).await? {
-                let at = index.get(&(row.workspace.as_str().into(), row.project.as_str().into()));
-                // A group that nobody asked for would mean that the predicate is wrong.
-                let Some(arm) = at.and_then(|at| arms.get_mut(*at)) else {
-                    return Err(shard.unexpected_group(&row.workspace));
-                };
-                arm.n_due += row.n_due;
-                arm.n_kept += row.n_kept;
-                total += row.n_due;
-            }
-        }
-        Ok(total)
-    }
+/// What is said of a workspace that is left alone.
+pub(super) fn stays(unmatched: &Unmatched) -> String {
+    format!(
+        "{}; until then the rows of workspace {:?} stay, here and in the tables after it",
+        unmatched.problem, unmatched.workspace
+    )
+}
+
+/// Rows that went before from a table.
+pub(super) fn n_deleted(deleted: &[DeletedRows], shard: &str, table: &str) -> u64 {
+    let of_table = |rows: &&DeletedRows| rows.shard == shard && rows.table == table;
+    deleted
+        .iter()
+        .filter(of_table)
+        .map(|rows| rows.n_rows)
+        .sum()
 }
 
 /// Checks all targets against the schemas of a shard; every problem at once.
@@ -284,6 +252,16 @@ pub(super) fn check_targets(
     }
 }
 
+/// What is said of a workspace that fits into no statement.
+pub(super) fn too_many_rules(arm: &Arm) -> String {
+    format!(
+        "workspace {:?} has {} project rules, too many for one statement; its rows stay, here and \
+         in the tables after it",
+        arm.workspace,
+        arm.exceptions().len()
+    )
+}
+
 /// What is said of deletes that an earlier cycle sent and that still run.
 pub(super) fn still_running(mutations: &[MutationState]) -> String {
     let ids: Vec<&str> = mutations
@@ -298,7 +276,7 @@ pub(super) fn still_running(mutations: &[MutationState]) -> String {
 }
 
 /// An error and its causes on one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

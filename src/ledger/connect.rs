@@ -30,11 +30,25 @@ pub async fn connect_ledger(
     url: &str,
     password: Option<SecretString>,
 ) -> Result<Arc<dyn Ledger>, LedgerError> {
+    if url.starts_with("mysql://") {
+        return Ok(Arc::new(MySql::connect(url, password).await?));
+    }
+    open_ledger(url, password)
+}
+
+/// The same without asking for a connection: for whoever waits until the ledger can be reached.
+///
+/// # Errors
+/// [`LedgerError::BadUrl`].
+pub fn open_ledger(
+    url: &str,
+    password: Option<SecretString>,
+) -> Result<Arc<dyn Ledger>, LedgerError> {
     if let Some(path) = url.strip_prefix("sqlite://") {
         return Ok(Arc::new(Sqlite::new(url, path)?));
     }
     if url.starts_with("mysql://") {
-        return Ok(Arc::new(MySql::connect(url, password).await?));
+        return Ok(Arc::new(MySql::new(url, password)?));
     }
     Err(LedgerError::BadUrl {
         url: redact(url),

@@ -85,6 +85,9 @@ pub enum LedgerError {
         /// The cycle or step.
         what: String,
     },
+    /// A request came again under its key, but asks for something else.
+    #[error("this request key was used for another request; use a new key for each request")]
+    RequestKeyReused,
     /// Anything else the database said.
     #[error("the ledger could not {action}")]
     Database {

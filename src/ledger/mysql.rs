@@ -4,36 +4,57 @@
 //! changes queue instead of deadlocking. That is for speed: that one scope has one active rule is
 //! guaranteed by a unique key, whoever writes and at any isolation level.
 
+mod change;
 mod connect;
 mod cycles;
 mod fault;
+mod guards;
+mod leases;
+mod plans;
+mod record;
 mod rules;
 mod value;
 mod workspaces;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Pool, Transaction, TxOpts};
+use mysql_async::{Conn, Pool};
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::connect::redact;
 use super::import::Batches;
-use super::row::{Malformed, storable};
+use super::row::{Malformed, oldest_request, storable};
 use super::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
-    LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
+    Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
+    HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
+    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
+    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    migrations,
 };
+use crate::audit::{Entry, Head};
+use crate::guard::PauseScope;
 use crate::rule::RuleId;
+use crate::slot::SlotRange;
 use crate::sql::sql;
 
 pub(super) use connect::{connected, options};
 pub(super) use fault::is_lost;
 
+use change::Change;
 use fault::{Attempts, Fault};
-use value::{column, instant, instant_value, optional_instant};
+use value::column;
+
+/// So long an operation may take, waiting for locks included; a network that swallows what is sent
+/// answers never.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Imports, and streams of everything, take as long as they take.
+const NO_LIMIT: Option<Duration> = None;
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
@@ -42,10 +63,8 @@ pub(super) struct MySql {
 }
 
 impl MySql {
-    pub(super) async fn connect(
-        url: &str,
-        password: Option<SecretString>,
-    ) -> Result<Self, LedgerError> {
+    /// Nothing is connected to yet.
+    pub(super) fn new(url: &str, password: Option<SecretString>) -> Result<Self, LedgerError> {
         let opts = options(url, password)?;
         if opts.db_name().is_none_or(str::is_empty) {
             return Err(LedgerError::BadUrl {
@@ -53,10 +72,17 @@ impl MySql {
                 problem: "it names no database; write mysql://user@host:3306/database".into(),
             });
         }
-        let this = Self {
+        Ok(Self {
             url: redact(url),
             pool: Pool::new(opts),
-        };
+        })
+    }
+
+    pub(super) async fn connect(
+        url: &str,
+        password: Option<SecretString>,
+    ) -> Result<Self, LedgerError> {
+        let this = Self::new(url, password)?;
         let mut connection = this.connection().await?;
         connection
             .ping()
@@ -70,22 +96,26 @@ impl MySql {
     }
 }
 
-/// Begins a change of rules or directory; the others wait until it ends.
-async fn begin_change(connection: &mut Conn) -> Result<Transaction<'_>, Fault> {
-    let mut transaction = connection.start_transaction(TxOpts::new()).await?;
-    let revision: Option<u64> = transaction
-        .exec_first(sql!("ledger/mysql/lock_revision.sql"), ())
-        .await?;
-    match revision {
-        Some(_) => Ok(transaction),
-        None => Err(Malformed("the table meta is empty".into()).into()),
+/// An operation within its limit.
+async fn in_time<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match limit {
+        None => work.await,
+        Some(limit) => timeout(limit, work)
+            .await
+            .unwrap_or(Err(Fault::Late(limit))),
     }
 }
 
-async fn raise_revision(transaction: &mut Transaction<'_>) -> Result<(), Fault> {
-    Ok(transaction
-        .exec_drop(sql!("ledger/mysql/raise_revision.sql"), ())
-        .await?)
+/// A connection that did not answer in time must not go back into the pool.
+async fn given_up<T>(connection: Conn, result: &Result<T, Fault>) {
+    if matches!(result, Err(Fault::Late(_))) {
+        timeout(Duration::from_secs(1), connection.disconnect())
+            .await
+            .ok();
+    }
 }
 
 async fn applied_migrations(connection: &mut Conn) -> Result<Vec<(i32, String)>, Fault> {
@@ -123,23 +153,50 @@ impl MySql {
 
 /// Runs an operation on a connection of the pool and names what failed.
 macro_rules! on_connection {
-    ($this:ident, $action:literal, $connection:ident => $operation:expr) => {{
+    ($this:ident, $action:literal, $connection:ident => $operation:expr) => {
+        on_connection!($this, $action, Some(LIMIT), $connection => $operation)
+    };
+    ($this:ident, $action:literal, $limit:expr, $connection:ident => $operation:expr) => {{
         let mut connection = $this.connection().await?;
-        let $connection = &mut connection;
-        $operation
-            .await
-            .map_err(|fault| $this.error($action, fault))
+        let work = async {
+            let $connection = &mut connection;
+            $operation.await
+        };
+        let result = in_time($limit, work).await;
+        given_up(connection, &result).await;
+        result.map_err(|fault| $this.error($action, fault))
     }};
+}
+
+/// Runs a change in a transaction of its own.
+macro_rules! changed {
+    ($this:ident, $limit:expr, $change:ident => $operation:expr) => {{
+        let mut connection = $this.connection().await?;
+        let work = async {
+            let mut change = Change::begin(&mut connection).await?;
+            let $change = &mut change;
+            let done = $operation.await;
+            change.end(done).await
+        };
+        let result = in_time($limit, work).await;
+        given_up(connection, &result).await;
+        result
+    }};
+}
+
+/// The same, and names what failed.
+macro_rules! in_change {
+    ($this:ident, $action:literal, $limit:expr, $change:ident => $operation:expr) => {
+        changed!($this, $limit, $change => $operation).map_err(|fault| $this.error($action, fault))
+    };
 }
 
 /// The same, and once more after a conflict.
 macro_rules! retried {
-    ($this:ident, $action:literal, $connection:ident => $operation:expr) => {{
+    ($this:ident, $action:literal, $change:ident => $operation:expr) => {{
         let mut attempts = Attempts::default();
         loop {
-            let mut connection = $this.connection().await?;
-            let $connection = &mut connection;
-            match $operation.await {
+            match changed!($this, Some(LIMIT), $change => $operation) {
                 Err(fault) if attempts.again(&fault).await => {}
                 result => break result.map_err(|fault| $this.error($action, fault)),
             }
@@ -150,7 +207,7 @@ macro_rules! retried {
 #[async_trait]
 impl Ledger for MySql {
     async fn migrate(&self) -> Result<Vec<String>, LedgerError> {
-        on_connection!(self, "be migrated", connection => self.migrate_alone(connection))
+        on_connection!(self, "be migrated", NO_LIMIT, connection => self.migrate_alone(connection))
     }
 
     async fn check_schema(&self) -> Result<(), LedgerError> {
@@ -160,13 +217,25 @@ impl Ledger for MySql {
     }
 
     async fn revision(&self) -> Result<u64, LedgerError> {
-        on_connection!(self, "read its revision", connection => rules::revision(connection))
+        on_connection!(self, "read its revision", connection => record::revision(connection))
     }
 
-    async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError> {
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        on_connection!(self, "tell the time", connection => record::now(connection))
+    }
+
+    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> {
+        on_connection!(self, "read its revision", connection => record::revision_at(connection, at))
+    }
+
+    async fn create_rule(
+        &self,
+        rule: &NewRule,
+        by: Author<'_>,
+    ) -> Result<CreatedRule, LedgerError> {
         let mut rule = rule.clone();
         rule.created_at = storable(rule.created_at)?;
-        retried!(self, "create the rule", connection => rules::create(connection, &rule, by))
+        retried!(self, "create the rule", change => rules::create(change, &rule, by))
     }
 
     async fn import_rules(
@@ -178,8 +247,8 @@ impl Ledger for MySql {
         let now = storable(now)?;
         let mut batches = Batches::new();
         let mut next = move || batches.next(&mut *rules);
-        on_connection!(self, "import the rules",
-            connection => rules::import(connection, &mut next, by, now))
+        in_change!(self, "import the rules",
+            NO_LIMIT, change => rules::import(change, &mut next, by, now))
     }
 
     async fn deactivate_rule(
@@ -189,8 +258,7 @@ impl Ledger for MySql {
         at: Timestamp,
     ) -> Result<Deactivation, LedgerError> {
         let at = storable(at)?;
-        retried!(self, "deactivate the rule",
-            connection => rules::deactivate(connection, id, by, at))
+        retried!(self, "deactivate the rule", change => rules::deactivate(change, id, by, at))
     }
 
     async fn each_rule(
@@ -198,51 +266,237 @@ impl Ledger for MySql {
         with_history: bool,
         visit: &mut (dyn FnMut(RuleRecord) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the rules",
-            connection => rules::each(connection, with_history, visit))
+        on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each(connection, with_history, visit))
+    }
+
+    async fn each_rule_at(
+        &self,
+        revision: u64,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each_at(connection, revision, visit))
+    }
+
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the rules", connection => rules::each_within(connection, first, last, visit))
+    }
+
+    async fn rules_after(
+        &self,
+        after: RuleId,
+        with_history: bool,
+        limit: u32,
+    ) -> Result<Vec<RuleRecord>, LedgerError> {
+        on_connection!(self, "list the rules", connection => rules::after(connection, after, with_history, limit))
+    }
+
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
+        on_connection!(self, "read the rule", connection => rules::one(connection, id))
+    }
+
+    async fn note_settings(
+        &self,
+        body: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        retried!(self, "note the settings", change => record::note_settings(change, body, by, at))
+    }
+
+    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> {
+        on_connection!(self, "read the settings", connection => record::settings_at(connection, revision))
+    }
+
+    async fn settings_within(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, String)>, LedgerError> {
+        on_connection!(self, "read the settings", connection => record::settings_within(connection, first, last))
+    }
+
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> {
+        retried!(self, "place the hold", change => guards::place_hold(change, hold, by))
+    }
+
+    async fn release_hold(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        retried!(self, "release the hold", change => guards::release_hold(change, id, by, at))
+    }
+
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError> {
+        on_connection!(self, "list the holds", connection => guards::holds(connection, with_history))
+    }
+
+    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError> {
+        retried!(self, "begin the pause", change => guards::pause(change, pause, by))
+    }
+
+    async fn resume(
+        &self,
+        scope: &PauseScope,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        retried!(self, "end the pause", change => guards::resume(change, scope, by, at))
+    }
+
+    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> {
+        on_connection!(self, "list the pauses", connection => guards::pauses(connection, with_history))
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        length: Duration,
+    ) -> Result<LeaseAttempt, LedgerError> {
+        in_change!(self, "grant the lease", Some(LIMIT), change => leases::acquire(change, name, holder, length))
+    }
+
+    async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> {
+        on_connection!(self, "renew the lease", connection => leases::renew(connection, lease, length))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
+        on_connection!(self, "take the lease back", connection => leases::release(connection, lease))
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
+        on_connection!(self, "list the leases", connection => leases::all(connection))
+    }
+
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {
+        retried!(self, "record the approval", change => plans::approve(change, approval, by))
+    }
+
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> {
+        on_connection!(self, "read what was approved", connection => plans::approved_revision(connection))
+    }
+
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> {
+        retried!(self, "keep the plan", change => plans::keep(change, plan, by))
+    }
+
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError> {
+        on_connection!(self, "list the plans", connection => plans::before(connection, before, limit))
+    }
+
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
+        let oldest = oldest_request(self.now().await?);
+        on_connection!(self, "look for an earlier request", connection => change::earlier(connection, request, oldest))
+    }
+
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {
+        on_connection!(self, "read the plan", connection => plans::kept(connection, id))
+    }
+
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError> {
+        retried!(self, "approve the plan", change => plans::approve_kept(change, id, by, at))
+    }
+
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> {
+        retried!(self, "mark the plan", change => plans::mark(change, id, status))
     }
 
     async fn put_workspaces(
         &self,
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+        by: &str,
     ) -> Result<u64, LedgerError> {
         let mut batches = Batches::new();
         let mut next = move || batches.next(&mut *pairs);
-        on_connection!(self, "import the workspaces",
-            connection => workspaces::put(connection, &mut next))
+        in_change!(self, "import the workspaces",
+            NO_LIMIT, change => workspaces::put(change, &mut next, by))
     }
 
     async fn each_workspace(
         &self,
         visit: &mut (dyn FnMut(String, String) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the workspaces",
-            connection => workspaces::each(connection, visit))
+        on_connection!(self, "list the workspaces", NO_LIMIT, connection => workspaces::each(connection, visit))
     }
 
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError> {
-        on_connection!(self, "record the cycle", connection => cycles::begin(connection, start))
+        in_change!(self, "record the cycle", Some(LIMIT), change => cycles::begin(change, start))
     }
 
-    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError> {
-        on_connection!(self, "record the step", connection => cycles::intend(connection, intent))
+    async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError> {
+        in_change!(self, "record the step", Some(LIMIT), change => cycles::intend(change, intent))
     }
 
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
-        on_connection!(self, "record how the step ended",
-            connection => cycles::finish(connection, outcome))
+        retried!(self, "record how the step ended", change => cycles::finish(change, outcome))
     }
 
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError> {
-        on_connection!(self, "record how the cycle ended",
-            connection => cycles::end(connection, id, status, at))
+        retried!(self, "record how the cycle ended", change => cycles::end(change, id, status, at))
     }
 
-    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {
-        on_connection!(self, "list the cycles", connection => cycles::latest(connection, limit))
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError> {
+        on_connection!(self, "list the cycles", connection => cycles::before(connection, before, limit))
+    }
+
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> {
+        on_connection!(self, "read the cycle", connection => cycles::one(connection, id))
     }
 
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError> {
         on_connection!(self, "list the steps", connection => cycles::steps(connection, cycle))
+    }
+
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
+        on_connection!(self, "list the slots", connection => cycles::slots_done(connection, day))
+    }
+
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
+        on_connection!(self, "sum up the steps", connection => cycles::deleted_since(connection, since))
+    }
+
+    async fn audit_head(&self) -> Result<Head, LedgerError> {
+        on_connection!(self, "read the end of the record", connection => change::head(connection))
+    }
+
+    async fn each_entry(
+        &self,
+        from: u64,
+        visit: &mut (dyn FnMut(Entry) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the record", NO_LIMIT, connection => change::each_entry(connection, from, visit))
+    }
+
+    async fn prune_record(
+        &self,
+        before: Timestamp,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<PrunedRecord, LedgerError> {
+        in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))
     }
 }

@@ -1,9 +1,16 @@
-//! Rows of the `rules` table as both databases return them, and the instants in them.
+//! Rows as both databases return them, and the instants in them.
 
-use jiff::Timestamp;
+use std::time::Duration;
 
-use super::{LedgerError, NewRule, RuleRecord};
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::{LedgerError, NewRule, PlanStatus, RequestKey, RuleRecord};
+use crate::audit::{Entry, Fact, canonical};
+use crate::guard::PauseScope;
 use crate::rule::{RuleId, Scope};
+use crate::slot::SlotRange;
 
 /// A row of `rules`, before its columns are known to make sense together.
 pub(super) struct RuleRow {
@@ -21,15 +28,8 @@ pub(super) struct RuleRow {
 
 impl RuleRow {
     pub(super) fn record(self) -> Result<RuleRecord, Malformed> {
-        let scope = match (self.organization, self.workspace, self.project) {
-            (Some(name), None, None) => Scope::Organization(name.into()),
-            (None, Some(name), None) => Scope::Workspace(name.into()),
-            (None, Some(workspace), Some(project)) => Scope::Project {
-                workspace: workspace.into(),
-                project: project.into(),
-            },
-            _ => return Err(Malformed(format!("rule {} has no single scope", self.id))),
-        };
+        let scope = scope_of([self.organization, self.workspace, self.project])
+            .ok_or_else(|| Malformed(format!("rule {} has no single scope", self.id)))?;
         let rule = NewRule {
             scope,
             retention: self.retention,
@@ -74,4 +74,124 @@ pub(super) fn storable(at: Timestamp) -> Result<Timestamp, LedgerError> {
         }
         at => Ok(whole_microseconds(at)),
     }
+}
+
+/// As [`storable`], but an instant between two microseconds becomes the later one: the end of a hold
+/// must not come early.
+pub(super) fn storable_up(at: Timestamp) -> Result<Timestamp, LedgerError> {
+    let whole = storable(at)?;
+    if whole == at {
+        return Ok(whole);
+    }
+    let later = whole.as_microsecond().saturating_add(1);
+    storable(Timestamp::from_microsecond(later).unwrap_or(at))
+}
+
+/// The scope in the columns `organization`, `workspace` and `project`.
+pub(super) fn scope_of(names: [Option<String>; 3]) -> Option<Scope> {
+    match names {
+        [Some(name), None, None] => Some(Scope::Organization(name.into())),
+        [None, Some(name), None] => Some(Scope::Workspace(name.into())),
+        [None, Some(workspace), Some(project)] => Some(Scope::Project {
+            workspace: workspace.into(),
+            project: project.into(),
+        }),
+        _ => None,
+    }
+}
+
+/// The scope in the columns `scope_kind` and `scope_name` of a pause.
+pub(super) fn pause_scope(kind: &str, name: Option<String>) -> Result<PauseScope, Malformed> {
+    match (kind, name) {
+        ("everything", None) => Ok(PauseScope::Everything),
+        ("target", Some(name)) => Ok(PauseScope::Target(name.into())),
+        ("workspace", Some(name)) => Ok(PauseScope::Workspace(name.into())),
+        _ => Err(Malformed(format!("a pause has no scope ({kind})"))),
+    }
+}
+
+/// A digest that is equal exactly for equal scopes of pauses.
+pub(super) fn pause_key(scope: &PauseScope) -> [u8; 32] {
+    let name = scope.name().map_or("", |name| name);
+    Sha256::digest(format!("{}:{name}", scope.kind()).as_bytes()).into()
+}
+
+pub(super) fn plan_status(word: &str) -> Result<PlanStatus, Malformed> {
+    use PlanStatus::{Applied, Approved, Pending, Stale};
+    [Pending, Approved, Applied, Stale]
+        .into_iter()
+        .find(|status| status.as_str() == word)
+        .ok_or_else(|| Malformed(format!("{word:?} is no status of a plan")))
+}
+
+/// A row of `audit`. What cannot be read as it was written stays in the entry as text, so that the
+/// verification of the chain finds it, instead of ending there.
+pub(super) struct EntryRow {
+    pub(super) seq: u64,
+    pub(super) at: Option<Timestamp>,
+    pub(super) actor: String,
+    pub(super) kind: String,
+    pub(super) body: String,
+    pub(super) previous: String,
+    pub(super) hash: String,
+}
+
+impl EntryRow {
+    pub(super) fn entry(self) -> Entry {
+        let body = serde_json::from_str(&self.body)
+            .ok()
+            .filter(|body| canonical(body).is_ok_and(|text| text == self.body))
+            .unwrap_or(serde_json::Value::String(self.body));
+        Entry {
+            seq: self.seq,
+            fact: Fact {
+                at: self.at.unwrap_or_default(),
+                actor: self.actor,
+                kind: self.kind,
+                body,
+            },
+            previous: self.previous,
+            hash: self.hash,
+        }
+    }
+}
+
+/// What a repeated request is told: the text that the first one left, if it is the same request.
+pub(super) fn repeated<T: DeserializeOwned>(
+    key: &RequestKey,
+    request: &[u8],
+    result: &str,
+) -> Result<T, LedgerError> {
+    if request != key.request {
+        return Err(LedgerError::RequestKeyReused);
+    }
+    serde_json::from_str(result).map_err(|source| LedgerError::Database {
+        action: "read what the request created before",
+        source: source.into(),
+    })
+}
+
+/// How long the key of a request is remembered.
+const REQUEST_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Requests from before this are forgotten.
+pub(super) fn oldest_request(now: Timestamp) -> Timestamp {
+    now.checked_sub(REQUEST_AGE).unwrap_or(now)
+}
+
+/// When a lease ends that is granted or renewed now.
+pub(super) fn lease_end(now: Timestamp, length: Duration) -> Result<Timestamp, LedgerError> {
+    now.checked_add(length)
+        .map_err(|_| LedgerError::Instant { at: Timestamp::MAX })
+        .and_then(storable)
+}
+
+/// The slot in the columns `slot_day`, `slot_from` and `slot_to`.
+pub(super) fn slot_of(
+    day: Option<String>,
+    from: Option<u64>,
+    to: Option<u64>,
+) -> Option<(String, SlotRange)> {
+    let (day, (from, to)) = day.zip(from.zip(to))?;
+    Some((day, SlotRange { from, to }))
 }

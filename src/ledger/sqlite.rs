@@ -3,33 +3,45 @@
 //! Invariant: only `migrate` creates the file. Every change is a `BEGIN IMMEDIATE` transaction, so
 //! that processes queue for the lock at its start and never fail in the middle.
 
+mod change;
 mod cycles;
 mod fault;
+mod guards;
+mod leases;
 mod migrate;
+mod plans;
 mod ports;
+mod record;
 mod rules;
 mod value;
 mod workspaces;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::mpsc;
 
 use super::connect::redact;
 use super::import::Batches;
-use super::row::storable;
+use super::row::{oldest_request, storable};
 use super::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, ImportRule, ImportedRules, Ledger,
-    LedgerError, NewRule, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
+    Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
+    HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
+    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
+    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    migrations,
 };
+use crate::audit::{Entry, Head};
+use crate::guard::PauseScope;
 use crate::rule::RuleId;
-use crate::sql::sql;
+use crate::slot::SlotRange;
 
+use change::Change;
 use fault::Fault;
 use migrate::{applied_migrations, migrate};
 use ports::{Inlet, Outlet};
@@ -88,7 +100,7 @@ impl Sqlite {
     async fn write<T: Send + 'static>(
         &self,
         action: &'static str,
-        change: impl FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, LedgerError> {
         self.run(action, false, |connection| {
             in_transaction(connection, change)
@@ -134,11 +146,11 @@ impl Sqlite {
         &self,
         action: &'static str,
         mut next: impl FnMut() -> Result<Vec<B>, LedgerError> + Send,
-        change: impl FnOnce(&Transaction<'_>, &mut Inlet<B>) -> Result<T, Fault> + Send + 'static,
+        change: impl FnOnce(&mut Change<'_>, &mut Inlet<B>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (sender, receiver) = mpsc::channel(2);
-        let write = self.write(action, move |transaction| {
-            change(transaction, &mut Inlet { receiver })
+        let write = self.write(action, move |under_way| {
+            change(under_way, &mut Inlet { receiver })
         });
         let feed = async move {
             loop {
@@ -167,17 +179,28 @@ fn open(path: &Path, may_create: bool) -> Result<Connection, rusqlite::Error> {
 
 fn in_transaction<T>(
     connection: &mut Connection,
-    change: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    operate: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let changed = change(&transaction)?;
-    transaction.commit()?;
+    let mut change = Change::begin(transaction)?;
+    let changed = operate(&mut change)?;
+    change.commit()?;
     Ok(changed)
 }
 
-fn raise_revision(transaction: &Transaction<'_>) -> Result<(), Fault> {
-    transaction.execute(sql!("ledger/sqlite/raise_revision.sql"), ())?;
-    Ok(())
+/// An [`Author`] on the way to the blocking thread.
+struct Asker {
+    name: String,
+    request: Option<RequestKey>,
+}
+
+impl From<Author<'_>> for Asker {
+    fn from(by: Author<'_>) -> Self {
+        Self {
+            name: by.name.to_owned(),
+            request: by.request.cloned(),
+        }
+    }
 }
 
 #[async_trait]
@@ -197,20 +220,32 @@ impl Ledger for Sqlite {
     }
 
     async fn revision(&self) -> Result<u64, LedgerError> {
-        self.read("read its revision", |connection| {
-            let sql = sql!("ledger/sqlite/read_revision.sql");
-            let revision: i64 = connection.query_row(sql, (), |row| row.get(0))?;
-            Ok(unsigned(revision)?)
+        self.read("read its revision", move |connection| {
+            record::revision(connection)
         })
         .await
     }
 
-    async fn create_rule(&self, rule: &NewRule, by: &str) -> Result<CreatedRule, LedgerError> {
-        let mut rule = rule.clone();
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        self.read("tell the time", record::now).await
+    }
+
+    async fn revision_at(&self, at: Timestamp) -> Result<Option<u64>, LedgerError> {
+        self.read("read its revision", move |connection| {
+            record::revision_at(connection, at)
+        })
+        .await
+    }
+
+    async fn create_rule(
+        &self,
+        rule: &NewRule,
+        by: Author<'_>,
+    ) -> Result<CreatedRule, LedgerError> {
+        let (mut rule, by) = (rule.clone(), Asker::from(by));
         rule.created_at = storable(rule.created_at)?;
-        let by = by.to_owned();
-        self.write("create the rule", move |transaction| {
-            rules::create(transaction, rule, &by)
+        self.write("create the rule", move |change| {
+            rules::create(change, rule, &by)
         })
         .await
     }
@@ -226,7 +261,7 @@ impl Ledger for Sqlite {
         self.write_batches(
             "import the rules",
             move || batches.next(rules),
-            move |transaction, inlet| rules::import(transaction, inlet, &by, now),
+            move |change, inlet| rules::import(change, inlet, &by, now),
         )
         .await
     }
@@ -238,8 +273,8 @@ impl Ledger for Sqlite {
         at: Timestamp,
     ) -> Result<Deactivation, LedgerError> {
         let (by, at) = (by.to_owned(), storable(at)?);
-        self.write("deactivate the rule", move |transaction| {
-            rules::deactivate(transaction, id, &by, at)
+        self.write("deactivate the rule", move |change| {
+            rules::deactivate(change, id, &by, at)
         })
         .await
     }
@@ -255,15 +290,256 @@ impl Ledger for Sqlite {
         self.stream("list the rules", look, visit).await
     }
 
+    async fn each_rule_at(
+        &self,
+        revision: u64,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> {
+        let look = move |connection: &Connection, outlet: &mut Outlet<RuleRecord>| {
+            rules::each_at(connection, revision, outlet)
+        };
+        self.stream("list the rules", look, visit).await
+    }
+
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError> {
+        let look = move |connection: &Connection, outlet: &mut Outlet<(RuleRecord, Range<u64>)>| {
+            rules::each_within(connection, first, last, outlet)
+        };
+        self.stream("list the rules", look, visit).await
+    }
+
+    async fn rules_after(
+        &self,
+        after: RuleId,
+        with_history: bool,
+        limit: u32,
+    ) -> Result<Vec<RuleRecord>, LedgerError> {
+        self.read("list the rules", move |connection| {
+            rules::after(connection, after, with_history, limit)
+        })
+        .await
+    }
+
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
+        self.read("read the rule", move |connection| {
+            rules::one(connection, id)
+        })
+        .await
+    }
+
+    async fn note_settings(
+        &self,
+        body: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        let (body, by) = (body.to_owned(), by.to_owned());
+        self.write("note the settings", move |change| {
+            record::note_settings(change, &body, &by, at)
+        })
+        .await
+    }
+
+    async fn settings_at(&self, revision: u64) -> Result<Option<String>, LedgerError> {
+        self.read("read the settings", move |connection| {
+            record::settings_at(connection, revision)
+        })
+        .await
+    }
+
+    async fn settings_within(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, String)>, LedgerError> {
+        self.read("read the settings", move |connection| {
+            record::settings_within(connection, first, last)
+        })
+        .await
+    }
+
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError> {
+        let (hold, by) = (hold.clone(), Asker::from(by));
+        self.write("place the hold", move |change| {
+            guards::place_hold(change, hold, &by)
+        })
+        .await
+    }
+
+    async fn release_hold(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        let by = by.to_owned();
+        self.write("release the hold", move |change| {
+            guards::release_hold(change, id, &by, at)
+        })
+        .await
+    }
+
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError> {
+        self.read("list the holds", move |connection| {
+            guards::holds(connection, with_history)
+        })
+        .await
+    }
+
+    async fn pause(&self, pause: &NewPause, by: Author<'_>) -> Result<Created, LedgerError> {
+        let (pause, by) = (pause.clone(), Asker::from(by));
+        self.write("begin the pause", move |change| {
+            guards::pause(change, pause, &by)
+        })
+        .await
+    }
+
+    async fn resume(
+        &self,
+        scope: &PauseScope,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        let (scope, by) = (scope.clone(), by.to_owned());
+        self.write("end the pause", move |change| {
+            guards::resume(change, &scope, &by, at)
+        })
+        .await
+    }
+
+    async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> {
+        self.read("list the pauses", move |connection| {
+            guards::pauses(connection, with_history)
+        })
+        .await
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        length: Duration,
+    ) -> Result<LeaseAttempt, LedgerError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write("grant the lease", move |change| {
+            leases::acquire(change, &name, &holder, length)
+        })
+        .await
+    }
+
+    async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> {
+        let lease = lease.clone();
+        self.write("renew the lease", move |change| {
+            leases::renew(change, &lease, length)
+        })
+        .await
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
+        let lease = lease.clone();
+        self.write("take the lease back", move |change| {
+            leases::release(change, &lease)
+        })
+        .await
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
+        self.read("list the leases", leases::all).await
+    }
+
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {
+        let (approval, by) = (approval.clone(), by.to_owned());
+        self.write("record the approval", move |change| {
+            plans::approve(change, &approval, &by)
+        })
+        .await
+    }
+
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> {
+        self.read("read what was approved", move |connection| {
+            plans::approved_revision(connection)
+        })
+        .await
+    }
+
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> {
+        let (plan, by) = (plan.clone(), Asker::from(by));
+        self.write("keep the plan", move |change| {
+            plans::keep(change, &plan, &by)
+        })
+        .await
+    }
+
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError> {
+        let before = before.map(str::to_owned);
+        self.read("list the plans", move |connection| {
+            plans::before(connection, before.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
+        let request = request.clone();
+        let oldest = oldest_request(self.now().await?);
+        self.read("look for an earlier request", move |connection| {
+            change::earlier(connection, &request, oldest)
+        })
+        .await
+    }
+
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {
+        let id = id.to_owned();
+        self.read("read the plan", move |connection| {
+            plans::kept(connection, &id)
+        })
+        .await
+    }
+
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError> {
+        let (id, by) = (id.to_owned(), by.to_owned());
+        self.write("approve the plan", move |change| {
+            plans::approve_kept(change, &id, &by, at)
+        })
+        .await
+    }
+
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> {
+        let id = id.to_owned();
+        self.write("mark the plan", move |change| {
+            plans::mark(change, &id, status)
+        })
+        .await
+    }
+
     async fn put_workspaces(
         &self,
         pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+        by: &str,
     ) -> Result<u64, LedgerError> {
+        let by = by.to_owned();
         let mut batches = Batches::new();
         self.write_batches(
             "import the workspaces",
             move || batches.next(pairs),
-            workspaces::put,
+            move |change, inlet| workspaces::put(change, inlet, &by),
         )
         .await
     }
@@ -279,39 +555,52 @@ impl Ledger for Sqlite {
 
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError> {
         let start = start.clone();
-        self.write("record the cycle", move |transaction| {
-            cycles::begin(transaction, &start)
+        self.write("record the cycle", move |change| {
+            cycles::begin(change, &start)
         })
         .await
     }
 
-    async fn intend_step(&self, intent: &StepIntent) -> Result<bool, LedgerError> {
+    async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError> {
         let intent = intent.clone();
-        self.write("record the step", move |transaction| {
-            cycles::intend(transaction, &intent)
+        self.write("record the step", move |change| {
+            cycles::intend(change, &intent)
         })
         .await
     }
 
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
         let outcome = outcome.clone();
-        self.write("record how the step ended", move |transaction| {
-            cycles::finish(transaction, &outcome)
+        self.write("record how the step ended", move |change| {
+            cycles::finish(change, &outcome)
         })
         .await
     }
 
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError> {
         let (id, status) = (id.to_owned(), status.to_owned());
-        self.write("record how the cycle ended", move |transaction| {
-            cycles::end(transaction, &id, &status, at)
+        self.write("record how the cycle ended", move |change| {
+            cycles::end(change, &id, &status, at)
         })
         .await
     }
 
-    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError> {
+        let before = before.map(str::to_owned);
         self.read("list the cycles", move |connection| {
-            cycles::latest(connection, limit)
+            cycles::before(connection, before.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> {
+        let id = id.to_owned();
+        self.read("read the cycle", move |connection| {
+            cycles::one(connection, &id)
         })
         .await
     }
@@ -320,6 +609,52 @@ impl Ledger for Sqlite {
         let cycle = cycle.to_owned();
         self.read("list the steps", move |connection| {
             cycles::steps(connection, &cycle)
+        })
+        .await
+    }
+
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
+        let day = day.to_owned();
+        self.read("list the slots", move |connection| {
+            cycles::slots_done(connection, &day)
+        })
+        .await
+    }
+
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
+        self.read("sum up the steps", move |connection| {
+            cycles::deleted_since(connection, since)
+        })
+        .await
+    }
+
+    async fn audit_head(&self) -> Result<Head, LedgerError> {
+        self.read("read the end of the record", move |connection| {
+            change::head(connection)
+        })
+        .await
+    }
+
+    async fn each_entry(
+        &self,
+        from: u64,
+        visit: &mut (dyn FnMut(Entry) + Send),
+    ) -> Result<(), LedgerError> {
+        let look = move |connection: &Connection, outlet: &mut Outlet<Entry>| {
+            change::each_entry(connection, from, outlet)
+        };
+        self.stream("list the record", look, visit).await
+    }
+
+    async fn prune_record(
+        &self,
+        before: Timestamp,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<PrunedRecord, LedgerError> {
+        let by = by.to_owned();
+        self.write("prune the record", move |change| {
+            record::prune(change, before, &by, now)
         })
         .await
     }

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::inventory::CensusRow;
 use crate::cutoff::Bounds;
-use crate::resolve::{Policies, Policy};
 use crate::rule::RuleId;
-use crate::target::CheckedTarget;
-use jiff::Timestamp;
 
 /// One policy on one table: whose rows, and in which interval of time they are expired.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arm {
     /// The workspace.
     pub workspace: Arc<str>,
@@ -23,6 +19,13 @@ pub struct Arm {
     pub bounds: Bounds,
     /// The rule that won, or nothing where the default of the config holds.
     pub rule: Option<RuleId>,
+    /// Which of the intervals that holds leave of its policy, from 0. Several of one policy are
+    /// never in one statement, where a row is looked up by its workspace or project.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub piece: u32,
+    /// Seconds from the oldest expired row that will go to the end of the interval.
+    #[serde(default)]
+    pub lag_s: u32,
     /// Expired rows that will go.
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
@@ -30,7 +33,7 @@ pub struct Arm {
 }
 
 /// Which rows of a workspace an arm covers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Projects {
     /// All but those of these projects, which have policies of their own; usually none.
@@ -57,65 +60,7 @@ impl Arm {
     }
 }
 
-/// The arms that may have expired rows in a table, from what a census found there. An arm whose
-/// interval is empty, or that begins before the workspace's oldest row, has nothing to do.
-///
-/// The default of the config holds for every workspace the census found, known to the directory or
-/// not. Rows without a readable workspace have no policy and stay.
-///
-/// A project that the target's project column cannot hold has no rows there and no arm.
-pub fn candidates(
-    target: &CheckedTarget,
-    census: &[CensusRow],
-    policies: &Policies<'_>,
-    now: Timestamp,
-) -> Vec<Arm> {
-    let holds = |project: &str| {
-        target
-            .project
-            .as_ref()
-            .is_some_and(|column| column.kind.can_hold(project))
-    };
-    let none: Arc<[Arc<str>]> = Arc::new([]);
-    // Untouched capacity costs no memory; growing would need the old and the new room at once.
-    let mut arms = Vec::with_capacity(census.len());
-    for row in census {
-        let Some(oldest_ms) = row.oldest_ms.filter(|_| row.is_readable) else {
-            continue;
-        };
-        let mut arm = |policy: Policy<'_>, projects: Projects| {
-            let Some(bounds) = policy.bounds(now) else {
-                return;
-            };
-            // Not strictly below: the census may round an age up to its millisecond.
-            if oldest_ms <= bounds.below_ms {
-                arms.push(Arm {
-                    workspace: Arc::clone(&row.workspace),
-                    projects,
-                    bounds,
-                    rule: policy.trail.winner().map(|rule| rule.id),
-                    n_due: 0,
-                    n_kept: 0,
-                });
-            }
-        };
-        let mut exceptions = Vec::new();
-        for (project, policy) in policies
-            .projects(&row.workspace)
-            .filter(|(name, _)| holds(name))
-        {
-            exceptions.push(Arc::clone(project));
-            arm(policy, Projects::Only(Arc::clone(project)));
-        }
-        let exceptions = if exceptions.is_empty() {
-            Arc::clone(&none)
-        } else {
-            Arc::from(exceptions)
-        };
-        arm(
-            policies.workspace(&row.workspace),
-            Projects::Except(exceptions),
-        );
-    }
-    arms
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(piece: &u32) -> bool {
+    *piece == 0
 }

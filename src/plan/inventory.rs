@@ -1,8 +1,9 @@
 //! What probing a warehouse found.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Arm;
 
@@ -34,10 +35,12 @@ pub struct DueRow {
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
+    /// The age of the oldest expired row that nothing protects, in Unix milliseconds.
+    pub oldest_ms: Option<i64>,
 }
 
 /// One table of one shard, probed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TableInventory {
     /// The shard.
     pub shard: Arc<str>,
@@ -47,10 +50,24 @@ pub struct TableInventory {
     pub totals: Totals,
     /// The arms with their counts.
     pub arms: Vec<Arm>,
+    /// Rows that go once what holds now is approved, or has been armed for long enough.
+    pub n_waiting: u64,
+    /// Rows that would go if nothing were held.
+    pub n_held: u64,
+    /// Rows that would go if nothing were paused.
+    pub n_paused: u64,
+    /// Seconds from the oldest expired row to its cutoff, paused ones included.
+    pub lag_s: u32,
+    /// The holds that took something out of an arm.
+    pub holds: Vec<u64>,
+    /// Rows that were deleted from it on this UTC day.
+    pub n_deleted_today: u64,
+    /// How long the census and all probes took.
+    pub probed_in: Duration,
 }
 
 /// The totals of a table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Workspaces with rows.
     pub n_workspaces: u64,

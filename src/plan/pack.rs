@@ -42,12 +42,12 @@ pub struct Packed {
 }
 
 /// Packs arms into statements. Arms with the same bounds come together, because a statement with
-/// few bounds has the cheaper shape.
+/// few bounds has the cheaper shape. Several pieces of one policy come apart.
 pub fn pack(mut arms: Vec<Arm>, target: &CheckedTarget, limits: &Limits) -> Packed {
     // From the last to the first, because statements are cut off at the end. A stable sort would
     // need half of the arms' memory again, and no two arms compare equal.
     arms.sort_unstable_by(|a, b| {
-        let by_bounds = b.bounds.cmp(&a.bounds);
+        let by_bounds = b.piece.cmp(&a.piece).then_with(|| b.bounds.cmp(&a.bounds));
         let by_name = by_bounds.then_with(|| b.workspace.cmp(&a.workspace));
         by_name.then_with(|| b.project().cmp(&a.project()))
     });
@@ -81,10 +81,11 @@ const STATEMENTS_PER_SHRINK: usize = 64;
 /// How many arms, from the end, fit into one statement; at least one.
 fn fitting(arms: &[Arm], target: &CheckedTarget, limits: &Limits, room: usize) -> usize {
     let (mut bytes, mut n_rows) = (0, 0_u64);
+    let piece = arms.last().map(|arm| arm.piece);
     let fits = |(at, arm): &(usize, &Arm)| {
         bytes += compile::encoded_len(arm, target);
         n_rows = n_rows.saturating_add(arm.n_due);
-        *at == 0 || (bytes <= room && n_rows <= limits.rows_per_step)
+        *at == 0 || (bytes <= room && n_rows <= limits.rows_per_step && Some(arm.piece) == piece)
     };
     let most = limits.workspaces_per_statement.max(1);
     arms.iter()
@@ -141,21 +142,26 @@ mod tests {
             0_i64..40,
             prop::option::of(0_i64..9),
             0_u64..50,
+            0_u32..3,
         )
-            .prop_map(|(workspace, project, exceptions, below, from, n_due)| Arm {
-                workspace: workspace.into(),
-                projects: match project {
-                    Some(project) => Projects::Only(project.into()),
-                    None => Projects::Except(exceptions.into_iter().map(Into::into).collect()),
+            .prop_map(
+                |(workspace, project, exceptions, below, from, n_due, piece)| Arm {
+                    workspace: workspace.into(),
+                    projects: match project {
+                        Some(project) => Projects::Only(project.into()),
+                        None => Projects::Except(exceptions.into_iter().map(Into::into).collect()),
+                    },
+                    bounds: Bounds {
+                        below_ms: below * 86_400_000,
+                        from_ms: from,
+                    },
+                    rule: None,
+                    piece,
+                    lag_s: 0,
+                    n_due,
+                    n_kept: 0,
                 },
-                bounds: Bounds {
-                    below_ms: below * 86_400_000,
-                    from_ms: from,
-                },
-                rule: None,
-                n_due,
-                n_kept: 0,
-            })
+            )
     }
 
     proptest! {
@@ -176,6 +182,7 @@ mod tests {
             let packed = pack(arms.clone(), &target, &limits);
             for statement in &packed.statements {
                 prop_assert!(!statement.is_empty() && statement.len() <= workspaces_per_statement);
+                prop_assert!(statement.iter().all(|arm| arm.piece == statement[0].piece));
                 let n_rows: u64 = statement.iter().map(|arm| arm.n_due).sum();
                 prop_assert!(n_rows <= 500 || statement.len() == 1);
                 let sql = compile::compile(&target, statement, "ebbtide:retention:t:1").sql;

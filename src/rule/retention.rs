@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A whole number of days, at least one and at most [`Days::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +69,13 @@ impl Days {
 impl fmt::Display for Days {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}d", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Days {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -163,6 +170,11 @@ impl Periods {
     /// The shortest retention that is allowed.
     pub fn floor(&self) -> Days {
         self.floor
+    }
+
+    /// The named periods, ordered by name.
+    pub fn named(&self) -> impl Iterator<Item = (&Arc<str>, Days)> {
+        self.named.iter().map(|(name, days)| (name, *days))
     }
 
     /// Reads what a rule says: `unlimited`, the name of a period, or a custom `7d`.

@@ -71,6 +71,11 @@ impl RuleSet {
         })
     }
 
+    /// The same with more rules.
+    pub(crate) fn with(self, more: impl IntoIterator<Item = Rule>) -> Result<Self, RuleSetError> {
+        Self::new(self.rules.into_iter().chain(more))
+    }
+
     /// Reads a YAML list of rules, the format of `rules import`. Rules are numbered from 1 in the
     /// order of the file; `now` is the creation time of those that state none.
     ///
@@ -147,6 +152,15 @@ impl RuleSet {
         self.rules.iter()
     }
 
+    /// The rule of exactly this scope.
+    pub(crate) fn of(&self, scope: &Scope) -> Option<&Rule> {
+        match scope {
+            Scope::Organization(name) => self.organization(name),
+            Scope::Workspace(name) => self.workspace(name),
+            Scope::Project { workspace, project } => self.project(workspace, project),
+        }
+    }
+
     /// The rule of an organization.
     pub fn organization(&self, name: &str) -> Option<&Rule> {
         self.organizations
@@ -174,6 +188,19 @@ impl RuleSet {
                     Scope::Organization(_) | Scope::Workspace(_) => None,
                 }
             })
+    }
+
+    /// The rule of one project.
+    pub fn project(&self, workspace: &str, project: &str) -> Option<&Rule> {
+        let indices = self.projects.get(workspace)?;
+        let name_of = |index: &usize| match self.rules.get(*index).map(|rule| &rule.scope) {
+            Some(Scope::Project { project, .. }) => &**project,
+            _ => "",
+        };
+        let at = indices
+            .binary_search_by(|index| name_of(index).cmp(project))
+            .ok()?;
+        self.rules.get(*indices.get(at)?)
     }
 
     /// Any project rule, if there is one: targets then need a project column.

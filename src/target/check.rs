@@ -1,12 +1,17 @@
 //! A target against the schema that the server reports: every problem at once, each with a remedy.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
 use super::kind::{is_nullable, strip_wrappers};
-use crate::rule::{Rule, RuleSet, Scope};
+use crate::guard::Guards;
+use crate::rule::{Rule, Scope};
 
 use super::{Age, AgeKind, Keep, ProjectionMode, TableSchema, Target, TextKind};
 
 /// A column with names in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameColumn {
     /// The name of the column.
     pub name: String,
@@ -17,7 +22,7 @@ pub struct NameColumn {
 }
 
 /// The column that rows are aged by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgeColumn {
     /// The name of the column.
     pub name: String,
@@ -26,7 +31,7 @@ pub struct AgeColumn {
 }
 
 /// A keep clause whose columns exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedKeep {
     /// The clause of the config.
     pub keep: Keep,
@@ -37,7 +42,8 @@ pub struct CheckedKeep {
 }
 
 /// How two columns are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Comparison {
     /// They have one type.
     AsIs,
@@ -60,7 +66,7 @@ impl Comparison {
 }
 
 /// A target whose every identifier the server confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedTarget {
     /// The database of the table.
     pub database: String,
@@ -142,39 +148,95 @@ impl Target {
 }
 
 impl CheckedTarget {
-    /// Rules that name a workspace or project in another spelling than the target's column has it.
-    /// They would silently mean nobody.
-    pub fn misspelled(&self, rules: &RuleSet) -> Vec<TargetProblem> {
-        let spelled = |column: &NameColumn, name: &str| {
-            column
-                .kind
-                .spelling(name)
-                .filter(|spelling| spelling != name)
-        };
-        let problem = |rule: &Rule, column: &NameColumn, spelling: String| TargetProblem {
-            table: self.table.clone(),
-            message: format!(
-                "rule {} for {} means nobody here: column {} spells it {spelling:?}; add the rule \
-                 in that spelling and deactivate this one",
-                rule.id, rule.scope, column.name
-            ),
-        };
-        let wrong = |rule: &Rule| match &rule.scope {
-            Scope::Organization(_) => None,
-            Scope::Workspace(name) => {
-                spelled(&self.workspace, name).map(|right| problem(rule, &self.workspace, right))
-            }
-            Scope::Project { workspace, project } => {
-                let of_workspace = spelled(&self.workspace, workspace)
-                    .map(|right| problem(rule, &self.workspace, right));
-                of_workspace.or_else(|| {
-                    let column = self.project.as_ref()?;
-                    spelled(column, project).map(|right| problem(rule, column, right))
-                })
-            }
-        };
-        rules.iter().filter_map(wrong).collect()
+    /// Whether rows of a project can be told from others: there is a project column, and it can
+    /// hold the name.
+    pub fn can_hold_project(&self, project: &str) -> bool {
+        self.project
+            .as_ref()
+            .is_some_and(|column| column.kind.can_hold(project))
     }
+
+    /// Rules and holds that this target cannot tell rows by: they name a workspace or project in
+    /// another spelling than the column has it, or a project where there is no column for it.
+    /// They would silently mean nobody, or everybody.
+    pub(crate) fn unmatched<'r>(
+        &self,
+        rules: impl Iterator<Item = &'r Rule>,
+        guards: &Guards,
+    ) -> Vec<Unmatched> {
+        let rules = rules.map(|rule| (("rule", "deactivate"), rule.id, &rule.scope));
+        let rules = rules.filter_map(|(words, id, scope)| {
+            let without_column = || self.without_column(words, id, scope);
+            self.misspelled(words, id, scope).or_else(without_column)
+        });
+        // Without a column, a hold on a project keeps the rows of its whole workspace.
+        let holds = guards.holds().iter();
+        let holds =
+            holds.filter_map(|hold| self.misspelled(("hold", "release"), hold.id, &hold.scope));
+        rules.chain(holds).collect()
+    }
+
+    fn misspelled(&self, (noun, verb): (&str, &str), id: u64, scope: &Scope) -> Option<Unmatched> {
+        let in_column = |column: &NameColumn, name: &str| {
+            let spelling = column.kind.spelling(name)?;
+            (spelling != name).then(|| (column.name.clone(), spelling))
+        };
+        let (workspace, project) = names(scope)?;
+        let (column, spelling) = in_column(&self.workspace, workspace)
+            .or_else(|| in_column(self.project.as_ref()?, project?))?;
+        Some(Unmatched {
+            workspace: self.spelled(workspace),
+            problem: format!(
+                "{noun} {id} for {scope} means nobody here: column {column} spells it \
+                 {spelling:?}; add the {noun} in that spelling and {verb} this one"
+            ),
+        })
+    }
+
+    fn without_column(
+        &self,
+        (noun, verb): (&str, &str),
+        id: u64,
+        scope: &Scope,
+    ) -> Option<Unmatched> {
+        let (workspace, Some(_project)) = names(scope)? else {
+            return None;
+        };
+        if self.project.is_some() {
+            return None;
+        }
+        Some(Unmatched {
+            workspace: self.spelled(workspace),
+            problem: format!(
+                "{noun} {id} for {scope} names a project, and this target has no project column; \
+                 add targets[].project, or {verb} the {noun}"
+            ),
+        })
+    }
+
+    /// A workspace as the column spells it.
+    fn spelled(&self, workspace: &str) -> Arc<str> {
+        let spelling = self.workspace.kind.spelling(workspace);
+        spelling.map_or_else(|| workspace.into(), Arc::from)
+    }
+}
+
+/// The workspace and the project that a scope names.
+fn names(scope: &Scope) -> Option<(&str, Option<&str>)> {
+    match scope {
+        Scope::Organization(_) => None,
+        Scope::Workspace(workspace) => Some((workspace, None)),
+        Scope::Project { workspace, project } => Some((workspace, Some(project))),
+    }
+}
+
+/// A rule or hold that a target cannot tell rows by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unmatched {
+    /// The workspace whose rows nobody may touch, as the column spells it.
+    pub(crate) workspace: Arc<str>,
+    /// What is wrong and what to do.
+    pub(crate) problem: String,
 }
 
 /// The schema, if lightweight deletes work on such a table.

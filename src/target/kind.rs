@@ -1,7 +1,10 @@
 //! Column types, as far as they matter: what can name a workspace, and what has an age.
 
+use serde::{Deserialize, Serialize};
+
 /// The type of a column that holds a name: a workspace, a project, a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TextKind {
     /// `String`, also as `LowCardinality`.
     String,
@@ -89,7 +92,8 @@ impl TextKind {
 }
 
 /// The type of an age column: how it is compared and what a bound looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AgeKind {
     /// UUIDs as text: `String` or `FixedString(36)`. The order of lower-case text is that of time.
     UuidText,
@@ -129,6 +133,17 @@ impl AgeKind {
             "Date32" => Some(Self::Date32),
             "DateTime" => Some(Self::DateTime),
             _ => None,
+        }
+    }
+
+    /// How coarse the times of a column may be, in milliseconds: what happened at any instant of a
+    /// unit may be stored as its beginning.
+    pub fn unit_ms(self) -> i64 {
+        match self {
+            Self::UuidText | Self::Uuid => 1,
+            // `DateTime64(0)` is as coarse as `DateTime`.
+            Self::DateTime | Self::DateTime64 => 1_000,
+            Self::Date | Self::Date32 => 86_400_000,
         }
     }
 }

@@ -176,6 +176,22 @@ const STOPPED_WAITING: [u32; 6] = [
 ];
 
 impl WarehouseError {
+    /// What the record keeps of it: kind and code, without the server's own words, which may quote
+    /// values of rows. The log has all of it.
+    pub fn for_the_record(&self) -> String {
+        match self {
+            Self::Server {
+                shard, code, name, ..
+            } => format!("ClickHouse at {shard} said {name} (code {code})"),
+            Self::Mutation {
+                shard, table, id, ..
+            } => format!(
+                "the mutation {id} of the table {table} on ClickHouse at {shard} fails and is tried again"
+            ),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the server could not be talked to, now.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Interrupted { .. })

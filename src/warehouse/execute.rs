@@ -93,6 +93,11 @@ impl Shard {
     /// Dropping the future does not end the statement: the server goes on with it, and
     /// [`Shard::unfinished_mutations`] finds it. A request that the server reads only seconds
     /// after the connection was given up can still begin after [`Execution::NotStarted`].
+    #[tracing::instrument(
+        name = "statement",
+        skip_all,
+        fields(query_id = request.query_id, shard = self.name())
+    )]
     pub async fn execute(&self, request: &Request<'_>) -> Execution {
         let marker_stands = request.marker.starts_with(MARKER_PREFIX)
             && !request.marker.contains(['\'', '\\'])

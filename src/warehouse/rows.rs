@@ -44,6 +44,7 @@ struct RawDueRow {
     ebbtide_project: String,
     ebbtide_due: u64,
     ebbtide_kept: u64,
+    ebbtide_oldest_ms: Option<i64>,
 }
 
 impl From<RawDueRow> for DueRow {
@@ -53,11 +54,31 @@ impl From<RawDueRow> for DueRow {
             project: raw.ebbtide_project,
             n_due: raw.ebbtide_due,
             n_kept: raw.ebbtide_kept,
+            oldest_ms: raw.ebbtide_oldest_ms,
         }
     }
 }
 
+/// What a delete would take, with the column names that the compiler writes.
+#[derive(clickhouse::Row, Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "no column of a user's table begins like this"
+)]
+pub(crate) struct PreviewRow {
+    pub(crate) ebbtide_due: u64,
+    pub(crate) ebbtide_kept: u64,
+    pub(crate) ebbtide_oldest_ms: Option<i64>,
+    pub(crate) ebbtide_newest_ms: Option<i64>,
+    pub(crate) ebbtide_parts: Vec<String>,
+}
+
 impl Shard {
+    /// Runs a compiled preview. The columns are those that [`crate::preview`] lists.
+    pub(crate) async fn preview(&self, sql: &str) -> Result<PreviewRow, WarehouseError> {
+        self.fetch_one(self.probes.query_raw(sql)).await
+    }
+
     /// Runs a compiled census. The columns are those that [`crate::census`] lists.
     ///
     /// # Errors

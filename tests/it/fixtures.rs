@@ -27,6 +27,33 @@ fn plans_and_statements() {
     }
 }
 
+/// A plan is what its file says, and its digest sees every edit.
+#[test]
+fn a_plan_survives_a_file_and_no_edit_stays_unseen() {
+    for name in Case::names() {
+        Case::read(&name).with_planned_now("analytics", |_, _, plan| {
+            let text = serde_json::to_string(plan).unwrap();
+            let read: Plan = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, *plan, "{name}");
+            assert_eq!(read.computed_digest(), plan.digest, "{name}");
+            let edits: [fn(&mut Plan); 7] = [
+                |plan| plan.revision += 1,
+                |plan| plan.steps.truncate(plan.steps.len() - 1),
+                |plan| plan.steps[0].arms[0].bounds.below_ms += 1,
+                |plan| plan.steps[0].arms[0].workspace = "another".into(),
+                |plan| plan.steps[0].arms[0].projects = Projects::Only("another".into()),
+                |plan| plan.targets[0].target.age.name = "another".into(),
+                |plan| plan.tables[0].totals.n_rows += 1,
+            ];
+            for edit in edits.iter().filter(|_| !plan.steps.is_empty()) {
+                let mut edited = plan.clone();
+                edit(&mut edited);
+                assert_ne!(edited.computed_digest(), plan.digest, "{name}");
+            }
+        });
+    }
+}
+
 /// What the snapshots show is what ClickHouse takes, on rows of every kind.
 #[tokio::test]
 async fn clickhouse_accepts_every_statement() {

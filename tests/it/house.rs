@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-const CORE: [&str; 7] = [
-    "rule", "resolve", "cutoff", "target", "plan", "compile", "verify",
+const CORE: [&str; 10] = [
+    "rule", "resolve", "cutoff", "target", "guard", "slot", "plan", "compile", "verify", "audit",
 ];
-const SHELL: [&str; 9] = [
+const SHELL: [&str; 12] = [
     "config",
     "clock",
     "sql",
@@ -13,6 +13,9 @@ const SHELL: [&str; 9] = [
     "ledger",
     "pace",
     "engine",
+    "schedule",
+    "telemetry",
+    "http",
     "cli",
     "embedded",
 ];

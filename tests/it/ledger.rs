@@ -1,16 +1,29 @@
 //! The contract of the ledger, checked on SQLite and on MySQL alike.
 
+mod audit;
 mod contract;
 mod directory;
+mod guards;
+mod history;
 mod ids;
 mod import;
+mod lease;
 mod memory;
+mod migration;
+mod prune;
 mod race;
+mod request;
+mod review;
 mod schema;
+mod witness;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ebbtide::{Ledger, NewRule, RuleRecord, Scope, connect_ledger};
+use ebbtide::{
+    CYCLE_LEASE, Chain, Entry, Flaw, LeaseAttempt, Ledger, NewRule, RuleRecord, Scope,
+    connect_ledger,
+};
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use tempfile::TempDir;
@@ -81,6 +94,15 @@ impl Fresh {
         self.url.starts_with("mysql:")
     }
 
+    /// An instant as the database writes it.
+    fn instant(&self, text: &str) -> String {
+        if self.is_mysql() {
+            text.replace('T', " ").replace('Z', "")
+        } else {
+            text.to_owned()
+        }
+    }
+
     /// Runs a statement beside the ledger.
     async fn run(&self, sql: &str) -> Result<(), String> {
         if self.is_mysql() {
@@ -91,6 +113,20 @@ impl Fresh {
         connection
             .execute_batch(sql)
             .map_err(|error| error.to_string())
+    }
+
+    /// Version, name and checksum of the migrations that were applied.
+    async fn history(&self) -> Vec<(i32, String, String)> {
+        let sql = "SELECT version, name, checksum FROM refinery_schema_history ORDER BY version";
+        if self.is_mysql() {
+            let mut connection = self.database.as_ref().unwrap().connect().await;
+            return connection.query(sql).await.unwrap();
+        }
+        let path = self.url.strip_prefix("sqlite://").unwrap();
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map((), |row| row.try_into()).unwrap();
+        rows.map(Result::unwrap).collect()
     }
 
     async fn rules(&self, with_history: bool) -> Vec<RuleRecord> {
@@ -108,6 +144,38 @@ impl Fresh {
         self.ledger.each_workspace(&mut visit).await.unwrap();
         pairs.sort();
         pairs
+    }
+
+    /// The lease that the cycles of these tests run under; its token is 1.
+    async fn lease(&self) {
+        let length = Duration::from_mins(10);
+        let attempt = self
+            .ledger
+            .acquire_lease(CYCLE_LEASE, "tests", length)
+            .await;
+        assert!(matches!(attempt, Ok(LeaseAttempt::Held(lease)) if lease.token == 1));
+    }
+
+    async fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut visit = |entry| entries.push(entry);
+        self.ledger.each_entry(0, &mut visit).await.unwrap();
+        entries
+    }
+
+    /// What the record tells of, in order.
+    async fn kinds(&self) -> Vec<String> {
+        let entries = self.entries().await.into_iter();
+        entries.map(|entry| entry.fact.kind).collect()
+    }
+
+    /// What is wrong with the record.
+    async fn flaws(&self) -> Vec<Flaw> {
+        let mut chain = Chain::new([self.ledger.audit_head().await.unwrap()]);
+        let entries = self.entries().await;
+        let mut flaws: Vec<_> = entries.iter().flat_map(|entry| chain.push(entry)).collect();
+        flaws.extend(chain.finish());
+        flaws
     }
 
     async fn revision(&self) -> u64 {

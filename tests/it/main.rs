@@ -15,11 +15,14 @@
 
 mod cli;
 mod demo;
+mod deploy;
 mod embedded;
 mod engine;
 mod fixtures;
 mod house;
+mod http;
 mod ledger;
 mod oracle;
+mod serve;
 mod support;
 mod warehouse;

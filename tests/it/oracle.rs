@@ -6,6 +6,7 @@
 //! `EBBTIDE_ORACLE_CASES=1 EBBTIDE_ORACLE_SEED=<seed>`.
 
 mod case;
+mod ledger;
 mod model;
 mod shapes;
 
@@ -14,10 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ebbtide::{
-    Config, CycleStatus, Engine, FixedClock, ImportRule, Periods, RuleReader, connect_ledger,
+    Config, CycleKind, CycleStatus, Engine, FixedClock, Plan, PlanRequest, TableRows,
+    connect_ledger, next_due, slot_start, utc_day,
 };
+use tokio_util::sync::CancellationToken;
 
-use self::case::Case;
+use self::case::{Case, CaseBase};
+use crate::engine::world::{self, run};
 use crate::support::TestDatabase;
 
 const DEFAULT_CASES: u64 = 200;
@@ -35,7 +39,7 @@ async fn the_engine_and_an_independent_model_agree_row_by_row() {
     let n_cases = number("EBBTIDE_ORACLE_CASES", DEFAULT_CASES);
     let first = number("EBBTIDE_ORACLE_SEED", DEFAULT_SEED);
     let next = Arc::new(AtomicU64::new(0));
-    let totals = Arc::new([const { AtomicU64::new(0) }; 3]);
+    let totals = Arc::new([const { AtomicU64::new(0) }; 6]);
     let workers = (0..N_WORKERS).map(|_| {
         let (database, next, totals) = (database.clone(), next.clone(), totals.clone());
         tokio::spawn(async move {
@@ -54,61 +58,53 @@ async fn the_engine_and_an_independent_model_agree_row_by_row() {
     for worker in workers.collect::<Vec<_>>() {
         worker.await.unwrap();
     }
-    let [n_rows, n_deleted, n_kept] = [0, 1, 2].map(|at| totals[at].load(Ordering::Relaxed));
-    println!("{n_cases} cases, {n_rows} rows, {n_deleted} deleted, {n_kept} kept by references");
+    let counts = [0, 1, 2, 3, 4, 5].map(|at| totals[at].load(Ordering::Relaxed));
+    println!("{n_cases} cases; rows, deleted, kept, waiting, held, paused: {counts:?}");
+    let [n_rows, n_deleted, others @ ..] = counts;
     if n_cases >= 50 {
         // The cases must have something to say: neither nothing nor everything goes.
         assert!(
             n_deleted * 10 > n_rows && n_deleted * 10 < n_rows * 9,
             "{n_deleted} of {n_rows}"
         );
-        assert!(n_kept > 0);
+        assert!(others.iter().all(|count| *count > 0), "{counts:?}");
     }
 }
 
-/// Runs one case; returns its numbers of rows, deleted rows and kept rows.
-async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
+/// Runs one case; returns its numbers of rows: all, deleted, kept, waiting, held, paused.
+async fn check(database: &TestDatabase, seed: u64) -> [u64; 6] {
     let case = Case::random(seed);
     let client = database.client();
-    for statement in case.set_up() {
-        client
-            .query_raw(&statement)
-            .execute()
-            .await
-            .unwrap_or_else(|error| {
-                panic!(
-                    "seed {seed}: {error}\n{}",
-                    statement.chars().take(2_000).collect::<String>()
-                )
-            });
-    }
+    set_up(&case, database).await;
     let expected = model::survivors(&case);
 
     let directory = tempfile::tempdir().unwrap();
-    let yaml = case.config(database, directory.path());
+    let yaml = case.config(database, directory.path(), case.default_days);
     let config =
         Config::parse(&yaml).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
     let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
     ledger.migrate().await.unwrap();
-    import_rules(&case, &config.periods, &*ledger).await;
     let mut pairs = case.directory.iter().map(|(workspace, organization)| {
         Ok((workspace.as_str().into(), organization.as_str().into()))
     });
-    ledger.put_workspaces(&mut pairs).await.unwrap();
+    ledger.put_workspaces(&mut pairs, "oracle").await.unwrap();
+    if let CaseBase::Approved(rules, default) = &case.base {
+        let yaml = case.config(database, directory.path(), *default);
+        let config = Config::parse(&yaml).unwrap();
+        ledger::approve(&case, rules, &config, &ledger).await;
+    }
+    ledger::set_rules(&case, &case.rules, &config.periods, &*ledger).await;
+    ledger::guard(&case, &*ledger).await;
 
     let engine = Engine::new(&config, ledger, Arc::new(FixedClock(case.now))).unwrap();
-    let (plan, report) = engine
-        .run()
-        .await
-        .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
+    let plans = cycles(&case, &engine).await;
     let context = || {
         format!(
-            "seed {seed}\n{yaml}\n{}\n{:#?}\n{report:#?}",
-            case.rules_yaml(),
-            plan.tables
+            "{case:#?}\nseed {seed}\n{yaml}\n{}\n{:#?}",
+            Case::rules_yaml(&case.rules),
+            plans.iter().map(|plan| &plan.tables).collect::<Vec<_>>()
         )
     };
-    assert_eq!(report.status, CycleStatus::Done, "{}", context());
 
     let survivors = client
         .query_raw(&case.survivors_sql())
@@ -125,24 +121,36 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
         case.rows_of(&wrongly_there),
         context()
     );
-    let table = plan.tables.first().expect("the target was probed");
-    assert_eq!(table.totals.n_rows, expected.n_rows, "{}", context());
+    let totals = plans[0].tables[0].totals;
     assert_eq!(
-        table.totals.n_undatable,
-        expected.n_undatable,
+        (totals.n_rows, totals.n_undatable, totals.n_future),
+        (expected.n_rows, expected.n_undatable, expected.n_future),
         "{}",
         context()
     );
-    assert_eq!(table.totals.n_future, expected.n_future, "{}", context());
+    // Together the slots count what one plan would.
+    let of_tables = |of: fn(&Plan) -> u64| plans.iter().map(of).sum::<u64>();
     assert_eq!(
-        (table.n_due, table.n_kept),
-        (expected.n_due, expected.n_kept),
-        "{}",
+        [
+            of_tables(Plan::n_due),
+            of_tables(|plan| plan.tables[0].n_kept),
+            of_tables(|plan| sum(&plan.waiting)),
+            of_tables(|plan| sum(&plan.held)),
+            of_tables(|plan| sum(&plan.paused)),
+        ],
+        [
+            expected.n_due,
+            expected.n_kept,
+            expected.n_waiting,
+            expected.n_held,
+            expected.n_paused
+        ],
+        "due, kept, waiting, held, paused: {}",
         context()
     );
 
     // A second cycle finds nothing and sends nothing.
-    let (again, report) = engine.run().await.unwrap();
+    let (again, report) = run(&engine).await.unwrap();
     assert!(
         again.steps.is_empty() && report.steps.is_empty(),
         "{}",
@@ -153,18 +161,72 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 3] {
         .execute()
         .await
         .unwrap();
-    [expected.n_rows, expected.n_due, expected.n_kept]
+    [
+        expected.n_rows,
+        expected.n_due,
+        expected.n_kept,
+        expected.n_waiting,
+        expected.n_held,
+        expected.n_paused,
+    ]
 }
 
-async fn import_rules(case: &Case, periods: &Periods, ledger: &dyn ebbtide::Ledger) {
-    let yaml = case.rules_yaml();
-    let mut rules = RuleReader::new(yaml.as_bytes(), periods).map(|entry| {
-        entry
-            .map(ImportRule::from)
-            .map_err(|problem| format!("{problem}\n{yaml}"))
-    });
-    ledger
-        .import_rules(&mut rules, "oracle", case.now)
-        .await
-        .unwrap();
+async fn set_up(case: &Case, database: &TestDatabase) {
+    let (client, seed) = (database.client(), case.seed);
+    for statement in case.set_up() {
+        client
+            .query_raw(&statement)
+            .execute()
+            .await
+            .unwrap_or_else(|error| {
+                panic!(
+                    "seed {seed}: {error}\n{}",
+                    statement.chars().take(2_000).collect::<String>()
+                )
+            });
+    }
+}
+
+fn sum(rows: &[TableRows]) -> u64 {
+    rows.iter().map(|rows| rows.n_rows).sum()
+}
+
+/// One cycle, or all slots of the day; returns the plans that were applied.
+async fn cycles(case: &Case, engine: &Engine) -> Vec<Plan> {
+    let seed = case.seed;
+    let Some(per_day) = case.slots else {
+        let ran = run(engine).await;
+        let (plan, report) = ran.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(report.status, CycleStatus::Done, "seed {seed}: {report:#?}");
+        return vec![plan];
+    };
+    engine.note_settings("oracle").await.unwrap();
+    let ledger = engine.ledger();
+    let tenure = world::tenure(ledger).await;
+    let never = CancellationToken::new();
+    let day = utc_day(case.now);
+    let midnight = slot_start(case.now, 0, 1);
+    let last = midnight + jiff::SignedDuration::from_millis(86_399_999);
+    let (mut plans, mut partial) = (Vec::new(), Vec::new());
+    loop {
+        // What is paused stays so: its slots are not tried again here.
+        let mut done = ledger.slots_done(&day).await.unwrap();
+        done.extend(&partial);
+        done.sort();
+        let Some(slot) = next_due(last, per_day, &done) else {
+            break;
+        };
+        let plan = engine.plan(&PlanRequest::of_slot(slot)).await.unwrap();
+        let applied = engine.apply(&plan, CycleKind::Slot, &tenure, &never).await;
+        let report = applied.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        if report.status == CycleStatus::Partial {
+            assert!(!plan.paused.is_empty(), "seed {seed}: {report:#?}");
+            partial.push(slot);
+        } else {
+            assert_eq!(report.status, CycleStatus::Done, "seed {seed}: {report:#?}");
+        }
+        plans.push(plan);
+    }
+    tenure.release().await.unwrap();
+    plans
 }

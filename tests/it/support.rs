@@ -9,25 +9,12 @@ mod clickhouse;
 mod containers;
 mod mariadb;
 mod mysql;
-
-use std::time::{Duration, Instant};
+mod wait;
 
 pub use clickhouse::{TestDatabase, embedded_options};
 pub use mariadb::Mariadb;
 pub use mysql::TestMysql;
-
-/// Waits until `condition` holds; fails the test if that takes longer than 30 s.
-#[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let began_at = Instant::now();
-    while !condition() {
-        assert!(
-            began_at.elapsed() < Duration::from_secs(30),
-            "waited 30 s for: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+pub use wait::wait_until;
 
 /// Runs a future to its end, also inside the runtime of a test.
 pub fn block_on<F>(future: F) -> F::Output

@@ -1,2 +1,2 @@
 -- raise_revision: in the transaction of the change, so that nobody misses it
-UPDATE meta SET revision = revision + 1 WHERE id = 1
+UPDATE meta SET revision = ? WHERE id = 1

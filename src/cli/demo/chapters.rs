@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::checks::{Check, TableChange};
 use super::database::{Database, TableSize};
 use super::library::start;
@@ -16,7 +18,7 @@ use crate::cli::{Format, context, progress, run};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::embedded::{Embedded, EmbeddedOptions};
-use crate::engine::{CycleReport, Engine};
+use crate::engine::{CycleReport, Engine, PlanRequest, Tenure};
 use crate::ledger::{ImportRule, Ledger, RuleRecord};
 use crate::plan::Plan;
 
@@ -29,8 +31,8 @@ pub(super) struct Chapters<'s, 'o> {
 
 /// The rules, for the engine and for the count that judges it.
 pub(super) struct Book {
-    config: Config,
-    ledger: Arc<dyn Ledger>,
+    pub(super) config: Config,
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) records: Vec<RuleRecord>,
     pub(super) promises: Promises,
 }
@@ -85,7 +87,9 @@ impl Chapters<'_, '_> {
             .iter()
             .map(|(workspace, name)| Ok((workspace.as_str().into(), name.as_str().into())));
         let ledger = stage::ledger(&config).await?;
-        ledger.put_workspaces(&mut pairs).await?;
+        ledger
+            .put_workspaces(&mut pairs, &context::user_name())
+            .await?;
         let mut imports = entries
             .iter()
             .cloned()
@@ -113,11 +117,11 @@ impl Chapters<'_, '_> {
     pub(super) async fn the_plan(&mut self, book: &Book) -> anyhow::Result<(Engine, Plan)> {
         self.story.chapter("The plan")?;
         self.story
-            .say("`ebbtide plan` only reads, and makes every choice: what goes, why, and how.")?;
+            .say("`ebbtide plan --out plan.json` only reads, and makes every choice: what goes, why, and how.")?;
         let (ledger, clock) = (Arc::clone(&book.ledger), Arc::clone(&self.clock));
         let engine =
             Engine::new(&book.config, ledger, clock)?.observed_by(progress::observer(self.format));
-        let plan = engine.plan(None).await?;
+        let plan = engine.plan(&PlanRequest::proposed()).await?;
         self.story.say(&plan::overview(&plan))?;
         self.story.say("Rows that go, by the rule that won:\n")?;
         self.story.say(&story::due_by_rule(&plan, &book.records))?;
@@ -149,13 +153,23 @@ impl Chapters<'_, '_> {
         &mut self,
         engine: &Engine,
         plan: &Plan,
+        tenure: &Tenure,
     ) -> anyhow::Result<CycleReport> {
         self.story.chapter("The cycle")?;
         self.story.say(
-            "What `ebbtide run` does. Before each statement the rules are looked at again, and the \
-             intent is recorded;\nafter it, what is left is counted under the same predicate.\n",
+            "Nothing was ever approved here, so nothing may go before a person has looked. `ebbtide apply \
+             plan.json`\napproves this very plan, and executes it. Before each statement rules and holds \
+             are looked at again,\nand the intent is recorded; after it, what is left is counted under \
+             the same predicate.\n",
         )?;
-        let report = engine.apply(plan).await?;
+        let report = engine
+            .apply_reviewed(
+                plan,
+                &context::user_name(),
+                tenure,
+                &CancellationToken::new(),
+            )
+            .await?;
         self.story.say(&run::describe(plan, &report))?;
         Ok(report)
     }
@@ -182,17 +196,18 @@ impl Chapters<'_, '_> {
         &mut self,
         engine: &Engine,
         database: &Database,
+        tenure: &Tenure,
     ) -> anyhow::Result<SecondCycle> {
         self.story.chapter("Once more")?;
         let before = database.n_mutations().await?;
-        let (_, report) = engine.run().await?;
+        let (_, report) = engine.run(tenure, &CancellationToken::new()).await?;
         let second = SecondCycle {
             statements: report.n_statements(),
             mutations_before: before,
             mutations_after: database.n_mutations().await?,
         };
         self.story.say(&format!(
-            "A second cycle finds nothing due and sends {}: ClickHouse had {} before it and {} \
+            "`ebbtide run` needs nobody any more: what it would delete was approved. A second cycle finds nothing due and sends {}: ClickHouse had {} before it and {} \
              after it.\nA DELETE that matches nothing would still touch every part; the count that \
              spares it costs far less.",
             story::statements(second.statements),

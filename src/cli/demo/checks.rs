@@ -177,12 +177,16 @@ mod tests {
             number: 1,
             shard: "s".into(),
             table: "traces".into(),
+            method: crate::plan::Method::Lightweight,
             shape: None,
             query_id: None,
             n_arms: 1,
             n_left_out: 0,
             n_due: 10,
             outcome: StepOutcomeKind::Applied(Verdict::Verified),
+            lag_s: 0,
+            statement: std::time::Duration::ZERO,
+            probe: std::time::Duration::ZERO,
             duration: std::time::Duration::ZERO,
         };
         let report = CycleReport {
@@ -203,18 +207,13 @@ mod tests {
             totals: Totals::default(),
             n_due: 10,
             n_kept: 10,
+            ..TablePlan::default()
         };
         Scene {
             plan: Plan {
-                as_of: jiff::Timestamp::UNIX_EPOCH,
-                day: String::new(),
-                rules_digest: String::new(),
                 revision: 1,
                 tables: vec![table],
-                steps: vec![],
-                rules: vec![],
-                refusals: vec![],
-                unprobed: vec![],
+                ..Plan::default()
             },
             changes: changes(&[size(70)], &[size(60)], &report),
             report,

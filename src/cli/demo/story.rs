@@ -178,8 +178,8 @@ pub(super) fn ending(report: &DemoReport) -> String {
     text.push_str(
         "\x20 ebbtide explain --workspace acme-017     # what holds for it, and why\n\
          \x20 ebbtide rules add --workspace acme-003 --retention 7d\n\
-         \x20 ebbtide plan --sql                       # what that would delete, and how\n\
-         \x20 ebbtide run                              # do it\n\
+         \x20 ebbtide plan --out plan.json             # what that would delete, and why\n\
+         \x20 ebbtide apply plan.json                  # do it\n\
          \x20 ebbtide doctor                           # your own config.yml against your servers",
     );
     text

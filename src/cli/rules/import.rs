@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::bail;
 use jiff::SignedDuration;
@@ -11,7 +12,8 @@ use serde_json::json;
 
 use super::super::input::{MAX_LISTED, open};
 use super::super::output::counted;
-use super::super::{Context, Exit, Output, context, progress};
+use super::super::scope::check_project;
+use super::super::{Context, Exit, Output, context, effect, progress};
 use crate::ledger::ImportRule;
 use crate::rule::RuleReader;
 
@@ -35,7 +37,7 @@ pub(super) async fn run(
         let problem = match item {
             Ok(entry) => {
                 n_rules += 1;
-                let project = super::check_project(&entry.scope, &config).err();
+                let project = check_project(&entry.scope, "rule", &config).err();
                 let problem = project.map(|error| error.to_string()).or_else(|| {
                     let created_at = entry.created_at.filter(|at| *at > latest)?;
                     Some(format!(
@@ -89,12 +91,25 @@ pub(super) async fn run(
         .import_rules(&mut rules, &context::user_name(), context.now())
         .await?;
     bar.finish_and_clear();
-    output.result(&imported, |imported| {
+    let effect = if imported.n_created > 0 {
+        let engine = context.engine_on(&config, Arc::clone(&ledger))?;
+        effect::of(None, &engine, &*ledger, &config).await
+    } else {
+        None
+    };
+    let result = json!({
+        "n_created": imported.n_created,
+        "n_replaced": imported.n_replaced,
+        "n_unchanged": imported.n_unchanged,
+        "effect": effect,
+    });
+    output.result(&result, |_| {
         format!(
-            "{} imported, of which {} replaced an active one; {} unchanged",
+            "{} imported, of which {} replaced an active one; {} unchanged{}",
             counted(imported.n_created, "rule"),
             imported.n_replaced,
-            imported.n_unchanged
+            imported.n_unchanged,
+            super::ending(effect.as_ref())
         )
     })?;
     Ok(Exit::Done)

@@ -5,11 +5,14 @@ use std::time::Duration;
 use mysql_async::{Conn, Opts, OptsBuilder, PoolConstraints, PoolOpts, UrlError};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::fault::is_lost;
 use crate::ledger::LedgerError;
 use crate::ledger::connect::redact;
 use crate::sql::sql;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that carries nothing for so long is looked after by the system.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 const N_CONNECTIONS: usize = 8;
 
 /// A connection, within a bounded time.
@@ -20,10 +23,12 @@ pub(in crate::ledger) async fn connected(
     let url = url.to_owned();
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error @ mysql_async::Error::Server(_))) => Err(LedgerError::Refused {
-            url,
-            source: error.into(),
-        }),
+        Ok(Err(error @ mysql_async::Error::Server(_))) if !is_lost(&error) => {
+            Err(LedgerError::Refused {
+                url,
+                source: error.into(),
+            })
+        }
         Ok(Err(error)) => Err(LedgerError::Unreachable {
             url,
             source: error.into(),
@@ -63,6 +68,7 @@ pub(in crate::ledger) fn options(
     let mut builder = OptsBuilder::from_opts(opts)
         .pool_opts(pool_opts)
         .prefer_socket(false)
+        .tcp_keepalive(Some(KEEPALIVE))
         .client_found_rows(true)
         .setup(vec![
             sql!("ledger/mysql/session.sql"),

@@ -1,49 +1,77 @@
-//! Cycles and their steps in MySQL. Each change is one statement, and so one transaction.
+//! Cycles and their steps in MySQL.
 
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params, Row, Value};
+use mysql_async::{Conn, Row, Value};
 
-use super::{Fault, column, instant, instant_value};
-use crate::ledger::row::storable;
-use crate::ledger::{CycleRecord, CycleStart, LedgerError, StepIntent, StepOutcome, StepRecord};
+use super::leases::is_held;
+use super::value::{column, instant, instant_value, optional_instant};
+use super::{Change, Fault};
+use crate::ledger::row::{slot_of, storable, whole_microseconds};
+use crate::ledger::{
+    CYCLE_LEASE, CycleRecord, CycleStart, DeletedRows, Intended, LedgerError, StepIntent,
+    StepOutcome, StepRecord, fact,
+};
+use crate::slot::SlotRange;
 use crate::sql::sql;
 
-pub(super) async fn begin(connection: &mut Conn, start: &CycleStart) -> Result<(), Fault> {
+pub(super) async fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), Fault> {
+    let slot = start.slot.as_ref();
     let values = vec![
         Value::from(&start.id),
         instant_value(storable(start.started_at)?),
         instant_value(storable(start.as_of)?),
         (&start.rules_digest).into(),
         start.revision.into(),
+        (&start.kind).into(),
+        (&start.plan_digest).into(),
+        slot.map(|(day, _)| day).into(),
+        slot.map(|(_, range)| range.from).into(),
+        slot.map(|(_, range)| range.to).into(),
+        (&start.holder).into(),
+        start.lease_token.into(),
     ];
-    let sql = sql!("ledger/mysql/begin_cycle.sql");
-    Ok(connection
-        .exec_drop(sql, Params::Positional(values))
-        .await?)
+    change
+        .execute(sql!("ledger/mysql/begin_cycle.sql"), values)
+        .await?;
+    change.record(fact::cycle_begun(start)).await?;
+    Ok(())
 }
 
 pub(super) async fn end(
-    connection: &mut Conn,
+    change: &mut Change<'_>,
     id: &str,
     status: &str,
     at: Timestamp,
 ) -> Result<(), Fault> {
     let values = vec![instant_value(storable(at)?), status.into(), id.into()];
     let sql = sql!("ledger/mysql/end_cycle.sql");
-    connection
-        .exec_drop(sql, Params::Positional(values))
-        .await?;
-    match connection.affected_rows() {
-        0 => Err(LedgerError::NotOpen {
-            what: format!("cycle {id}"),
-        }
-        .into()),
-        _ => Ok(()),
+    if change.execute(sql, values).await? == 0 {
+        let what = format!("cycle {id}");
+        return Err(LedgerError::NotOpen { what }.into());
     }
+    let holder = holder(change, id).await?;
+    change
+        .record(fact::cycle_ended(id, status, at, &holder))
+        .await?;
+    Ok(())
 }
 
-pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result<bool, Fault> {
+pub(super) async fn intend(
+    change: &mut Change<'_>,
+    intent: &StepIntent,
+) -> Result<Intended, Fault> {
+    let Some(cycle) = one(&mut **change, &intent.cycle).await? else {
+        let what = format!("cycle {}", intent.cycle);
+        return Err(LedgerError::NotOpen { what }.into());
+    };
+    let token = cycle.start.lease_token;
+    if !is_held(change, CYCLE_LEASE, token).await? {
+        return Ok(Intended::LeaseLost);
+    }
+    if cycle.start.revision != change.revision() {
+        return Ok(Intended::Stale);
+    }
     let values = vec![
         Value::from(&intent.cycle),
         intent.step.into(),
@@ -55,101 +83,144 @@ pub(super) async fn intend(connection: &mut Conn, intent: &StepIntent) -> Result
         (&intent.statement_digest).into(),
         intent.n_workspaces.into(),
         intent.rows_due.into(),
+        (&intent.predicate).into(),
+        (&intent.bounds).into(),
         instant_value(storable(intent.intended_at)?),
-        (&intent.cycle).into(),
     ];
-    let sql = sql!("ledger/mysql/intend_step.sql");
-    connection
-        .exec_drop(sql, Params::Positional(values))
+    change
+        .execute(sql!("ledger/mysql/intend_step.sql"), values)
         .await?;
-    Ok(connection.affected_rows() == 1)
+    change
+        .record(fact::step_intended(intent, &cycle.start.holder))
+        .await?;
+    Ok(Intended::Recorded)
 }
 
-pub(super) async fn finish(connection: &mut Conn, outcome: &StepOutcome) -> Result<(), Fault> {
-    let StepOutcome {
-        cycle,
-        step,
-        verdict,
-        rows_left,
-        error,
-        finished_at,
-    } = outcome;
+pub(super) async fn finish(change: &mut Change<'_>, outcome: &StepOutcome) -> Result<(), Fault> {
     let values = vec![
-        Value::from(verdict),
-        (*rows_left).into(),
-        error.as_deref().into(),
-        instant_value(storable(*finished_at)?),
-        cycle.into(),
-        step.into(),
+        Value::from(&outcome.verdict),
+        outcome.rows_left.into(),
+        outcome.error.as_deref().into(),
+        outcome.duration_ms.into(),
+        instant_value(storable(outcome.finished_at)?),
+        (&outcome.cycle).into(),
+        outcome.step.into(),
     ];
     let sql = sql!("ledger/mysql/finish_step.sql");
-    connection
-        .exec_drop(sql, Params::Positional(values))
-        .await?;
-    match connection.affected_rows() {
-        0 => Err(LedgerError::NotOpen {
-            what: format!("step {step} of cycle {cycle}"),
-        }
-        .into()),
-        _ => Ok(()),
+    if change.execute(sql, values).await? == 0 {
+        let what = format!("step {} of cycle {}", outcome.step, outcome.cycle);
+        return Err(LedgerError::NotOpen { what }.into());
     }
+    let holder = holder(change, &outcome.cycle).await?;
+    change.record(fact::step_finished(outcome, &holder)).await?;
+    Ok(())
 }
 
-pub(super) async fn latest(connection: &mut Conn, limit: u32) -> Result<Vec<CycleRecord>, Fault> {
-    let rows: Vec<Row> = connection
-        .exec(sql!("ledger/mysql/cycles.sql"), (limit,))
-        .await?;
-    let mut cycles = Vec::with_capacity(rows.len());
+async fn holder(change: &mut Change<'_>, id: &str) -> Result<String, Fault> {
+    let cycle = one(&mut **change, id).await?;
+    Ok(cycle.map(|cycle| cycle.start.holder).unwrap_or_default())
+}
+
+pub(super) async fn before(
+    connection: &mut Conn,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<CycleRecord>, Fault> {
+    let sql = sql!("ledger/mysql/cycles_before.sql");
+    let rows: Vec<Row> = connection.exec(sql, (before, before, limit)).await?;
+    rows.into_iter().map(|mut row| record(&mut row)).collect()
+}
+
+pub(super) async fn one(
+    connection: &mut impl Queryable,
+    id: &str,
+) -> Result<Option<CycleRecord>, Fault> {
+    let sql = sql!("ledger/mysql/cycle.sql");
+    let row: Option<Row> = connection.exec_first(sql, (id,)).await?;
+    row.map(|mut row| record(&mut row)).transpose()
+}
+
+fn record(row: &mut Row) -> Result<CycleRecord, Fault> {
+    let start = CycleStart {
+        id: column(row, 0)?,
+        started_at: instant(row, 1)?,
+        as_of: instant(row, 2)?,
+        rules_digest: column(row, 3)?,
+        revision: column(row, 4)?,
+        kind: column(row, 5)?,
+        plan_digest: column(row, 6)?,
+        slot: slot_of(column(row, 7)?, column(row, 8)?, column(row, 9)?),
+        holder: column::<Option<_>>(row, 10)?.unwrap_or_default(),
+        lease_token: column(row, 11)?,
+    };
+    let end = optional_instant(row, 12)?.zip(column(row, 13)?);
+    Ok(CycleRecord { start, end })
+}
+
+pub(super) async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<SlotRange>, Fault> {
+    let sql = sql!("ledger/mysql/slots_done.sql");
+    let rows: Vec<Row> = connection.exec(sql, (day,)).await?;
+    let mut slots = Vec::with_capacity(rows.len());
     for mut row in rows {
-        let start = CycleStart {
-            id: column(&mut row, 0)?,
-            started_at: instant(&mut row, 1)?,
-            as_of: instant(&mut row, 2)?,
-            rules_digest: column(&mut row, 3)?,
-            revision: column(&mut row, 4)?,
-        };
-        let status: Option<String> = column(&mut row, 6)?;
-        let end = match status {
-            Some(status) => Some((instant(&mut row, 5)?, status)),
-            None => None,
-        };
-        cycles.push(CycleRecord { start, end });
+        let (from, to) = (column(&mut row, 0)?, column(&mut row, 1)?);
+        slots.push(SlotRange { from, to });
     }
-    Ok(cycles)
+    Ok(slots)
+}
+
+pub(super) async fn deleted_since(
+    connection: &mut Conn,
+    since: Timestamp,
+) -> Result<Vec<DeletedRows>, Fault> {
+    let sql = sql!("ledger/mysql/deleted_since.sql");
+    let since = instant_value(whole_microseconds(since));
+    let rows: Vec<Row> = connection.exec(sql, (since,)).await?;
+    let mut deleted = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        deleted.push(DeletedRows {
+            shard: column(&mut row, 0)?,
+            table: column(&mut row, 1)?,
+            n_rows: column(&mut row, 2)?,
+        });
+    }
+    Ok(deleted)
 }
 
 pub(super) async fn steps(connection: &mut Conn, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
     let rows: Vec<Row> = connection
         .exec(sql!("ledger/mysql/steps.sql"), (cycle,))
         .await?;
-    let mut steps = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        let intent = StepIntent {
-            cycle: column(&mut row, 0)?,
-            step: column(&mut row, 1)?,
-            shard: column(&mut row, 2)?,
-            table: column(&mut row, 3)?,
-            method: column(&mut row, 4)?,
-            shape: column(&mut row, 5)?,
-            query_id: column(&mut row, 6)?,
-            statement_digest: column(&mut row, 7)?,
-            n_workspaces: column(&mut row, 8)?,
-            rows_due: column(&mut row, 9)?,
-            intended_at: instant(&mut row, 10)?,
-        };
-        let verdict: Option<String> = column(&mut row, 11)?;
-        let outcome = match verdict {
-            Some(verdict) => Some(StepOutcome {
-                cycle: intent.cycle.clone(),
-                step: intent.step,
-                verdict,
-                rows_left: column(&mut row, 12)?,
-                error: column(&mut row, 13)?,
-                finished_at: instant(&mut row, 14)?,
-            }),
-            None => None,
-        };
-        steps.push(StepRecord { intent, outcome });
-    }
-    Ok(steps)
+    rows.into_iter().map(|mut row| step(&mut row)).collect()
+}
+
+fn step(row: &mut Row) -> Result<StepRecord, Fault> {
+    let intent = StepIntent {
+        cycle: column(row, 0)?,
+        step: column(row, 1)?,
+        shard: column(row, 2)?,
+        table: column(row, 3)?,
+        method: column(row, 4)?,
+        shape: column(row, 5)?,
+        query_id: column(row, 6)?,
+        statement_digest: column(row, 7)?,
+        n_workspaces: column(row, 8)?,
+        rows_due: column(row, 9)?,
+        predicate: column::<Option<_>>(row, 10)?.unwrap_or_default(),
+        bounds: column::<Option<_>>(row, 11)?.unwrap_or_default(),
+        intended_at: instant(row, 12)?,
+    };
+    let verdict: Option<String> = column(row, 13)?;
+    let outcome = match verdict {
+        Some(verdict) => Some(StepOutcome {
+            cycle: intent.cycle.clone(),
+            step: intent.step,
+            verdict,
+            rows_left: column(row, 14)?,
+            error: column(row, 15)?,
+            duration_ms: column(row, 16)?,
+            finished_at: instant(row, 17)?,
+        }),
+        None => None,
+    };
+    Ok(StepRecord { intent, outcome })
 }

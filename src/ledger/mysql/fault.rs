@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::MySql;
+use crate::audit::NotCanonical;
 use crate::ledger::LedgerError;
 use crate::ledger::row::Malformed;
 
@@ -14,6 +15,8 @@ pub(super) enum Fault {
     Sql(mysql_async::Error),
     Malformed(Malformed),
     Other(LedgerError),
+    /// There was no answer for so long.
+    Late(Duration),
 }
 
 impl From<mysql_async::Error> for Fault {
@@ -28,6 +31,12 @@ impl From<LedgerError> for Fault {
     }
 }
 
+impl From<NotCanonical> for Fault {
+    fn from(error: NotCanonical) -> Self {
+        Self::Malformed(Malformed(error.to_string()))
+    }
+}
+
 impl From<Malformed> for Fault {
     fn from(error: Malformed) -> Self {
         Self::Malformed(error)
@@ -38,6 +47,12 @@ impl MySql {
     pub(super) fn error(&self, action: &'static str, fault: Fault) -> LedgerError {
         let error = match fault {
             Fault::Other(error) => return error,
+            Fault::Late(limit) => {
+                return LedgerError::Unreachable {
+                    url: self.url.clone(),
+                    source: format!("no answer for {} s", limit.as_secs()).into(),
+                };
+            }
             Fault::Malformed(error) => {
                 return LedgerError::Database {
                     action,
@@ -103,13 +118,13 @@ pub(super) fn has_code(error: &mysql_async::Error, codes: &[u16]) -> bool {
     matches!(error, mysql_async::Error::Server(error) if codes.contains(&error.code))
 }
 
-/// The connection is gone, or the server is going.
+/// The connection is gone, or the server is going, or has no connection to spare.
 pub(in crate::ledger) fn is_lost(error: &mysql_async::Error) -> bool {
     use mysql_async::{DriverError, Error};
     match error {
         Error::Io(_)
         | Error::Driver(DriverError::ConnectionClosed | DriverError::PoolDisconnected) => true,
-        Error::Server(error) => matches!(error.code, 1053 | 1077 | 1079 | 1927),
+        Error::Server(error) => matches!(error.code, 1040 | 1053 | 1077 | 1079 | 1203 | 1927),
         _ => false,
     }
 }

@@ -1,99 +1,112 @@
 //! Rules in MySQL.
 
+use std::ops::Range;
+
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params, Row, Transaction, Value};
+use mysql_async::{Conn, Params, Row, Value};
 
-use super::{
-    Fault, begin_change, column, instant, instant_value, optional_instant, raise_revision,
-};
+use super::value::{column, instant, instant_value, optional_instant};
+use super::{Change, Fault, Malformed};
+use crate::ledger::fact::{self, Written};
 use crate::ledger::import::{ActiveRule, Keyed, decide, repeat};
-use crate::ledger::row::{Malformed, RuleRow, scope_columns, storable};
+use crate::ledger::row::{RuleRow, scope_columns, storable};
 use crate::ledger::{
-    CreatedRule, Deactivation, ImportRule, ImportedRules, LedgerError, NewRule, RuleRecord,
+    Author, CreatedRule, Deactivation, ImportRule, ImportedRules, LedgerError, NewRule, RuleRecord,
 };
 use crate::rule::RuleId;
 use crate::sql::sql;
 
-pub(super) async fn revision(connection: &mut Conn) -> Result<u64, Fault> {
-    let revision = connection
-        .exec_first(sql!("ledger/mysql/read_revision.sql"), ())
-        .await?;
-    Ok(revision.ok_or_else(|| Malformed("the table meta is empty".into()))?)
-}
-
 pub(super) async fn create(
-    connection: &mut Conn,
+    change: &mut Change<'_>,
     rule: &NewRule,
-    by: &str,
+    by: Author<'_>,
 ) -> Result<CreatedRule, Fault> {
-    let mut transaction = begin_change(connection).await?;
+    if let Some((id, replaced)) = change.repeated(by.request).await? {
+        let is_repeated = true;
+        return Ok(CreatedRule {
+            id,
+            replaced,
+            is_repeated,
+        });
+    }
     let key = rule.scope.key();
-    let replaced = active(&mut transaction, &[key])
-        .await?
-        .first()
-        .map(|rule| rule.id);
-    retire(&mut transaction, replaced.as_slice(), by, rule.created_at).await?;
+    let active = active(change, &[key]).await?;
+    let replaced = active.first().map(|rule| rule.id);
+    let revision = change.raise().await?;
+    let at = rule.created_at;
+    retire(change, replaced.as_slice(), by.name, at, revision).await?;
     let rules = [Keyed {
         key,
         value: rule.clone(),
     }];
-    let id = insert(&mut transaction, &rules, by).await?;
-    raise_revision(&mut transaction).await?;
-    transaction.commit().await?;
-    let id = id.ok_or_else(|| Malformed("the table rules numbers no rows".into()))?;
-    Ok(CreatedRule { id, replaced })
+    insert(change, &rules, by.name, revision).await?;
+    let created = CreatedRule {
+        id: change.inserted_id()?,
+        replaced,
+        is_repeated: false,
+    };
+    let result = (created.id, created.replaced);
+    change.remember(by.request, &result).await?;
+    change
+        .record(fact::rule_created(rule, created, revision, by.name))
+        .await?;
+    Ok(created)
 }
 
 pub(super) async fn import(
-    connection: &mut Conn,
+    change: &mut Change<'_>,
     next: &mut (dyn FnMut() -> Result<Vec<Keyed<ImportRule>>, LedgerError> + Send),
     by: &str,
     now: Timestamp,
 ) -> Result<ImportedRules, Fault> {
-    let mut transaction = begin_change(connection).await?;
     let mut imported = ImportedRules::default();
+    let mut written = Written::default();
+    let revision = change.revision().saturating_add(1);
     loop {
         let batch = next()?;
         if batch.is_empty() {
             break;
         }
         let keys: Vec<_> = batch.iter().map(|rule| rule.key).collect();
-        let mut changes = decide(batch, &active(&mut transaction, &keys).await?, now);
+        let mut changes = decide(batch, &active(change, &keys).await?, now);
         for rule in &mut changes.create {
             rule.value.created_at = storable(rule.value.created_at)?;
         }
-        retire(&mut transaction, &changes.deactivate, by, now).await?;
-        insert(&mut transaction, &changes.create, by).await?;
+        retire(change, &changes.deactivate, by, now, revision).await?;
+        insert(change, &changes.create, by, revision).await?;
+        written.add_rules(change.inserted_id().ok(), &changes);
         changes.count_in(&mut imported);
     }
     if imported.n_created > 0 {
-        raise_revision(&mut transaction).await?;
+        let revision = change.raise().await?;
+        change
+            .record(written.rules_imported(imported, revision, by))
+            .await?;
     }
-    transaction.commit().await?;
     Ok(imported)
 }
 
 pub(super) async fn deactivate(
-    connection: &mut Conn,
+    change: &mut Change<'_>,
     id: RuleId,
     by: &str,
     at: Timestamp,
 ) -> Result<Deactivation, Fault> {
-    let mut transaction = begin_change(connection).await?;
-    let is_done = retire(&mut transaction, &[id], by, at).await? > 0;
-    if is_done {
-        raise_revision(&mut transaction).await?;
+    let revision = change.revision().saturating_add(1);
+    if retire(change, &[id], by, at, revision).await? > 0 {
+        let revision = change.raise().await?;
+        change
+            .record(fact::rule_deactivated(id, at, revision, by))
+            .await?;
+        return Ok(Deactivation::Done);
     }
-    let found: Option<u8> = transaction
-        .exec_first(sql!("ledger/mysql/rule_exists.sql"), (id,))
-        .await?;
-    transaction.commit().await?;
-    Ok(match (is_done, found) {
-        (true, _) => Deactivation::Done,
-        (false, Some(_)) => Deactivation::AlreadyInactive,
-        (false, None) => Deactivation::NotFound,
+    let sql = sql!("ledger/mysql/rule_exists.sql");
+    let found: Option<u8> = change.exec_first(sql, (id,)).await?;
+    Ok(match found {
+        Some(_) => Deactivation::AlreadyInactive,
+        None => Deactivation::NotFound,
     })
 }
 
@@ -102,37 +115,94 @@ pub(super) async fn each(
     with_history: bool,
     visit: &mut (dyn FnMut(RuleRecord) + Send),
 ) -> Result<(), Fault> {
-    let statement = if with_history {
+    let sql = if with_history {
         sql!("ledger/mysql/each_rule.sql")
     } else {
         sql!("ledger/mysql/each_active_rule.sql")
     };
-    let mut rows = connection.exec_stream::<Row, _, _>(statement, ()).await?;
+    stream(connection, sql, Params::Empty, visit).await
+}
+
+pub(super) async fn each_at(
+    connection: &mut Conn,
+    revision: u64,
+    visit: &mut (dyn FnMut(RuleRecord) + Send),
+) -> Result<(), Fault> {
+    let sql = sql!("ledger/mysql/each_rule_at.sql");
+    stream(connection, sql, (revision, revision).into(), visit).await
+}
+
+pub(super) async fn each_within(
+    connection: &mut Conn,
+    first: u64,
+    last: u64,
+    visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+) -> Result<(), Fault> {
+    let sql = sql!("ledger/mysql/each_rule_within.sql");
+    let values = (first, last);
+    let mut rows = connection.exec_stream::<Row, _, _>(sql, values).await?;
     while let Some(mut row) = rows.try_next().await? {
-        let rule = RuleRow {
-            id: column(&mut row, 0)?,
-            organization: column(&mut row, 1)?,
-            workspace: column(&mut row, 2)?,
-            project: column(&mut row, 3)?,
-            retention: column(&mut row, 4)?,
-            apply_to_past: column(&mut row, 5)?,
-            created_at: instant(&mut row, 6)?,
-            created_by: column(&mut row, 7)?,
-            deactivated_at: optional_instant(&mut row, 8)?,
-            deactivated_by: column(&mut row, 9)?,
-        };
-        visit(rule.record()?);
+        let until: Option<u64> = column(&mut row, 11)?;
+        let held = column(&mut row, 10)?..until.unwrap_or(u64::MAX);
+        visit((record(&mut row)?, held));
     }
     Ok(())
 }
 
-async fn active(
-    transaction: &mut Transaction<'_>,
-    keys: &[[u8; 32]],
-) -> Result<Vec<ActiveRule>, Fault> {
+async fn stream(
+    connection: &mut Conn,
+    sql: &str,
+    values: Params,
+    visit: &mut (dyn FnMut(RuleRecord) + Send),
+) -> Result<(), Fault> {
+    let mut rows = connection.exec_stream::<Row, _, _>(sql, values).await?;
+    while let Some(mut row) = rows.try_next().await? {
+        visit(record(&mut row)?);
+    }
+    Ok(())
+}
+
+pub(super) async fn after(
+    connection: &mut Conn,
+    after: RuleId,
+    with_history: bool,
+    limit: u32,
+) -> Result<Vec<RuleRecord>, Fault> {
+    let sql = if with_history {
+        sql!("ledger/mysql/rules_after.sql")
+    } else {
+        sql!("ledger/mysql/active_rules_after.sql")
+    };
+    let rows: Vec<Row> = connection.exec(sql, (after, limit)).await?;
+    rows.into_iter().map(|mut row| record(&mut row)).collect()
+}
+
+pub(super) async fn one(connection: &mut Conn, id: RuleId) -> Result<Option<RuleRecord>, Fault> {
+    let sql = sql!("ledger/mysql/rule.sql");
+    let row: Option<Row> = connection.exec_first(sql, (id,)).await?;
+    row.map(|mut row| record(&mut row)).transpose()
+}
+
+fn record(row: &mut Row) -> Result<RuleRecord, Fault> {
+    let row = RuleRow {
+        id: column(row, 0)?,
+        organization: column(row, 1)?,
+        workspace: column(row, 2)?,
+        project: column(row, 3)?,
+        retention: column(row, 4)?,
+        apply_to_past: column(row, 5)?,
+        created_at: instant(row, 6)?,
+        created_by: column(row, 7)?,
+        deactivated_at: optional_instant(row, 8)?,
+        deactivated_by: column(row, 9)?,
+    };
+    Ok(row.record()?)
+}
+
+async fn active(change: &mut Change<'_>, keys: &[[u8; 32]]) -> Result<Vec<ActiveRule>, Fault> {
     let sql = repeat(sql!("ledger/mysql/active_rules.sql"), keys.len());
     let keys = keys.iter().map(Value::from).collect();
-    let rows: Vec<Row> = transaction.exec(sql, Params::Positional(keys)).await?;
+    let rows: Vec<Row> = change.exec(sql, Params::Positional(keys)).await?;
     let mut active = Vec::with_capacity(rows.len());
     for mut row in rows {
         let key: Vec<u8> = column(&mut row, 1)?;
@@ -151,33 +221,31 @@ async fn active(
 
 /// Deactivates those of the rules that are active; returns how many were.
 async fn retire(
-    transaction: &mut Transaction<'_>,
+    change: &mut Change<'_>,
     ids: &[RuleId],
     by: &str,
     at: Timestamp,
+    revision: u64,
 ) -> Result<u64, Fault> {
     if ids.is_empty() {
         return Ok(0);
     }
-    let mut values = vec![instant_value(at), by.into()];
+    let mut values = vec![instant_value(at), by.into(), revision.into()];
     values.extend(ids.iter().map(Value::from));
     let sql = repeat(sql!("ledger/mysql/deactivate_rules.sql"), ids.len());
-    transaction
-        .exec_drop(sql, Params::Positional(values))
-        .await?;
-    Ok(transaction.affected_rows())
+    change.execute(&sql, values).await
 }
 
-/// Inserts rules; returns the number of the first.
 async fn insert(
-    transaction: &mut Transaction<'_>,
+    change: &mut Change<'_>,
     rules: &[Keyed<NewRule>],
     by: &str,
-) -> Result<Option<RuleId>, Fault> {
+    revision: u64,
+) -> Result<(), Fault> {
     if rules.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
-    let mut values = Vec::with_capacity(rules.len() * 9);
+    let mut values = Vec::with_capacity(rules.len() * 10);
     for Keyed { key, value: rule } in rules {
         values.push(Value::from(rule.scope.kind()));
         values.extend(scope_columns(&rule.scope).map(Value::from));
@@ -186,10 +254,9 @@ async fn insert(
         values.push(rule.apply_to_past.into());
         values.push(instant_value(rule.created_at));
         values.push(by.into());
+        values.push(revision.into());
     }
     let sql = repeat(sql!("ledger/mysql/insert_rules.sql"), rules.len());
-    transaction
-        .exec_drop(sql, Params::Positional(values))
-        .await?;
-    Ok(transaction.last_insert_id())
+    change.execute(&sql, values).await?;
+    Ok(())
 }

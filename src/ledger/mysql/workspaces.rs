@@ -4,26 +4,28 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params, Row, Transaction, Value};
+use mysql_async::{Conn, Params, Row, Value};
 
-use super::{Fault, begin_change, column, raise_revision};
+use super::{Change, Fault, column};
 use crate::ledger::LedgerError;
+use crate::ledger::fact::Written;
 use crate::ledger::import::{Keyed, Pair, changed_pairs, repeat};
 use crate::ledger::row::Malformed;
 use crate::sql::sql;
 
 pub(super) async fn put(
-    connection: &mut Conn,
+    change: &mut Change<'_>,
     next: &mut (dyn FnMut() -> Result<Vec<Keyed<Pair>>, LedgerError> + Send),
+    by: &str,
 ) -> Result<u64, Fault> {
-    let mut transaction = begin_change(connection).await?;
     let mut n_changed = 0;
+    let mut written = Written::default();
     loop {
         let batch = next()?;
         if batch.is_empty() {
             break;
         }
-        let changed = changed_pairs(&batch, &known(&mut transaction, &batch).await?);
+        let changed = changed_pairs(&batch, &known(change, &batch).await?);
         if changed.is_empty() {
             continue;
         }
@@ -40,24 +42,26 @@ pub(super) async fn put(
                 ]
             },
         );
-        let values = Params::Positional(values.collect());
-        transaction.exec_drop(sql, values).await?;
+        change.execute(&sql, values.collect()).await?;
+        written.add_workspaces(&changed);
         n_changed += u64::try_from(changed.len()).unwrap_or(u64::MAX);
     }
     if n_changed > 0 {
-        raise_revision(&mut transaction).await?;
+        let revision = change.raise().await?;
+        change
+            .record(written.workspaces_put(n_changed, revision, by))
+            .await?;
     }
-    transaction.commit().await?;
     Ok(n_changed)
 }
 
 async fn known(
-    transaction: &mut Transaction<'_>,
+    change: &mut Change<'_>,
     batch: &[Keyed<Pair>],
 ) -> Result<HashMap<[u8; 32], String>, Fault> {
     let sql = repeat(sql!("ledger/mysql/known_workspaces.sql"), batch.len());
     let keys = batch.iter().map(|pair| Value::from(pair.key)).collect();
-    let rows: Vec<Row> = transaction.exec(sql, Params::Positional(keys)).await?;
+    let rows: Vec<Row> = change.exec(sql, Params::Positional(keys)).await?;
     let mut known = HashMap::with_capacity(rows.len());
     for mut row in rows {
         let key: Vec<u8> = column(&mut row, 0)?;

@@ -1,42 +1,71 @@
 //! Cycles and their steps in SQLite.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 
-use super::{Fault, instant, instant_text, signed, unsigned};
-use crate::ledger::row::storable;
-use crate::ledger::{CycleRecord, CycleStart, LedgerError, StepIntent, StepOutcome, StepRecord};
+use super::leases::is_held;
+use super::value::{instant_at, optional_instant_at};
+use super::{Change, Fault, instant_text, signed, unsigned};
+use crate::ledger::row::{slot_of, storable};
+use crate::ledger::{
+    CYCLE_LEASE, CycleRecord, CycleStart, DeletedRows, Intended, LedgerError, StepIntent,
+    StepOutcome, StepRecord, fact,
+};
+use crate::slot::SlotRange;
 use crate::sql::sql;
 
-pub(super) fn begin(transaction: &Transaction<'_>, start: &CycleStart) -> Result<(), Fault> {
+pub(super) fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), Fault> {
+    let slot = start.slot.as_ref();
     let values = params![
         start.id,
         instant_text(storable(start.started_at)?),
         instant_text(storable(start.as_of)?),
         start.rules_digest,
         signed(start.revision)?,
+        start.kind,
+        start.plan_digest,
+        slot.map(|(day, _)| day),
+        slot.map(|(_, range)| signed(range.from)).transpose()?,
+        slot.map(|(_, range)| signed(range.to)).transpose()?,
+        start.holder,
+        signed(start.lease_token)?,
     ];
-    transaction.execute(sql!("ledger/sqlite/begin_cycle.sql"), values)?;
-    Ok(())
+    change.execute(sql!("ledger/sqlite/begin_cycle.sql"), values)?;
+    change.record(fact::cycle_begun(start))
 }
 
 pub(super) fn end(
-    transaction: &Transaction<'_>,
+    change: &mut Change<'_>,
     id: &str,
     status: &str,
     at: Timestamp,
 ) -> Result<(), Fault> {
     let values = params![instant_text(storable(at)?), status, id];
-    match transaction.execute(sql!("ledger/sqlite/end_cycle.sql"), values)? {
-        0 => Err(LedgerError::NotOpen {
-            what: format!("cycle {id}"),
-        }
-        .into()),
-        _ => Ok(()),
+    if change.execute(sql!("ledger/sqlite/end_cycle.sql"), values)? == 0 {
+        let what = format!("cycle {id}");
+        return Err(LedgerError::NotOpen { what }.into());
     }
+    let holder = one(change, id)?.map(|cycle| cycle.start.holder);
+    change.record(fact::cycle_ended(
+        id,
+        status,
+        at,
+        &holder.unwrap_or_default(),
+    ))
 }
 
-pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Result<bool, Fault> {
+pub(super) fn intend(change: &mut Change<'_>, intent: &StepIntent) -> Result<Intended, Fault> {
+    let Some(cycle) = one(change, &intent.cycle)? else {
+        let what = format!("cycle {}", intent.cycle);
+        return Err(LedgerError::NotOpen { what }.into());
+    };
+    let token = cycle.start.lease_token;
+    if !is_held(change, CYCLE_LEASE, token)? {
+        return Ok(Intended::LeaseLost);
+    }
+    if cycle.start.revision != change.revision() {
+        return Ok(Intended::Stale);
+    }
     let values = params![
         intent.cycle,
         intent.step,
@@ -48,52 +77,100 @@ pub(super) fn intend(transaction: &Transaction<'_>, intent: &StepIntent) -> Resu
         intent.statement_digest,
         signed(intent.n_workspaces)?,
         signed(intent.rows_due)?,
+        intent.predicate,
+        intent.bounds,
         instant_text(storable(intent.intended_at)?),
-        intent.cycle,
     ];
-    Ok(transaction.execute(sql!("ledger/sqlite/intend_step.sql"), values)? == 1)
+    change.execute(sql!("ledger/sqlite/intend_step.sql"), values)?;
+    change.record(fact::step_intended(intent, &cycle.start.holder))?;
+    Ok(Intended::Recorded)
 }
 
-pub(super) fn finish(transaction: &Transaction<'_>, outcome: &StepOutcome) -> Result<(), Fault> {
-    let StepOutcome {
-        cycle,
-        step,
-        verdict,
-        error,
-        ..
-    } = outcome;
-    let rows_left = outcome.rows_left.map(signed).transpose()?;
-    let finished_at = instant_text(storable(outcome.finished_at)?);
-    let values = params![verdict, rows_left, error, finished_at, cycle, step];
-    match transaction.execute(sql!("ledger/sqlite/finish_step.sql"), values)? {
-        0 => Err(LedgerError::NotOpen {
-            what: format!("step {step} of cycle {cycle}"),
-        }
-        .into()),
-        _ => Ok(()),
+pub(super) fn finish(change: &mut Change<'_>, outcome: &StepOutcome) -> Result<(), Fault> {
+    let values = params![
+        outcome.verdict,
+        outcome.rows_left.map(signed).transpose()?,
+        outcome.error,
+        signed(outcome.duration_ms)?,
+        instant_text(storable(outcome.finished_at)?),
+        outcome.cycle,
+        outcome.step,
+    ];
+    if change.execute(sql!("ledger/sqlite/finish_step.sql"), values)? == 0 {
+        let what = format!("step {} of cycle {}", outcome.step, outcome.cycle);
+        return Err(LedgerError::NotOpen { what }.into());
     }
+    let holder = one(change, &outcome.cycle)?.map(|cycle| cycle.start.holder);
+    change.record(fact::step_finished(outcome, &holder.unwrap_or_default()))
 }
 
-pub(super) fn latest(connection: &Connection, limit: u32) -> Result<Vec<CycleRecord>, Fault> {
-    let mut statement = connection.prepare(sql!("ledger/sqlite/cycles.sql"))?;
-    let mut rows = statement.query([limit])?;
+pub(super) fn before(
+    connection: &Connection,
+    before: Option<&str>,
+    limit: u32,
+) -> Result<Vec<CycleRecord>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/cycles_before.sql"))?;
+    let mut rows = statement.query(params![before, limit])?;
     let mut cycles = Vec::new();
     while let Some(row) = rows.next()? {
-        let start = CycleStart {
-            id: row.get(0)?,
-            started_at: instant_at(row, 1)?,
-            as_of: instant_at(row, 2)?,
-            rules_digest: row.get(3)?,
-            revision: unsigned(row.get(4)?)?,
-        };
-        let status: Option<String> = row.get(6)?;
-        let end = match status {
-            Some(status) => Some((instant_at(row, 5)?, status)),
-            None => None,
-        };
-        cycles.push(CycleRecord { start, end });
+        cycles.push(record(row)?);
     }
     Ok(cycles)
+}
+
+pub(super) fn one(connection: &Connection, id: &str) -> Result<Option<CycleRecord>, Fault> {
+    let mut statement = connection.prepare_cached(sql!("ledger/sqlite/cycle.sql"))?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(record).transpose()
+}
+
+fn record(row: &Row<'_>) -> Result<CycleRecord, Fault> {
+    let place = |column| -> Result<Option<u64>, Fault> {
+        let place: Option<i64> = row.get(column)?;
+        Ok(place.map(unsigned).transpose()?)
+    };
+    let start = CycleStart {
+        id: row.get(0)?,
+        started_at: instant_at(row, 1)?,
+        as_of: instant_at(row, 2)?,
+        rules_digest: row.get(3)?,
+        revision: unsigned(row.get(4)?)?,
+        kind: row.get(5)?,
+        plan_digest: row.get(6)?,
+        slot: slot_of(row.get(7)?, place(8)?, place(9)?),
+        holder: row.get(10)?,
+        lease_token: unsigned(row.get(11)?)?,
+    };
+    let end = optional_instant_at(row, 12)?.zip(row.get(13)?);
+    Ok(CycleRecord { start, end })
+}
+
+pub(super) fn slots_done(connection: &Connection, day: &str) -> Result<Vec<SlotRange>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/slots_done.sql"))?;
+    let mut rows = statement.query([day])?;
+    let mut slots = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (from, to) = (unsigned(row.get(0)?)?, unsigned(row.get(1)?)?);
+        slots.push(SlotRange { from, to });
+    }
+    Ok(slots)
+}
+
+pub(super) fn deleted_since(
+    connection: &Connection,
+    since: Timestamp,
+) -> Result<Vec<DeletedRows>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/deleted_since.sql"))?;
+    let mut rows = statement.query([instant_text(since)])?;
+    let mut deleted = Vec::new();
+    while let Some(row) = rows.next()? {
+        deleted.push(DeletedRows {
+            shard: row.get(0)?,
+            table: row.get(1)?,
+            n_rows: unsigned(row.get(2)?)?,
+        });
+    }
+    Ok(deleted)
 }
 
 pub(super) fn steps(connection: &Connection, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
@@ -101,37 +178,39 @@ pub(super) fn steps(connection: &Connection, cycle: &str) -> Result<Vec<StepReco
     let mut rows = statement.query([cycle])?;
     let mut steps = Vec::new();
     while let Some(row) = rows.next()? {
-        let intent = StepIntent {
-            cycle: row.get(0)?,
-            step: row.get(1)?,
-            shard: row.get(2)?,
-            table: row.get(3)?,
-            method: row.get(4)?,
-            shape: row.get(5)?,
-            query_id: row.get(6)?,
-            statement_digest: row.get(7)?,
-            n_workspaces: unsigned(row.get(8)?)?,
-            rows_due: unsigned(row.get(9)?)?,
-            intended_at: instant_at(row, 10)?,
-        };
-        let verdict: Option<String> = row.get(11)?;
-        let outcome = match verdict {
-            Some(verdict) => Some(StepOutcome {
-                cycle: intent.cycle.clone(),
-                step: intent.step,
-                verdict,
-                rows_left: row.get::<_, Option<i64>>(12)?.map(unsigned).transpose()?,
-                error: row.get(13)?,
-                finished_at: instant_at(row, 14)?,
-            }),
-            None => None,
-        };
-        steps.push(StepRecord { intent, outcome });
+        steps.push(step(row)?);
     }
     Ok(steps)
 }
 
-fn instant_at(row: &Row<'_>, column: usize) -> Result<Timestamp, Fault> {
-    let text: String = row.get(column)?;
-    Ok(instant(&text)?)
+fn step(row: &Row<'_>) -> Result<StepRecord, Fault> {
+    let intent = StepIntent {
+        cycle: row.get(0)?,
+        step: row.get(1)?,
+        shard: row.get(2)?,
+        table: row.get(3)?,
+        method: row.get(4)?,
+        shape: row.get(5)?,
+        query_id: row.get(6)?,
+        statement_digest: row.get(7)?,
+        n_workspaces: unsigned(row.get(8)?)?,
+        rows_due: unsigned(row.get(9)?)?,
+        predicate: row.get(10)?,
+        bounds: row.get(11)?,
+        intended_at: instant_at(row, 12)?,
+    };
+    let verdict: Option<String> = row.get(13)?;
+    let outcome = match verdict {
+        Some(verdict) => Some(StepOutcome {
+            cycle: intent.cycle.clone(),
+            step: intent.step,
+            verdict,
+            rows_left: row.get::<_, Option<i64>>(14)?.map(unsigned).transpose()?,
+            error: row.get(15)?,
+            duration_ms: unsigned(row.get(16)?)?,
+            finished_at: instant_at(row, 17)?,
+        }),
+        None => None,
+    };
+    Ok(StepRecord { intent, outcome })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::ErrorCode;
 
 use super::Sqlite;
+use crate::audit::NotCanonical;
 use crate::ledger::row::Malformed;
 use crate::ledger::{LedgerError, migrations};
 
@@ -29,6 +30,12 @@ impl From<rusqlite::Error> for Fault {
 impl From<LedgerError> for Fault {
     fn from(error: LedgerError) -> Self {
         Self::Other(error)
+    }
+}
+
+impl From<NotCanonical> for Fault {
+    fn from(error: NotCanonical) -> Self {
+        Self::Malformed(Malformed(error.to_string()))
     }
 }
 

@@ -8,7 +8,8 @@ use super::fault::{Fault, is_busy};
 use crate::ledger::migrations;
 use crate::sql::sql;
 
-const N_MIGRATION_ATTEMPTS: u32 = 100;
+/// With the pause about as long as MySQL waits for its lock: on a busy machine a migration takes a while.
+const N_MIGRATION_ATTEMPTS: u32 = 1_500;
 const MIGRATION_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn applied_migrations(

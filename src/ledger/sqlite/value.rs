@@ -1,7 +1,9 @@
 //! Numbers and instants as SQLite keeps them.
 
 use jiff::Timestamp;
+use rusqlite::Row;
 
+use super::Fault;
 use crate::ledger::row::Malformed;
 
 /// SQLite's integers are signed.
@@ -21,4 +23,17 @@ pub(super) fn instant_text(at: Timestamp) -> String {
 pub(super) fn instant(text: &str) -> Result<Timestamp, Malformed> {
     text.parse()
         .map_err(|_| Malformed(format!("{text:?} is not an instant")))
+}
+
+pub(super) fn instant_at(row: &Row<'_>, column: usize) -> Result<Timestamp, Fault> {
+    let text: String = row.get(column)?;
+    Ok(instant(&text)?)
+}
+
+pub(super) fn optional_instant_at(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<Timestamp>, Fault> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.as_deref().map(instant).transpose()?)
 }

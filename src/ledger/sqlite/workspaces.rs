@@ -3,19 +3,22 @@
 use std::collections::HashMap;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Transaction, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
-use super::{Fault, Inlet, Outlet, raise_revision};
+use super::{Change, Fault, Inlet, Outlet};
+use crate::ledger::fact::Written;
 use crate::ledger::import::{Keyed, Pair, changed_pairs, repeat};
 use crate::sql::sql;
 
 pub(super) fn put(
-    transaction: &Transaction<'_>,
+    change: &mut Change<'_>,
     inlet: &mut Inlet<Keyed<Pair>>,
+    by: &str,
 ) -> Result<u64, Fault> {
     let mut n_changed = 0;
+    let mut written = Written::default();
     while let Some(batch) = inlet.next()? {
-        let changed = changed_pairs(&batch, &known(transaction, &batch)?);
+        let changed = changed_pairs(&batch, &known(change, &batch)?);
         if changed.is_empty() {
             continue;
         }
@@ -33,23 +36,22 @@ pub(super) fn put(
                 ]
             },
         );
-        transaction
+        change
             .prepare_cached(&sql)?
             .execute(params_from_iter(values))?;
+        written.add_workspaces(&changed);
         n_changed += u64::try_from(changed.len()).unwrap_or(u64::MAX);
     }
     if n_changed > 0 {
-        raise_revision(transaction)?;
+        let revision = change.raise()?;
+        change.record(written.workspaces_put(n_changed, revision, by))?;
     }
     Ok(n_changed)
 }
 
-fn known(
-    transaction: &Transaction<'_>,
-    batch: &[Keyed<Pair>],
-) -> Result<HashMap<[u8; 32], String>, Fault> {
+fn known(change: &Change<'_>, batch: &[Keyed<Pair>]) -> Result<HashMap<[u8; 32], String>, Fault> {
     let sql = repeat(sql!("ledger/sqlite/known_workspaces.sql"), batch.len());
-    let mut statement = transaction.prepare_cached(&sql)?;
+    let mut statement = change.prepare_cached(&sql)?;
     let keys = params_from_iter(batch.iter().map(|pair| pair.key));
     let known = statement.query_map(keys, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(known.collect::<Result<_, _>>()?)

@@ -55,7 +55,7 @@ impl Server {
             .replace("user: default", &format!("user: {user}"))
             .replace("password_env: EBBTIDE_TEST_PASSWORD", password);
         let text = format!(
-            "{head}retention: {{default: 60d}}\ntargets: [{{table: traces, workspace: \
+            "{head}retention: {{approval: none, default: 60d}}\ntargets: [{{table: traces, workspace: \
              workspace_id, project: project_id, age: {{uuid_v7: id}}}}]\n"
         );
         self.scene.write("config.yml", &text);

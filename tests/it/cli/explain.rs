@@ -143,6 +143,83 @@ async fn rows() {
     matches_snapshot!("explain_rows", transcript);
 }
 
+/// "Why is this row still here?": holds, pauses, approvals and armed rules, and several at once.
+#[tokio::test]
+async fn what_keeps_an_expired_row() {
+    let scene = Scene::new().await;
+    let explain = |workspace: &str, day: &str| {
+        let workspace = format!("--workspace={workspace}");
+        scene
+            .good(&["explain", &workspace, &format!("--row-time={day}")])
+            .transcript
+            + "\n"
+    };
+    scene.retention("retention: {default: 60d, approval: required}\n");
+    let mut transcript = String::from("# nothing was approved\n");
+    transcript += &explain("w0", "2020-01-01");
+    scene.good(&["plan", "--out", "plan.json"]);
+    scene.good(&["apply", "plan.json"]);
+    transcript += "# approved\n";
+    transcript += &explain("w0", "2020-01-01");
+
+    scene.good(&["workspaces", "add", "--workspace=w1", "--organization=acme"]);
+    scene.good(&[
+        "holds",
+        "add",
+        "--organization=acme",
+        "--reason=audit",
+        "--until=2020-06-01",
+    ]);
+    scene.good(&[
+        "holds",
+        "add",
+        "--workspace=w1",
+        "--project=p 1",
+        "--reason=case 7",
+        "--owner=legal",
+    ]);
+    transcript += "# in the range of a hold, after it, and of a held project\n";
+    transcript += &explain("w1", "2020-01-01");
+    transcript += &explain("w1", "2020-06-01");
+    transcript += &scene
+        .good(&[
+            "explain",
+            "--workspace=w1",
+            "--project=p 1",
+            "--row-time=2020-06-01",
+        ])
+        .transcript;
+    scene.good(&["pause", "--target=traces", "--reason=a new index"]);
+    scene.good(&["pause", "--workspace=w1", "--reason=they asked"]);
+    scene.good(&["pause", "--workspace=w2", "--reason=somebody else"]);
+    transcript += "\n# paused, too\n";
+    transcript += &explain("w1", "2020-01-01");
+    let json = scene.good(&[
+        "--format=json",
+        "explain",
+        "--workspace=w1",
+        "--row-time=2020-01-01",
+    ]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        json["row"]["kept_by"].as_array().unwrap().len(),
+        3,
+        "{json:#}"
+    );
+    assert_eq!(
+        (&json["holds"][0]["hold"], &json["project_holds"][0]["hold"]),
+        (&1.into(), &2.into())
+    );
+
+    scene.retention("retention: {default: 50d, approval: none, armed_for: 2d}\n");
+    transcript += "# armed\n";
+    transcript += &explain("w0", "2020-01-01");
+    transcript += &scene
+        .good(&["rules", "add", "--workspace=w0", "--retention=7d"])
+        .transcript;
+    matches_snapshot!("explain_what_keeps_a_row", transcript);
+}
+
 /// A UUIDv7 of this millisecond with these random bits.
 fn uuid_v7(unix_ms: i64, random: u128) -> String {
     let time = u128::try_from(unix_ms).unwrap() << 80;

@@ -17,7 +17,7 @@ async fn every_verb_answers_in_json() {
         "- {workspace: w1, retention: 30d}\n- {organization: o, retention: 9d}\n",
     );
     scene.write("workspaces.csv", "workspace,organization\nw2,o\n");
-    let verbs: [&[&str]; 21] = [
+    let verbs: [&[&str]; 35] = [
         &["migrate"],
         &["validate"],
         &["doctor"],
@@ -34,10 +34,24 @@ async fn every_verb_answers_in_json() {
         &["workspaces", "list"],
         &["explain", "--workspace=w1", "--row-time=2020-01-01"],
         &["explain", "--workspace=w1", "--project=p1"],
+        &["rules", "preview", "--workspace=w1", "--retention=9d"],
+        &["rules", "preview", "--workspace=w1", "--deactivate"],
+        &["holds", "add", "--workspace=w2", "--reason=case"],
+        &["holds", "list"],
+        &["holds", "release", "1"],
+        &["pause", "--workspace=w2", "--reason=incident"],
+        &["pause", "list"],
+        &["resume", "--workspace=w2"],
         &["plan"],
         &["plan", "--sql"],
+        &["plan", "--out=plan.json"],
+        &["apply", "plan.json"],
         &["run"],
         &["run"],
+        &["history"],
+        &["history", "--limit=1"],
+        &["history", "--table=traces"],
+        &["audit", "verify"],
         &["completions", "bash"],
     ];
     for verb in verbs {

@@ -97,3 +97,33 @@ async fn values_from_the_environment_keep_their_type() {
         );
     }
 }
+
+/// With a variable set, the file passes through layers that know numbers from texts. The file means
+/// the same as without it, and nobody blames the environment.
+#[tokio::test]
+async fn a_number_in_the_place_of_a_text_is_read_the_same_under_a_variable() {
+    let scene = Scene::new().await;
+    let pace = ("EBBTIDE_PACE__STATEMENTS_PER_MINUTE", "7");
+    scene.retention("directory: {url: \"mysql://u@h/d\", query: 7}\n");
+    assert_eq!(scene.good(&["validate"]).code, 0);
+    assert_eq!(scene.run_with(&["validate"], &[pace], "").code, 0);
+    for (section, problem) in [
+        (
+            "record: {retention: 400}\n",
+            "record.retention: retention \"400\"",
+        ),
+        (
+            "retention: {armed_for: 1.5}\n",
+            "retention.armed_for: \"1.5\"",
+        ),
+        ("serve: {lease: true}\n", "serve.lease: \"true\""),
+    ] {
+        scene.retention(section);
+        let alone = scene.refused(2, &["validate"]).await;
+        let layered = scene.run_with(&["validate"], &[pace], "");
+        for outcome in [alone, layered] {
+            assert!(outcome.stderr.contains(problem), "{}", outcome.stderr);
+            assert!(!outcome.stderr.contains("must be"), "{}", outcome.stderr);
+        }
+    }
+}

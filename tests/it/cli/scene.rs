@@ -120,9 +120,16 @@ impl Scene {
         path
     }
 
-    /// Writes `config.yml` with these sections.
+    /// Writes `config.yml` with these sections. Rules act at once, unless the section says otherwise.
     pub fn configure(&self, retention: &str, targets: &str) {
-        let text = format!("{}{retention}{targets}", self.head());
+        let at_once = if retention.contains("approval:") {
+            retention.to_owned()
+        } else if retention.contains("retention: {") {
+            retention.replacen("retention: {", "retention: {approval: none, ", 1)
+        } else {
+            format!("retention: {{approval: none}}\n{retention}")
+        };
+        let text = format!("{}{at_once}{targets}", self.head());
         self.write("config.yml", &text);
     }
 
@@ -148,21 +155,28 @@ impl Scene {
         self.run_with(arguments, &[], "")
     }
 
-    /// Runs the binary with variables and something on stdin.
-    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], stdin: &str) -> Outcome {
+    /// The binary with these arguments, in this directory, with pipes for what it says.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ebbtide"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EBBTIDE_")) {
             command.env_remove(name);
         }
-        let mut child = command
+        command
             .args(arguments)
             .current_dir(self.path())
             .env("EBBTIDE_TEST_PASSWORD", self.database.password())
             .env("USER", "tester")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the binary with variables and something on stdin.
+    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], stdin: &str) -> Outcome {
+        let mut child = self
+            .command(arguments)
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         // A process that reads nothing may have closed the pipe.
@@ -264,6 +278,8 @@ pub fn mask(text: &str) -> String {
             (r"\b[0-9a-f]{64}\b", "<digest>"),
             (r"\d+\.\d s\)", "<seconds> s)"),
             (r"ClickHouse \d+(\.\d+)+", "ClickHouse <version>"),
+            (r"\d+\.\d{3} s\b", "<took>"),
+            (r"tester@\S+, process \d+", "<holder>"),
             (r"127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
         ]
         .map(|(pattern, stands_for)| (regex::Regex::new(pattern).unwrap(), stands_for))

@@ -14,7 +14,7 @@ fn configure(scene: &Scene, urls: [&str; 2]) {
     let two = format!("[{{url: \"{}\"}}, {{url: \"{}\"}}]", urls[0], urls[1]);
     assert!(head.contains(&one));
     let text = format!(
-        "{}retention: {{default: 60d}}\ntargets: [{{table: traces, workspace: workspace_id, age: \
+        "{}retention: {{approval: none, default: 60d}}\ntargets: [{{table: traces, workspace: workspace_id, age: \
          {{uuid_v7: id}}}}]\n",
         head.replace(&one, &two)
     );

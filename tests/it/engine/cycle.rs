@@ -1,15 +1,19 @@
 //! One cycle after another: what goes, what heals, and what stops it.
 
-use ebbtide::{Config, CycleStatus, EngineError, Refusal, StepOutcomeKind, Verdict};
+use ebbtide::{
+    Config, CycleKind, CycleStatus, EngineError, PlanRequest, Refusal, StepOutcomeKind, Verdict,
+};
 
-use super::world::{NOW, World, at};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{NOW, World, apply, at, plan, run};
 use crate::support::{Mariadb, embedded_options};
 
 #[tokio::test]
 async fn a_cycle_deletes_what_is_due_and_a_second_one_sends_nothing() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
-    let (plan, report) = world.engine().run().await.unwrap();
+    let (plan, report) = run(&world.engine()).await.unwrap();
     assert_eq!(
         plan.steps.iter().map(|step| step.n_due).collect::<Vec<_>>(),
         [69, 69]
@@ -27,7 +31,7 @@ async fn a_cycle_deletes_what_is_due_and_a_second_one_sends_nothing() {
     );
     assert_eq!(world.mutations().await, 2);
 
-    let (plan, report) = world.engine().run().await.unwrap();
+    let (plan, report) = run(&world.engine()).await.unwrap();
     assert!(plan.steps.is_empty() && report.steps.is_empty());
     assert_eq!(world.mutations().await, 2);
 
@@ -65,11 +69,11 @@ async fn rows_without_a_readable_workspace_or_a_time_stay_and_are_counted() {
         )
         .await;
     let yaml = world.yaml.replace(
-        "retention: {max_share_of_table: 0.9",
-        "retention: {default: 30d, max_share_of_table: 1.0",
+        "max_share_of_table: 0.9",
+        "default: 30d, max_share_of_table: 1.0",
     );
     let config = Config::parse(&yaml).unwrap();
-    let (plan, report) = world.engine_with(&config, NOW).run().await.unwrap();
+    let (plan, report) = run(&world.engine_with(&config, NOW)).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     let totals = plan.tables[1].totals;
     assert_eq!(
@@ -84,7 +88,7 @@ async fn rows_without_a_readable_workspace_or_a_time_stay_and_are_counted() {
 async fn statements_carry_their_identity() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     world.sql("SYSTEM FLUSH LOGS query_log").await;
     for step in &report.steps {
         let comment = format!(
@@ -108,11 +112,11 @@ async fn statements_carry_their_identity() {
 async fn after_an_outage_everything_expired_goes_late_rows_included() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
-    world.engine().run().await.unwrap();
+    run(&world.engine()).await.unwrap();
     world
         .sql("INSERT INTO traces VALUES ('w1', 'p', '2026-08-01 00:00:00', 1000)")
         .await;
-    let (_, report) = world.engine_at("2026-12-01T10:00:00Z").run().await.unwrap();
+    let (_, report) = run(&world.engine_at("2026-12-01T10:00:00Z")).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     assert_eq!(report.n_deleted(), 10 + 11);
     assert_eq!(
@@ -128,14 +132,14 @@ async fn rules_that_changed_after_the_plan_stop_it() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
     let engine = world.engine();
-    let plan = engine.plan(None).await.unwrap();
+    let plan = plan(&engine).await;
     world.rule("w1", "unlimited").await;
-    let report = engine.apply(&plan).await.unwrap();
+    let report = apply(&engine, &plan).await.unwrap();
     assert_eq!(report.status, CycleStatus::Stale);
     assert!(report.steps.is_empty());
     assert_eq!(world.mutations().await, 0);
     // `run` plans again and finds that nothing is due.
-    let (plan, report) = engine.run().await.unwrap();
+    let (plan, report) = run(&engine).await.unwrap();
     assert_eq!((plan.steps.len(), report.status), (0, CycleStatus::Done));
     assert_eq!(world.count("traces").await, 400);
 }
@@ -157,7 +161,7 @@ async fn rules_that_change_between_two_statements_stop_the_second() {
                 .unwrap();
         }
     });
-    let (_, report) = engine.run().await.unwrap();
+    let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     assert_eq!(world.count("spans WHERE w = 'w1'").await, 31);
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
@@ -172,10 +176,13 @@ async fn a_ledger_that_is_gone_stops_every_delete() {
     world.ledger.migrate().await.unwrap();
     world.rule("w1", "30d").await;
     let engine = world.engine();
-    let plan = engine.plan(None).await.unwrap();
+    let plan = plan(&engine).await;
     assert!(!plan.steps.is_empty());
+    let tenure = world.tenure().await;
     drop(server);
-    let error = engine.apply(&plan).await.unwrap_err();
+    let never = CancellationToken::new();
+    let applied = engine.apply(&plan, CycleKind::Run, &tenure, &never).await;
+    let error = applied.unwrap_err();
     assert!(error.is_unreachable(), "{error:?}");
     assert_eq!(world.mutations().await, 0);
     assert_eq!(world.count("traces").await, 400);
@@ -188,9 +195,9 @@ async fn a_plan_that_takes_too_much_is_refused() {
         world.rule(workspace, "5d").await;
     }
     let engine = world.engine();
-    let plan = engine.plan(None).await.unwrap();
+    let plan = plan(&engine).await;
     assert_eq!(plan.refusals.len(), 2);
-    let error = engine.apply(&plan).await.unwrap_err();
+    let error = apply(&engine, &plan).await.unwrap_err();
     assert!(error.to_string().contains("376 of 400 rows"), "{error}");
     assert!(matches!(error, EngineError::Refused { .. }));
     assert_eq!(
@@ -207,9 +214,13 @@ async fn a_plan_of_a_day_to_come_is_only_to_look_at() {
     let world = World::new().await;
     world.rule("w1", "60d").await;
     let engine = world.engine();
-    let plan = engine.plan(Some(at("2026-12-21T10:00:00Z"))).await.unwrap();
+    let request = PlanRequest {
+        as_of: Some(at("2026-12-21T10:00:00Z")),
+        ..PlanRequest::default()
+    };
+    let plan = engine.plan(&request).await.unwrap();
     assert_eq!(plan.steps.len(), 2);
-    let error = engine.apply(&plan).await.unwrap_err();
+    let error = apply(&engine, &plan).await.unwrap_err();
     let EngineError::Refused { refusals } = &error else {
         panic!("{error}")
     };
@@ -221,7 +232,7 @@ async fn a_plan_of_a_day_to_come_is_only_to_look_at() {
 async fn a_plan_is_refused_where_it_reaches_below_the_floor() {
     let world = World::new().await;
     world.rule("w1", "2d").await;
-    let plan = world.engine().plan(None).await.unwrap();
+    let plan = plan(&world.engine()).await;
     assert!(!plan.steps.is_empty());
     // Meanwhile somebody raised the floor.
     let stricter = Config::parse(
@@ -230,9 +241,7 @@ async fn a_plan_is_refused_where_it_reaches_below_the_floor() {
             .replace("retention: {", "retention: {floor: 5d, "),
     )
     .unwrap();
-    let error = world
-        .engine_with(&stricter, NOW)
-        .apply(&plan)
+    let error = apply(&world.engine_with(&stricter, NOW), &plan)
         .await
         .unwrap_err();
     let EngineError::Refused { refusals } = &error else {
@@ -249,19 +258,32 @@ async fn a_plan_is_refused_where_it_reaches_below_the_floor() {
 
 #[tokio::test]
 async fn a_clock_far_ahead_of_the_server_deletes_nothing() {
-    struct Ahead;
-    impl ebbtide::Clock for Ahead {
+    a_clock_off_by(24).await;
+}
+
+#[tokio::test]
+async fn a_clock_far_behind_the_server_deletes_nothing() {
+    a_clock_off_by(-24).await;
+}
+
+async fn a_clock_off_by(hours: i64) {
+    struct Off(i64);
+    impl ebbtide::Clock for Off {
         fn now(&self) -> jiff::Timestamp {
-            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)
+            jiff::Timestamp::now() + jiff::SignedDuration::from_hours(self.0)
         }
     }
     let world = World::new().await;
     world.rule("w1", "2d").await;
-    let config = world.config();
-    let engine =
-        ebbtide::Engine::new(&config, world.ledger.clone(), std::sync::Arc::new(Ahead)).unwrap();
-    let error = engine.run().await.unwrap_err();
+    let (config, clock) = (world.config(), std::sync::Arc::new(Off(hours)));
+    let engine = ebbtide::Engine::new(&config, world.ledger.clone(), clock).unwrap();
+    let error = run(&engine).await.unwrap_err();
     assert!(matches!(error, EngineError::Clock { .. }), "{error}");
+    assert!(error.to_string().contains("ClickHouse at"), "{error}");
+    let planned = plan(&world.engine()).await;
+    let error = apply(&engine, &planned).await.unwrap_err();
+    assert!(matches!(error, EngineError::Clock { .. }), "{error}");
+    assert!(error.to_string().contains("that of the ledger"), "{error}");
     assert_eq!(world.mutations().await, 0);
 }
 
@@ -272,7 +294,7 @@ async fn a_row_that_arrives_meanwhile_is_reported_and_taken_by_the_next_cycle() 
     // The mutation is registered and cannot run; what is inserted now is none of its business.
     world.sql("SYSTEM STOP MERGES spans").await;
     let engine = world.engine();
-    let cycle = tokio::spawn(async move { engine.run().await });
+    let cycle = tokio::spawn(async move { run(&engine).await });
     world.wait_for_mutations(1).await;
     world
         .sql("INSERT INTO spans VALUES ('w1', 'p', '2026-01-01 00:00:00', 7)")
@@ -296,7 +318,7 @@ async fn a_row_that_arrives_meanwhile_is_reported_and_taken_by_the_next_cycle() 
         "parents of what is left"
     );
 
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     for table in ["spans", "traces"] {
         assert_eq!(world.count(&format!("{table} WHERE w = 'w1'")).await, 31);
@@ -324,7 +346,7 @@ async fn a_shard_that_is_killed_and_comes_back_is_made_good() {
     second.probe_timeout = std::time::Duration::from_secs(5);
     config.shards = vec![second, other];
     server.kill().unwrap();
-    let (plan, report) = world.engine_with(&config, NOW).run().await.unwrap();
+    let (plan, report) = run(&world.engine_with(&config, NOW)).await.unwrap();
     assert_eq!(report.status, CycleStatus::Failed);
     assert_eq!(plan.unprobed.len(), 1);
     assert!(plan.unprobed[0].is_unreachable);
@@ -335,7 +357,7 @@ async fn a_shard_that_is_killed_and_comes_back_is_made_good() {
     );
 
     server.restart().unwrap();
-    let (_, report) = world.engine_with(&config, NOW).run().await.unwrap();
+    let (_, report) = run(&world.engine_with(&config, NOW)).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     let left: u64 = client
         .query("SELECT count() FROM traces")
@@ -343,4 +365,130 @@ async fn a_shard_that_is_killed_and_comes_back_is_made_good() {
         .await
         .unwrap();
     assert_eq!(left, 30);
+}
+
+#[tokio::test]
+async fn deletes_that_the_server_turns_down_do_not_use_up_the_share_of_the_day() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    // Somebody else's mutation waits, and the table admits only one.
+    world.sql("SYSTEM STOP MERGES spans").await;
+    world
+        .sql("ALTER TABLE spans MODIFY SETTING number_of_mutations_to_throw = 1")
+        .await;
+    world
+        .sql("ALTER TABLE spans UPDATE n = 0 WHERE n = 1 SETTINGS mutations_sync = 0")
+        .await;
+    let config = world.config_with("max_share_of_table: 0.9", "max_share_of_table: 0.3");
+    let engine = world.engine_with(&config, NOW);
+    for _ in 0..10 {
+        let (plan, report) = run(&engine).await.unwrap();
+        assert_eq!(plan.refusals, []);
+        assert_eq!(report.steps[0].n_left(), Some(69), "{report:#?}");
+    }
+    let recorded = world.ledger.cycles(1).await.unwrap();
+    let steps = world.ledger.steps(&recorded[0].start.id).await.unwrap();
+    assert_eq!(
+        steps[0].outcome.as_ref().unwrap().rows_left,
+        Some(69),
+        "{steps:#?}"
+    );
+    world.sql("SYSTEM START MERGES spans").await;
+    world.wait_for("spans WHERE n = 0", 2).await;
+    world
+        .wait_for(
+            &format!(
+                "system.mutations WHERE database = '{}' AND NOT is_done",
+                world.database.name()
+            ),
+            0,
+        )
+        .await;
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_rule_that_a_target_cannot_match_leaves_only_its_workspace_alone() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    world.rule("w2", "30d").await;
+    let rule = ebbtide::NewRule {
+        scope: ebbtide::Scope::Project {
+            workspace: "w1".into(),
+            project: "p".into(),
+        },
+        retention: "unlimited".into(),
+        apply_to_past: true,
+        created_at: at(NOW),
+    };
+    world
+        .ledger
+        .create_rule(&rule, "test".into())
+        .await
+        .unwrap();
+    // The children have a column for projects, the parents have none.
+    let config = world.config_with(
+        "table: traces, workspace: w, project: p",
+        "table: traces, workspace: w",
+    );
+    let engine = world.engine_with(&config, NOW);
+    let (plan, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let [left_alone] = &plan.unprobed[..] else {
+        panic!("{:#?}", plan.unprobed)
+    };
+    assert_eq!(left_alone.workspace.as_deref(), Some("w1"));
+    assert!(
+        left_alone
+            .reason
+            .contains("no project column; add targets[].project"),
+        "{left_alone:?}"
+    );
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
+    assert_eq!(world.count("spans WHERE w = 'w2'").await, 31);
+    // A plan with it may be approved: other rules of the workspace are another revision.
+    let proposed = engine.plan(&PlanRequest::proposed()).await.unwrap();
+    let config = ebbtide::Config::parse(&world.yaml.replace("approval: none, ", "").replace(
+        "table: traces, workspace: w, project: p",
+        "table: traces, workspace: w",
+    ));
+    let strict = world.engine_with(&config.unwrap(), NOW);
+    strict.reviewed(&proposed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_in_another_spelling_leaves_only_that_workspace_alone() {
+    let world = World::new().await;
+    for table in ["spans", "traces"] {
+        world.sql(&format!("DROP TABLE {table}")).await;
+        world
+            .sql(&format!(
+                "CREATE TABLE {table} (w UInt32, p String, at DateTime('UTC'), n UInt64) \
+                 ENGINE = MergeTree ORDER BY (w, at)"
+            ))
+            .await;
+        world
+            .sql(&format!(
+                "INSERT INTO {table} SELECT number % 4, 'p', toDateTime('2026-11-21 10:00:00', 'UTC') \
+                 - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)"
+            ))
+            .await;
+    }
+    for workspace in ["1", "02", "2", "3"] {
+        world.rule(workspace, "30d").await;
+    }
+    world
+        .hold(ebbtide::Scope::Workspace("03".into()), None)
+        .await;
+    let (plan, _) = run(&world.engine()).await.unwrap();
+    let reasons: Vec<&str> = plan.unprobed.iter().map(|found| &*found.reason).collect();
+    assert_eq!(reasons.len(), 4, "{reasons:#?}");
+    assert!(reasons[0].contains("spells it \"2\""), "{reasons:#?}");
+    assert!(reasons[1].contains("hold 1"), "{reasons:#?}");
+    for (workspace, left) in [(1, 31), (2, 100), (3, 100)] {
+        let rows = world.count(&format!("spans WHERE w = {workspace}")).await;
+        assert_eq!(rows, left, "{workspace}");
+    }
 }

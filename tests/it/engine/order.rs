@@ -4,7 +4,9 @@ use std::process::Command;
 
 use ebbtide::{CycleStatus, StepOutcomeKind};
 
-use super::world::World;
+use super::world::{World, run};
+use crate::support::wait_until;
+
 /// A statement that the server cannot finish is given up soon.
 const IMPATIENT: &str = ", statement_timeout: 1s, settle_timeout: 1s";
 
@@ -16,13 +18,13 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
     // Only w1 has spans that are due, and they cannot go: mutations run in the merge pool.
     world.sql("DELETE FROM spans WHERE w = 'w2'").await;
     world.sql("SYSTEM STOP MERGES spans").await;
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     assert_eq!(report.status, CycleStatus::Failed);
     let [spans, traces] = &report.steps[..] else {
         panic!("{report:#?}")
     };
     assert!(
-        matches!(&spans.outcome, StepOutcomeKind::Failed { error } if error.contains("still running")),
+        matches!(&spans.outcome, StepOutcomeKind::Failed { error, .. } if error.contains("still running")),
         "{spans:#?}"
     );
     assert!(traces.is_verified(), "{traces:#?}");
@@ -35,7 +37,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
 
     // It still runs: the next cycle sends no second one, and says so even where nothing else is due.
     world.rule("w1", "unlimited").await;
-    let (plan, report) = world.engine().run().await.unwrap();
+    let (plan, report) = run(&world.engine()).await.unwrap();
     assert_eq!((plan.steps.len(), report.status), (0, CycleStatus::Failed));
     assert!(
         plan.unprobed[0].reason.contains("KILL MUTATION"),
@@ -43,7 +45,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
         plan.unprobed
     );
     world.rule("w1", "30d").await;
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     assert!(
         matches!(&report.steps[0].outcome, StepOutcomeKind::Skipped { reason } if reason.contains("still running"))
     );
@@ -54,7 +56,7 @@ async fn where_children_stay_their_parents_stay_and_others_go_on() {
 
     world.sql("SYSTEM START MERGES spans").await;
     world.wait_for("spans WHERE w = 'w1'", 31).await;
-    let (_, report) = world.engine().run().await.unwrap();
+    let (_, report) = run(&world.engine()).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
 }
@@ -64,7 +66,8 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
     let world = World::new().await;
     world.rule("w1", "30d").await;
     let config = world.folder.path().join("config.yml");
-    std::fs::write(&config, &world.yaml).unwrap();
+    let yaml = format!("{}serve: {{lease: 1s}}\n", world.yaml);
+    std::fs::write(&config, yaml).unwrap();
     world.sql("SYSTEM STOP MERGES spans").await;
     let mut process = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
         .args(["-c", config.to_str().unwrap(), "run"])
@@ -85,10 +88,17 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
 
     world.sql("SYSTEM START MERGES spans").await;
     world.wait_for("spans WHERE w = 'w1'", 31).await;
-    let output = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
-        .args(["-c", config.to_str().unwrap(), "run"])
-        .output()
-        .unwrap();
+    // Its lease ends by itself.
+    let mut outputs = Vec::new();
+    wait_until("the lease of the killed process to end", || {
+        let output = Command::new(env!("CARGO_BIN_EXE_ebbtide"))
+            .args(["-c", config.to_str().unwrap(), "run"])
+            .output()
+            .unwrap();
+        outputs.push(output);
+        outputs.last().unwrap().status.code() != Some(75)
+    });
+    let output = outputs.last().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
     assert_eq!(

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ebbtide::{Config, Engine, FixedClock, Ledger, MARKER_PREFIX, NewRule, Scope, connect_ledger};
+use ebbtide::{
+    Config, CycleKind, CycleReport, Engine, EngineError, FixedClock, HoldRange, Ledger,
+    MARKER_PREFIX, NewHold, NewPause, NewRule, PauseScope, Plan, PlanRequest, Scope, Tenure,
+    connect_ledger,
+};
 use jiff::Timestamp;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::TestDatabase;
 
@@ -37,15 +42,15 @@ impl World {
                  toDateTime('{}', 'UTC') - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)",
                 NOW.trim_end_matches('Z').replace('T', " ")
             );
-            run(&database, &create).await;
-            run(&database, &fill).await;
+            execute(&database, &create).await;
+            execute(&database, &fill).await;
         }
         let folder = tempfile::tempdir().unwrap();
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}{clickhouse}}}\n\
              ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
-             retention: {{max_share_of_table: 0.9}}\n\
+             retention: {{approval: none, max_share_of_table: 0.9}}\n\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
              - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
@@ -81,6 +86,10 @@ impl World {
         Engine::new(config, self.ledger.clone(), Arc::new(FixedClock(at(now)))).unwrap()
     }
 
+    pub async fn tenure(&self) -> Tenure {
+        tenure(&self.ledger).await
+    }
+
     pub async fn rule(&self, workspace: &str, retention: &str) {
         let rule = NewRule {
             scope: Scope::Workspace(workspace.into()),
@@ -88,11 +97,43 @@ impl World {
             apply_to_past: true,
             created_at: at(NOW),
         };
-        self.ledger.create_rule(&rule, "test").await.unwrap();
+        self.ledger.create_rule(&rule, "test".into()).await.unwrap();
+    }
+
+    /// Holds rows of a scope, all of them or those from the first day, before the second.
+    pub async fn hold(&self, scope: Scope, range: Option<(&str, &str)>) -> u64 {
+        let day = |day: &str| at(&format!("{day}T00:00:00Z"));
+        let hold = NewHold {
+            scope,
+            range: HoldRange {
+                from: range.map(|(from, _)| day(from)),
+                until: range.map(|(_, until)| day(until)),
+            },
+            reason: "a test".into(),
+            owner: "test".into(),
+            created_at: at(NOW),
+        };
+        let created = self.ledger.place_hold(&hold, "test".into()).await;
+        created.unwrap().id
+    }
+
+    pub async fn pause(&self, scope: PauseScope) {
+        let pause = NewPause {
+            scope,
+            reason: "a test".into(),
+            created_at: at(NOW),
+        };
+        self.ledger.pause(&pause, "test".into()).await.unwrap();
+    }
+
+    /// The configuration with one piece of its text replaced.
+    pub fn config_with(&self, before: &str, after: &str) -> Config {
+        assert!(self.yaml.contains(before), "{}", self.yaml);
+        Config::parse(&self.yaml.replace(before, after)).unwrap()
     }
 
     pub async fn sql(&self, sql: &str) {
-        run(&self.database, sql).await;
+        execute(&self.database, sql).await;
     }
 
     pub async fn count(&self, what: &str) -> u64 {
@@ -116,6 +157,16 @@ impl World {
 }
 
 impl World {
+    /// Makes everything that the ledger dates older by a length such as `2h`.
+    pub fn let_pass(&self, length: &str) {
+        let length: jiff::SignedDuration = length.parse().unwrap();
+        let path = self.folder.path().join("ledger.db");
+        let ledger = rusqlite::Connection::open(path).unwrap();
+        let sql = "UPDATE revisions SET since = strftime('%Y-%m-%dT%H:%M:%f', since, ?1) || '000Z'";
+        let shift = format!("-{} seconds", length.as_secs());
+        assert!(ledger.execute(sql, [shift]).unwrap() > 0);
+    }
+
     pub async fn wait_for_mutations(&self, expected: u64) {
         for _ in 0..600 {
             if self.mutations().await == expected {
@@ -137,11 +188,55 @@ impl World {
     }
 }
 
+/// The lease, for longer than a test lasts.
+pub async fn tenure(ledger: &Arc<dyn Ledger>) -> Tenure {
+    Tenure::begin(ledger, "test", Duration::from_mins(5))
+        .await
+        .unwrap()
+}
+
+/// A full cycle that holds the lease meanwhile.
+pub async fn run(engine: &Engine) -> Result<(Plan, CycleReport), EngineError> {
+    let tenure = tenure(engine.ledger()).await;
+    let ran = engine.run(&tenure, &CancellationToken::new()).await;
+    tenure.release().await?;
+    ran
+}
+
+/// Applies a plan, holding the lease meanwhile.
+pub async fn apply(engine: &Engine, plan: &Plan) -> Result<CycleReport, EngineError> {
+    let tenure = tenure(engine.ledger()).await;
+    let never = CancellationToken::new();
+    let applied = engine.apply(plan, CycleKind::Run, &tenure, &never).await;
+    // Where the ledger is gone the lease ends by itself.
+    tenure.release().await.ok();
+    applied
+}
+
+/// Approves a plan and applies exactly it, holding the lease meanwhile.
+pub async fn apply_reviewed(engine: &Engine, plan: &Plan) -> Result<CycleReport, EngineError> {
+    let tenure = tenure(engine.ledger()).await;
+    let never = CancellationToken::new();
+    let applied = engine.apply_reviewed(plan, "test", &tenure, &never).await;
+    tenure.release().await?;
+    applied
+}
+
+/// A plan for review.
+pub async fn propose(engine: &Engine) -> Plan {
+    engine.plan(&PlanRequest::proposed()).await.unwrap()
+}
+
+/// What a full cycle would do now.
+pub async fn plan(engine: &Engine) -> Plan {
+    engine.plan(&PlanRequest::default()).await.unwrap()
+}
+
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-async fn run(database: &TestDatabase, sql: &str) {
+async fn execute(database: &TestDatabase, sql: &str) {
     let done = database.client().query_raw(sql).execute().await;
     done.unwrap_or_else(|error| panic!("{error}\n{sql}"));
 }

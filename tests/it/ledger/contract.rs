@@ -1,8 +1,8 @@
 //! Rules, directory, cycles and steps: what goes in comes out, and the revision tells of it.
 
 use ebbtide::{
-    CreatedRule, CycleRecord, CycleStart, Deactivation, LedgerError, NewRule, Scope, StepIntent,
-    StepOutcome, StepRecord,
+    CreatedRule, CycleRecord, CycleStart, Deactivation, Intended, LedgerError, N_PLACES, NewRule,
+    Scope, SlotRange, StepIntent, StepOutcome, StepRecord,
 };
 
 use super::{Fresh, at, on_both, rule, workspace};
@@ -24,19 +24,28 @@ async fn creating_replaces_the_active_rule(fresh: Fresh) {
     let mut second = rule(workspace("w1"), "unlimited");
     second.apply_to_past = false;
     second.created_at = at("2026-11-22T00:00:00.000001Z");
-    let a = fresh.ledger.create_rule(&first, "eva").await.unwrap();
-    let other = fresh
+    let a = fresh
         .ledger
-        .create_rule(&rule(workspace("w2"), "7d"), "eva")
+        .create_rule(&first, "eva".into())
         .await
         .unwrap();
-    let b = fresh.ledger.create_rule(&second, "tom").await.unwrap();
+    let other = fresh
+        .ledger
+        .create_rule(&rule(workspace("w2"), "7d"), "eva".into())
+        .await
+        .unwrap();
+    let b = fresh
+        .ledger
+        .create_rule(&second, "tom".into())
+        .await
+        .unwrap();
     assert_eq!((a.replaced, other.replaced), (None, None));
     assert_eq!(
         b,
         CreatedRule {
             id: b.id,
-            replaced: Some(a.id)
+            replaced: Some(a.id),
+            is_repeated: false,
         }
     );
     assert!(b.id > other.id && other.id > a.id);
@@ -64,7 +73,7 @@ async fn deactivating_keeps_the_row(fresh: Fresh) {
     let when = at("2026-11-23T01:02:03.999999Z");
     let id = fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap()
         .id;
@@ -90,7 +99,7 @@ async fn deactivating_keeps_the_row(fresh: Fresh) {
 
     let next = fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     assert!(next.id > id, "a number is never used again");
@@ -100,7 +109,7 @@ async fn deactivating_keeps_the_row(fresh: Fresh) {
 async fn the_database_refuses_a_second_active_rule(fresh: Fresh) {
     fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     let copy = "INSERT INTO rules (scope_kind, workspace, scope_key, retention, apply_to_past, \
@@ -114,7 +123,7 @@ async fn the_database_refuses_a_second_active_rule(fresh: Fresh) {
     let revive = "UPDATE rules SET deactivated_at = NULL, deactivated_by = NULL";
     fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "8d"), "eva")
+        .create_rule(&rule(workspace("w1"), "8d"), "eva".into())
         .await
         .unwrap();
     let refusal = fresh.run(revive).await.unwrap_err();
@@ -134,12 +143,12 @@ async fn the_revision_rises_exactly_on_changes(fresh: Fresh) {
         last = now;
     };
     let created = ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     rose("a creation", true).await;
     ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     rose("a replacement", true).await;
@@ -157,11 +166,20 @@ async fn the_revision_rises_exactly_on_changes(fresh: Fresh) {
     fresh.rules(true).await;
     rose("reading", false).await;
     let pair = |organization: &str| [Ok(("w1".into(), organization.into()))].into_iter();
-    ledger.put_workspaces(&mut pair("acme")).await.unwrap();
+    ledger
+        .put_workspaces(&mut pair("acme"), "eva")
+        .await
+        .unwrap();
     rose("a new workspace", true).await;
-    ledger.put_workspaces(&mut pair("acme")).await.unwrap();
+    ledger
+        .put_workspaces(&mut pair("acme"), "eva")
+        .await
+        .unwrap();
     rose("the same workspace", false).await;
-    ledger.put_workspaces(&mut pair("beta")).await.unwrap();
+    ledger
+        .put_workspaces(&mut pair("beta"), "eva")
+        .await
+        .unwrap();
     rose("a moved workspace", true).await;
     ledger.begin_cycle(&start("c1")).await.unwrap();
     ledger.end_cycle("c1", "done", when).await.unwrap();
@@ -171,7 +189,11 @@ async fn the_revision_rises_exactly_on_changes(fresh: Fresh) {
 async fn workspaces_are_added_and_moved(fresh: Fresh) {
     let put = async |pairs: &[(&str, &str)]| {
         let mut pairs = pairs.iter().map(|(w, o)| Ok(((*w).into(), (*o).into())));
-        fresh.ledger.put_workspaces(&mut pairs).await.unwrap()
+        fresh
+            .ledger
+            .put_workspaces(&mut pairs, "eva")
+            .await
+            .unwrap()
     };
     assert_eq!(
         put(&[("w1", "acme"), ("W1", "acme"), ("w1 ", "beta"), ("", "")]).await,
@@ -206,7 +228,7 @@ async fn workspaces_are_added_and_moved(fresh: Fresh) {
     ];
     let error = fresh
         .ledger
-        .put_workspaces(&mut broken.into_iter())
+        .put_workspaces(&mut broken.into_iter(), "eva")
         .await
         .unwrap_err();
     assert_eq!(
@@ -216,17 +238,22 @@ async fn workspaces_are_added_and_moved(fresh: Fresh) {
     assert_eq!(fresh.workspaces().await, expected);
 }
 
-fn start(id: &str) -> CycleStart {
+pub(super) fn start(id: &str) -> CycleStart {
     CycleStart {
         id: id.into(),
         started_at: at("2026-11-21T10:00:00.5Z"),
         as_of: at("2026-11-21T09:59:59.000001Z"),
         rules_digest: "ab".repeat(32),
         revision: 0,
+        kind: "slot".into(),
+        plan_digest: "ef".repeat(32),
+        slot: None,
+        holder: "host-1 💧".into(),
+        lease_token: 1,
     }
 }
 
-fn intent(step: u32) -> StepIntent {
+pub(super) fn intent(step: u32) -> StepIntent {
     StepIntent {
         cycle: "c1".into(),
         step,
@@ -239,10 +266,12 @@ fn intent(step: u32) -> StepIntent {
         n_workspaces: 1_000,
         rows_due: 5_000_000_000,
         intended_at: at("2026-11-21T10:00:01Z"),
+        predicate: "workspace_id IN ('w1') AND id < '…'".into(),
+        bounds: r#"[{"rule":3,"cutoff":"2026-11-14T00:00:00Z"}]"#.into(),
     }
 }
 
-fn outcome(step: u32, verdict: &str) -> StepOutcome {
+pub(super) fn outcome(step: u32, verdict: &str) -> StepOutcome {
     StepOutcome {
         cycle: "c1".into(),
         step,
@@ -250,13 +279,22 @@ fn outcome(step: u32, verdict: &str) -> StepOutcome {
         rows_left: (verdict == "incomplete").then_some(12),
         error: (verdict == "unknown").then(|| "timed out after 30 s — “maybe”".into()),
         finished_at: at("2026-11-21T10:00:02.000003Z"),
+        duration_ms: 1_234,
     }
 }
 
 async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
+    fresh.lease().await;
     let ledger = &fresh.ledger;
     let later = CycleStart {
         started_at: at("2026-11-22T00:00:00Z"),
+        slot: Some((
+            "2026-11-22".into(),
+            SlotRange {
+                from: 7,
+                to: N_PLACES,
+            },
+        )),
         ..start("c2")
     };
     ledger.begin_cycle(&later).await.unwrap();
@@ -311,20 +349,32 @@ async fn a_cycle_and_its_steps_round_trip(fresh: Fresh) {
 }
 
 async fn a_step_is_only_intended_while_the_rules_are_those_of_its_cycle(fresh: Fresh) {
+    fresh.lease().await;
     fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
-    assert!(fresh.ledger.intend_step(&intent(1)).await.unwrap());
+    assert_eq!(
+        fresh.ledger.intend_step(&intent(1)).await.unwrap(),
+        Intended::Recorded
+    );
     let rule = NewRule {
         scope: Scope::Workspace("w1".into()),
         retention: "unlimited".into(),
         apply_to_past: true,
         created_at: at("2026-11-21T10:00:00Z"),
     };
-    fresh.ledger.create_rule(&rule, "somebody").await.unwrap();
-    assert!(!fresh.ledger.intend_step(&intent(2)).await.unwrap());
+    fresh
+        .ledger
+        .create_rule(&rule, "somebody".into())
+        .await
+        .unwrap();
+    assert_eq!(
+        fresh.ledger.intend_step(&intent(2)).await.unwrap(),
+        Intended::Stale
+    );
     assert_eq!(fresh.ledger.steps("c1").await.unwrap().len(), 1);
 }
 
 async fn a_crash_leaves_an_intent_without_outcome(fresh: Fresh) {
+    fresh.lease().await;
     fresh.ledger.begin_cycle(&start("c1")).await.unwrap();
     fresh.ledger.intend_step(&intent(1)).await.unwrap();
     let Fresh {
@@ -354,12 +404,20 @@ async fn instants_that_no_column_holds_are_refused(fresh: Fresh) {
     ] {
         let mut odd = rule(workspace("w1"), "7d");
         odd.created_at = at(instant);
-        let error = fresh.ledger.create_rule(&odd, "eva").await.unwrap_err();
+        let error = fresh
+            .ledger
+            .create_rule(&odd, "eva".into())
+            .await
+            .unwrap_err();
         assert!(matches!(error, LedgerError::Instant { .. }), "{error}");
     }
     let mut exact = rule(workspace("w1"), "7d");
     exact.created_at = at("1970-01-01T00:00:00.123456789Z");
-    fresh.ledger.create_rule(&exact, "eva").await.unwrap();
+    fresh
+        .ledger
+        .create_rule(&exact, "eva".into())
+        .await
+        .unwrap();
     let kept = fresh.rules(false).await[0].rule.created_at;
     assert_eq!(kept, at("1970-01-01T00:00:00.123456Z"));
 }

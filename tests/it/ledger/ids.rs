@@ -86,7 +86,7 @@ async fn odd_ids_are_scopes_of_their_own(fresh: Fresh) {
     for scope in &scopes {
         let created = fresh
             .ledger
-            .create_rule(&rule(scope.clone(), "7d"), "o'hara 💧")
+            .create_rule(&rule(scope.clone(), "7d"), "o'hara 💧".into())
             .await;
         assert_eq!(created.unwrap().replaced, None, "{scope}");
     }
@@ -101,7 +101,11 @@ async fn odd_ids_are_workspaces_of_their_own(fresh: Fresh) {
     let mut pairs = expected
         .iter()
         .map(|(w, o)| Ok((w.as_str().into(), o.as_str().into())));
-    let n_changed = fresh.ledger.put_workspaces(&mut pairs).await.unwrap();
+    let n_changed = fresh
+        .ledger
+        .put_workspaces(&mut pairs, "eva")
+        .await
+        .unwrap();
     assert_eq!(usize::try_from(n_changed), Ok(expected.len()));
     expected.sort();
     assert_eq!(fresh.workspaces().await, expected);

@@ -42,13 +42,13 @@ fn counts(n_created: u64, n_replaced: u64, n_unchanged: u64) -> ImportedRules {
 async fn an_import_creates_replaces_and_leaves_alone(fresh: Fresh) {
     let same = fresh
         .ledger
-        .create_rule(&rule(workspace("same"), "7d"), "eva")
+        .create_rule(&rule(workspace("same"), "7d"), "eva".into())
         .await
         .unwrap()
         .id;
     let old = fresh
         .ledger
-        .create_rule(&rule(workspace("longer"), "7d"), "eva")
+        .create_rule(&rule(workspace("longer"), "7d"), "eva".into())
         .await
         .unwrap()
         .id;
@@ -129,7 +129,7 @@ async fn a_stated_creation_that_differs_replaces(fresh: Fresh) {
 async fn an_import_is_all_or_nothing(fresh: Fresh) {
     fresh
         .ledger
-        .create_rule(&rule(workspace("w0"), "7d"), "eva")
+        .create_rule(&rule(workspace("w0"), "7d"), "eva".into())
         .await
         .unwrap();
     let (before, revision) = (fresh.rules(true).await, fresh.revision().await);
@@ -183,7 +183,14 @@ async fn long_names_are_imported(fresh: Fresh) {
     let rules = (0..300).map(|number| line(workspace(&name(number)), "7d"));
     assert_eq!(import(&fresh, rules.collect()).await, counts(300, 0, 0));
     let mut pairs = (0..300).map(|number| Ok((name(number).into(), "acme".into())));
-    assert_eq!(fresh.ledger.put_workspaces(&mut pairs).await.unwrap(), 300);
+    assert_eq!(
+        fresh
+            .ledger
+            .put_workspaces(&mut pairs, "eva")
+            .await
+            .unwrap(),
+        300
+    );
 }
 
 async fn an_import_that_is_dropped_leaves_nothing(fresh: Fresh) {
@@ -203,7 +210,7 @@ async fn an_import_that_is_dropped_leaves_nothing(fresh: Fresh) {
     }
     let created = fresh
         .ledger
-        .create_rule(&rule(workspace("w1"), "7d"), "eva")
+        .create_rule(&rule(workspace("w1"), "7d"), "eva".into())
         .await
         .unwrap();
     assert_eq!(created.replaced, None);

@@ -25,7 +25,7 @@ async fn contend(url: &str) {
     let by = std::process::id().to_string();
     for round in 0..N_ROUNDS {
         let rule = rule(workspace(&format!("w{round}")), "7d");
-        let created = ledger.create_rule(&rule, &by).await;
+        let created = ledger.create_rule(&rule, by.as_str().into()).await;
         created.unwrap_or_else(|error| panic!("{}", chain(error)));
     }
 }

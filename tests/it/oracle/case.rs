@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::support::TestDatabase;
 
 pub const DAY_NS: i128 = 86_400_000_000_000;
+const ORGANIZATIONS: [&str; 3] = ["acme", "", "o'neill"];
 const MS_NS: i128 = 1_000_000;
 
 /// Names that have broken other systems.
@@ -152,6 +153,28 @@ pub struct CaseRule {
     pub created_at: Timestamp,
 }
 
+/// Everything, one workspace or one project of an organization or workspace.
+#[derive(Debug, Clone)]
+pub struct CaseHold {
+    pub organization: Option<String>,
+    pub workspace: Option<String>,
+    pub project: Option<String>,
+    /// In nanoseconds since 1970; open where nothing.
+    pub from: Option<i128>,
+    pub until: Option<i128>,
+}
+
+/// What was approved before the rules of the case came.
+#[derive(Debug, Clone)]
+pub enum CaseBase {
+    /// No approval is needed.
+    NotNeeded,
+    /// One is needed, and nobody gave one.
+    Missing,
+    /// These rules and this default.
+    Approved(Vec<CaseRule>, Option<u32>),
+}
+
 #[derive(Debug, Clone)]
 pub struct Case {
     pub seed: u64,
@@ -166,6 +189,11 @@ pub struct Case {
     pub rows: Vec<Row>,
     pub references: Vec<(String, String)>,
     pub rules: Vec<CaseRule>,
+    pub base: CaseBase,
+    pub holds: Vec<CaseHold>,
+    pub paused: Vec<String>,
+    /// Whether the day is cut into so many slots.
+    pub slots: Option<u32>,
     pub directory: Vec<(String, String)>,
     /// Nothing for `unlimited`.
     pub default_days: Option<u32>,
@@ -247,6 +275,10 @@ impl Case {
             rows: Vec::new(),
             references: Vec::new(),
             rules: Vec::new(),
+            base: CaseBase::NotNeeded,
+            holds: Vec::new(),
+            paused: Vec::new(),
+            slots: (rng.u8(..4) == 0).then(|| rng.u32(1..8)),
             directory: Vec::new(),
             default_days: rng.bool().then(|| rng.u32(1..60)),
             per_statement: if rng.u8(..4) == 0 {
@@ -257,24 +289,31 @@ impl Case {
         };
         let names = workspace_names(rng, workspace_type);
         let project_names: Vec<String> = ["p1", "p10", "", "p'", "P1"].map(String::from).into();
-        case.random_rules(rng, &names, &project_names);
+        case.random_directory(rng, &names);
+        case.rules = case.random_rules(rng, &names, &project_names);
+        case.random_base(rng, &names, &project_names);
+        case.random_guards(rng, &names, &project_names);
         case.random_rows(rng, &names, &project_names);
         case
     }
 
-    fn random_rules(&mut self, rng: &mut Rng, names: &[String], projects: &[String]) {
+    fn random_directory(&mut self, rng: &mut Rng, names: &[String]) {
         for name in names {
             if rng.u8(..10) < 7 {
                 self.directory
-                    .push((name.clone(), (*pick(rng, &["acme", "", "o'neill"])).into()));
+                    .push((name.clone(), (*pick(rng, &ORGANIZATIONS)).into()));
             }
         }
+    }
+
+    fn random_rules(&self, rng: &mut Rng, names: &[String], projects: &[String]) -> Vec<CaseRule> {
+        let mut rules = Vec::new();
         let mut rule = |rng: &mut Rng,
                         organization: Option<&str>,
                         workspace: Option<&str>,
                         project: Option<&str>| {
             let now_ms = self.now.as_millisecond();
-            self.rules.push(CaseRule {
+            rules.push(CaseRule {
                 organization: organization.map(Into::into),
                 workspace: workspace.map(Into::into),
                 project: project.map(Into::into),
@@ -287,7 +326,7 @@ impl Case {
                 .unwrap(),
             });
         };
-        for organization in ["acme", "", "o'neill"] {
+        for organization in ORGANIZATIONS {
             if rng.bool() {
                 rule(rng, Some(organization), None, None);
             }
@@ -303,6 +342,51 @@ impl Case {
                     }
                 }
             }
+        }
+        rules
+    }
+
+    /// What was approved: some of the rules of now, and others.
+    fn random_base(&mut self, rng: &mut Rng, names: &[String], projects: &[String]) {
+        self.base = match rng.u8(..20) {
+            0 => CaseBase::Missing,
+            1..8 => {
+                let mut rules: Vec<CaseRule> = self.rules.clone();
+                rules.retain(|_| rng.bool());
+                // Where both speak of a scope, the first one counts.
+                rules.extend(self.random_rules(rng, names, projects));
+                CaseBase::Approved(rules, rng.bool().then(|| rng.u32(1..60)))
+            }
+            _ => CaseBase::NotNeeded,
+        };
+    }
+
+    fn random_guards(&mut self, rng: &mut Rng, names: &[String], projects: &[String]) {
+        let n_holds = if rng.bool() { rng.usize(1..5) } else { 0 };
+        for _ in 0..n_holds {
+            let now = self.now.as_nanosecond();
+            let end = |rng: &mut Rng| {
+                let micros = i128::from(rng.u64(..100 * 86_400_000_000));
+                let days = i128::from(rng.u64(..100)) * DAY_NS;
+                let ago = if rng.bool() { micros * 1_000 } else { days };
+                (rng.u8(..4) > 0).then(|| (now - ago).div_euclid(1_000) * 1_000)
+            };
+            let (one, other) = (end(rng), end(rng));
+            let (from, until) = match (one, other) {
+                (Some(one), Some(other)) => (Some(one.min(other)), Some(one.max(other) + 1_000)),
+                ends => ends,
+            };
+            let kind = rng.u8(..3);
+            self.holds.push(CaseHold {
+                organization: (kind == 0).then(|| (*pick(rng, &ORGANIZATIONS)).into()),
+                workspace: (kind > 0).then(|| pick(rng, names).clone()),
+                project: (kind == 2).then(|| pick(rng, projects).clone()),
+                from,
+                until,
+            });
+        }
+        if rng.u8(..6) == 0 {
+            self.paused.push(pick(rng, names).clone());
         }
     }
 
@@ -347,18 +431,20 @@ impl Case {
     /// Cutoffs and creations, where off-by-one errors live.
     fn interesting_instants(&self) -> Vec<i128> {
         let midnight = self.now.as_nanosecond().div_euclid(DAY_NS) * DAY_NS;
-        let cutoffs = self
-            .rules
-            .iter()
+        let (of_base, default) = match &self.base {
+            CaseBase::Approved(rules, default) => (rules.as_slice(), *default),
+            CaseBase::NotNeeded | CaseBase::Missing => (&[][..], None),
+        };
+        let rules = || self.rules.iter().chain(of_base);
+        let cutoffs = rules()
             .filter_map(|rule| rule.days)
             .chain(self.default_days)
+            .chain(default)
             .map(|days| midnight - i128::from(days) * DAY_NS);
+        let ends = self.holds.iter().flat_map(|hold| [hold.from, hold.until]);
         cutoffs
-            .chain(
-                self.rules
-                    .iter()
-                    .map(|rule| rule.created_at.as_nanosecond()),
-            )
+            .chain(rules().map(|rule| rule.created_at.as_nanosecond()))
+            .chain(ends.flatten())
             .collect()
     }
 
@@ -535,7 +621,13 @@ impl Case {
         )
     }
 
-    pub fn config(&self, database: &TestDatabase, directory: &Path) -> String {
+    /// The configuration, with the default of now or that of the base.
+    pub fn config(
+        &self,
+        database: &TestDatabase,
+        directory: &Path,
+        default_days: Option<u32>,
+    ) -> String {
         let age = if self.age_type.is_id() {
             "uuid_v7"
         } else {
@@ -549,25 +641,28 @@ impl Case {
         if self.keep_type.is_some() {
             target["keep"] = json!([{"column": "key", "in_table": format!("refs_{table}"), "in_column": "ref", "in_workspace": "ws"}]);
         }
-        let default = self
-            .default_days
-            .map_or("unlimited".into(), |days| format!("{days}d"));
+        let approval = match self.base {
+            CaseBase::NotNeeded => "none",
+            CaseBase::Missing | CaseBase::Approved(..) => "required",
+        };
+        let default = default_days.map_or("unlimited".into(), |days| format!("{days}d"));
         // JSON is YAML.
         json!({
             "version": 1,
             "clickhouse": {"shards": [{"url": database.url()}], "database": database.name(), "user": database.user()},
             "ledger": {"url": format!("sqlite://{}", directory.join("ledger.db").display())},
-            "retention": {"default": default, "max_share_of_table": 1.0},
+            "retention": {"approval": approval, "default": default, "max_share_of_table": 1.0},
             "plan": {"workspaces_per_statement": self.per_statement},
             "targets": [target],
         })
         .to_string()
     }
 
-    pub fn rules_yaml(&self) -> String {
+    /// Rules as a file, the first one of each scope.
+    pub fn rules_yaml(rules: &[CaseRule]) -> String {
         let mut yaml = String::new();
         let mut seen = BTreeSet::new();
-        for rule in &self.rules {
+        for rule in rules {
             if !seen.insert((&rule.organization, &rule.workspace, &rule.project)) {
                 continue;
             }

@@ -151,6 +151,8 @@ fn random_arms(rng: &mut Rng) -> Vec<Arm> {
                 from_ms,
             },
             rule: None,
+            piece: 0,
+            lag_s: 0,
             n_due: 0,
             n_kept: 0,
         };

@@ -61,6 +61,31 @@ impl Mariadb {
         format!("mysql://root@127.0.0.1:{}", self.port)
     }
 
+    /// Ends the server and keeps its data.
+    pub fn stop(&mut self) {
+        let pid = std::fs::read_to_string(self.directory.path().join("pid")).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        // Not `wait`: that closes stdin, at whose end the wrapper removes everything.
+        let began_at = Instant::now();
+        while self.wrapper.try_wait().unwrap().is_none() {
+            assert!(
+                began_at.elapsed() < Duration::from_secs(90),
+                "mariadbd does not end"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Starts it again on the same port, after [`Self::stop`].
+    pub fn start_again(&mut self) {
+        self.wrapper = spawn(&find("mariadbd"), self.directory.path(), self.port);
+        assert!(
+            self.wait_until_it_answers(),
+            "another process took the port"
+        );
+    }
+
     /// The port.
     pub fn port(&self) -> u16 {
         self.port

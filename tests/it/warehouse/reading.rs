@@ -124,7 +124,7 @@ async fn probes_carry_any_id() {
         .shard
         .count_due(&format!(
             "SELECT w AS ebbtide_workspace, reverse(w) AS ebbtide_project, toUInt64(2) AS ebbtide_due, \
-             toUInt64(1) AS ebbtide_kept FROM (SELECT {} AS w)",
+             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms FROM (SELECT {} AS w)",
             literal("a\0b")
         ))
         .await
@@ -134,6 +134,7 @@ async fn probes_carry_any_id() {
         project: "b\0a".into(),
         n_due: 2,
         n_kept: 1,
+        oldest_ms: Some(-7),
     };
     assert_eq!(due, [expected]);
 }
@@ -145,7 +146,7 @@ async fn an_id_that_is_not_text_is_an_error_that_says_so() {
         .shard
         .count_due(
             "SELECT unhex('ff') AS ebbtide_workspace, '' AS ebbtide_project, toUInt64(2) AS ebbtide_due, \
-             toUInt64(1) AS ebbtide_kept",
+             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms",
         )
         .await
         .unwrap_err();

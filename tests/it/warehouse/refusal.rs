@@ -171,11 +171,11 @@ async fn users_that_may_not() {
 
     // A profile that trims answers does not trim probes: all rows or an error.
     let counts = "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, \
-                  number AS ebbtide_due, toUInt64(0) AS ebbtide_kept FROM numbers(1000)";
+                  number AS ebbtide_due, toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms FROM numbers(1000)";
     let rows = shard_of("trimmed").count_due(counts).await.unwrap();
     assert_eq!(rows.len(), 1000);
     let there = "SELECT '' AS ebbtide_workspace, '' AS ebbtide_project, count() AS ebbtide_due, \
-                 toUInt64(0) AS ebbtide_kept FROM t";
+                 toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms FROM t";
     let rows = shard_of("trimmed").count_due(there).await.unwrap();
     assert_eq!(rows[0].n_due, 90, "rows that were deleted are not there");
     let error = shard_of("capped").count_due(counts).await.unwrap_err();

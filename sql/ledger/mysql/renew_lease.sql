@@ -1,0 +1,2 @@
+-- renew_lease: only while it lasts: what has ended must be asked for again
+UPDATE leases SET expires_at = ? WHERE name = ? AND holder = ? AND token = ? AND expires_at > UTC_TIMESTAMP(6)

@@ -1,0 +1,3 @@
+-- settings_within: those of the first revision, and those that were noted later, up to the last
+SELECT revision, body FROM settings
+WHERE revision >= (SELECT max(revision) FROM settings WHERE revision <= ?) AND revision <= ? ORDER BY revision

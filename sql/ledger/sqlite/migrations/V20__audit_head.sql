@@ -1,0 +1,3 @@
+-- audit_head: the end of the hash chain, so that entries cut off at its end are missed
+ALTER TABLE meta ADD COLUMN audit_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE meta ADD COLUMN audit_hash TEXT NOT NULL DEFAULT '0000000000000000000000000000000000000000000000000000000000000000'

@@ -1,0 +1,2 @@
+-- revision_at: the latest that had begun by then
+SELECT max(revision) FROM revisions WHERE since <= ?

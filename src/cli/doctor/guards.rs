@@ -1,0 +1,73 @@
+//! What `doctor` says about guards: what waits, what is held, what is paused, and who is at work.
+
+use super::{Findings, Severity};
+use crate::config::{ApprovalMode, Config};
+use crate::ledger::{Ledger, LedgerError};
+
+pub(super) async fn check(ledger: &dyn Ledger, config: &Config, findings: &mut Findings) {
+    let checked = async {
+        approval(ledger, config, findings).await?;
+        in_force(ledger, findings).await
+    };
+    if let Err(error) = checked.await {
+        findings.error("guards", error);
+    }
+}
+
+async fn approval(
+    ledger: &dyn Ledger,
+    config: &Config,
+    findings: &mut Findings,
+) -> Result<(), LedgerError> {
+    if config.approval == ApprovalMode::None {
+        return Ok(());
+    }
+    let revision = ledger.revision().await?;
+    let (severity, message) = match ledger.approved_revision().await? {
+        None => (
+            Severity::Warning,
+            "nothing was approved yet, so nothing is deleted; look at `ebbtide plan --out plan.json`, \
+             then `ebbtide apply plan.json`"
+                .to_owned(),
+        ),
+        Some(approved) if approved == revision => {
+            (Severity::Ok, format!("revision {approved} is approved, the latest"))
+        }
+        Some(approved) => (
+            Severity::Ok,
+            format!(
+                "revision {approved} is approved; the ledger is at {revision}, and what that deletes \
+                 beyond it waits"
+            ),
+        ),
+    };
+    findings.add(severity, "approval", message);
+    Ok(())
+}
+
+async fn in_force(ledger: &dyn Ledger, findings: &mut Findings) -> Result<(), LedgerError> {
+    let holds = ledger.holds(false).await?;
+    if !holds.is_empty() {
+        let message = format!("{} in force; `ebbtide holds list` shows them", holds.len());
+        findings.add(Severity::Ok, "holds", message);
+    }
+    for record in ledger.pauses(false).await? {
+        let pause = &record.pause;
+        findings.add(
+            Severity::Warning,
+            "pause",
+            format!(
+                "{} is paused since {} by {}: {}",
+                pause.scope, pause.created_at, record.created_by, pause.reason
+            ),
+        );
+    }
+    for lease in ledger.leases().await? {
+        let message = format!(
+            "{} is at work, until {} at least",
+            lease.holder, lease.expires_at
+        );
+        findings.add(Severity::Ok, "lease", message);
+    }
+    Ok(())
+}

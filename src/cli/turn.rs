@@ -1,0 +1,74 @@
+//! A turn at deleting: the lease is ours, and Ctrl-C ends it after the statement that runs.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{context, progress};
+use crate::config::Config;
+use crate::engine::{EngineError, Tenure};
+use crate::ledger::Ledger;
+
+/// Our turn at deleting.
+pub(super) struct Turn {
+    pub(super) tenure: Tenure,
+    /// Cancelled when a person wants it to end.
+    pub(super) stop: CancellationToken,
+}
+
+impl Turn {
+    /// Takes the lease; fails if another instance is at work.
+    pub(super) async fn begin(
+        config: &Config,
+        ledger: &Arc<dyn Ledger>,
+    ) -> Result<Self, EngineError> {
+        let tenure = Tenure::begin(ledger, &context::holder(), config.serve.lease).await?;
+        Ok(Self {
+            tenure,
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// Works until it is done, or a second signal ends it at once: then nothing is returned. The
+    /// first signal only asks it to stop.
+    pub(super) async fn work<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<Option<T>> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(Some(done)),
+                () = either(&mut interrupt, &mut terminate) => {
+                    if self.stop.is_cancelled() {
+                        progress::say(
+                            "left at once; a statement that was sent goes on in ClickHouse, and the \
+                             next cycle finds what became of it",
+                        );
+                        return Ok(None);
+                    }
+                    self.stop.cancel();
+                    progress::say("ends after the statement that runs; once more to leave at once");
+                }
+            }
+        }
+    }
+
+    /// Gives the lease back. If that fails, it ends by itself.
+    pub(super) async fn end(self) {
+        if let Err(error) = self.tenure.release().await {
+            progress::warn(&format!(
+                "the lease could not be given back, it ends by itself: {error}"
+            ));
+        }
+    }
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,57 @@
+//! What is asked of the engine: which plan, and what a cycle is for.
+
+use jiff::Timestamp;
+
+use crate::plan::Basis;
+use crate::slot::SlotRange;
+
+/// Which plan to make. By default: now, what may be executed, for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlanRequest {
+    /// Stands for now.
+    pub as_of: Option<Timestamp>,
+    /// Which rules it follows.
+    pub basis: Basis,
+    /// The workspaces that it is for.
+    pub slot: Option<SlotRange>,
+}
+
+impl PlanRequest {
+    /// A plan for review: what the rules of now would delete, were they approved.
+    pub fn proposed() -> Self {
+        Self {
+            basis: Basis::Proposed,
+            ..Self::default()
+        }
+    }
+
+    /// A plan for a share of the workspaces.
+    pub fn of_slot(slot: SlotRange) -> Self {
+        Self {
+            slot: Some(slot),
+            ..Self::default()
+        }
+    }
+}
+
+/// What begins a cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CycleKind {
+    /// A slot of the day is due.
+    Slot,
+    /// A person asks for a full cycle.
+    Run,
+    /// A plan that was reviewed is applied.
+    Apply,
+}
+
+impl CycleKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slot => "slot",
+            Self::Run => "run",
+            Self::Apply => "apply",
+        }
+    }
+}

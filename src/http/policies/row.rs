@@ -1,0 +1,137 @@
+//! Why a row is still there.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Policy, WaitsFor};
+use crate::cutoff::expires_at;
+use crate::resolve::Policy as Resolved;
+
+/// What becomes of a row.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Row {
+    /// Its time.
+    time: Timestamp,
+    /// Whether it is expired.
+    is_expired: bool,
+    /// From when on it is expired; missing for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    /// What keeps it, or that nothing does.
+    verdict: RowVerdict,
+    /// The same in words.
+    reason: String,
+}
+
+/// What keeps a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::http) enum RowVerdict {
+    /// Its retention is unlimited.
+    Unlimited,
+    /// It is older than a rule that does not apply to the past.
+    OlderThanTheRule,
+    /// It is not expired yet.
+    NotExpired,
+    /// A hold keeps it.
+    Held,
+    /// It is expired, and waits for an approval, or until the rules have been armed for long enough.
+    Waiting,
+    /// It is expired, and deletes are paused.
+    Paused,
+    /// It is expired, and the sidecar only plans.
+    DryRun,
+    /// It is expired: the next cycle that comes to it deletes it, unless the target keeps it because
+    /// another table refers to it.
+    Due,
+}
+
+impl Row {
+    pub(super) fn judge(time: Timestamp, resolved: &Resolved<'_>, policy: &Policy) -> Self {
+        let expires = resolved.retention.days().map(|days| expires_at(time, days));
+        let from = policy.cutoff.as_ref().and_then(|cutoff| cutoff.from);
+        let is_older = from.is_some_and(|from| time.as_millisecond() < from.as_millisecond());
+        let is_expired = resolved
+            .bounds(policy.as_of)
+            .is_some_and(|bounds| bounds.contains(time.as_millisecond()));
+        let holds = |hold: &&super::AppliedHold| {
+            hold.from.is_none_or(|from| time >= from) && hold.until.is_none_or(|until| time < until)
+        };
+        let held_by = policy.holds.iter().find(holds);
+        let waiting = policy.waiting.as_ref().filter(|waiting| {
+            let deletable = waiting
+                .bounds
+                .is_some_and(|bounds| bounds.contains(time.as_millisecond()));
+            !deletable
+        });
+        let paused_by = policy.pauses.first();
+        let (verdict, reason) = match expires {
+            None => (
+                RowVerdict::Unlimited,
+                "it stays: its retention is unlimited".to_owned(),
+            ),
+            Some(_) if is_older => (
+                RowVerdict::OlderThanTheRule,
+                "it stays: it is older than the rule, which does not apply to the past".into(),
+            ),
+            Some(at) if !is_expired => (
+                RowVerdict::NotExpired,
+                format!("it stays until it expires at {at}"),
+            ),
+            Some(at) => {
+                if let Some(hold) = held_by {
+                    (
+                        RowVerdict::Held,
+                        format!("it expired at {at}, and stays: hold {} keeps it", hold.id),
+                    )
+                } else if let Some(waiting) = waiting {
+                    let what = match waiting.waits_for {
+                        WaitsFor::Approval => "a plan is approved",
+                        WaitsFor::Armed => "the rules have been armed for long enough",
+                    };
+                    (
+                        RowVerdict::Waiting,
+                        format!("it expired at {at}, and stays until {what}"),
+                    )
+                } else if let Some(pause) = paused_by {
+                    let what = pause
+                        .target
+                        .as_ref()
+                        .map_or_else(String::new, |table| format!(" from {table}"));
+                    (
+                        RowVerdict::Paused,
+                        format!(
+                            "it expired at {at}, and stays while pause {} stops deletes{what}",
+                            pause.id
+                        ),
+                    )
+                } else if policy.is_enabled {
+                    (
+                        RowVerdict::Due,
+                        format!(
+                            "it expired at {at}: the next cycle that comes to it deletes it, unless the \
+                             target keeps it"
+                        ),
+                    )
+                } else {
+                    (
+                        RowVerdict::DryRun,
+                        format!("it expired at {at}, and stays: retention.enabled is false"),
+                    )
+                }
+            }
+        };
+        Self {
+            time,
+            is_expired,
+            expires_at: expires.filter(|_| !is_older),
+            verdict,
+            reason,
+        }
+    }
+
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+}

@@ -1,0 +1,49 @@
+//! Cycles as the ledger records them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::slot::SlotRange;
+
+/// A cycle that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleStart {
+    /// A UUIDv7.
+    pub id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The instant that its cutoffs are made from.
+    pub as_of: Timestamp,
+    /// [`crate::RuleSet::digest`] of the rules it was planned from.
+    pub rules_digest: String,
+    /// The revision of the ledger it was planned from.
+    pub revision: u64,
+    /// What began it: `slot`, `run`, `apply` or `backfill`.
+    pub kind: String,
+    /// The digest of its plan.
+    pub plan_digest: String,
+    /// The slot that it is for, if it is for one: the UTC day and the places.
+    pub slot: Option<(String, SlotRange)>,
+    /// The instance or person that runs it.
+    pub holder: String,
+    /// The token of the [`crate::CYCLE_LEASE`] it runs under.
+    pub lease_token: u64,
+}
+
+/// A cycle as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleRecord {
+    /// Written when it began.
+    pub start: CycleStart,
+    /// When it ended and how: `done`, `partial`, `failed`, `refused`, `stale`; missing if the process died.
+    pub end: Option<(Timestamp, String)>,
+}
+
+/// What was removed from the record because it was old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct PrunedRecord {
+    /// Cycles, with their steps.
+    pub n_cycles: u64,
+    /// Entries of the hash chain.
+    pub n_entries: u64,
+}

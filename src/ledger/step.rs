@@ -1,0 +1,85 @@
+//! Steps as the ledger records them: the intent before the effect, the outcome after it.
+
+use jiff::Timestamp;
+
+/// A step that is about to be sent. Content-free: counts and names of tables, no row data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepIntent {
+    /// The cycle.
+    pub cycle: String,
+    /// The number of the step in the cycle, from 1.
+    pub step: u32,
+    /// The shard's URL without credentials.
+    pub shard: String,
+    /// The table.
+    pub table: String,
+    /// How it deletes, such as `lightweight`.
+    pub method: String,
+    /// The shape of the predicate, such as `in`.
+    pub shape: String,
+    /// The query id of the statement.
+    pub query_id: String,
+    /// SHA-256 of the statement, in hexadecimal.
+    pub statement_digest: String,
+    /// Workspaces in the statement.
+    pub n_workspaces: u64,
+    /// Rows that the plan expects to go: those that match the predicate before it.
+    pub rows_due: u64,
+    /// The predicate: the text of the statement after WHERE. Names and bounds, no row data.
+    pub predicate: String,
+    /// Rules and cutoffs as JSON: `[{"rule": 3, "retention": "7d", "cutoff": "2026-11-14T00:00:00Z",
+    /// "from": null, "n_policies": 12, "n_due": 3400}]`.
+    pub bounds: String,
+    /// When.
+    pub intended_at: Timestamp,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// The cycle.
+    pub cycle: String,
+    /// The number of the step.
+    pub step: u32,
+    /// `verified`, `incomplete`, `failed` or `unknown`.
+    pub verdict: String,
+    /// Rows still there under the same predicate, if they could be counted.
+    pub rows_left: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// From sending the statement to the count after it, in milliseconds.
+    pub duration_ms: u64,
+    /// When.
+    pub finished_at: Timestamp,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intended {
+    /// It is recorded; the statement may be sent.
+    Recorded,
+    /// Rules, directory, holds or pauses have changed since the cycle was planned.
+    Stale,
+    /// The cycle's lease has ended or is somebody else's.
+    LeaseLost,
+}
+
+/// Rows deleted from one table of one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedRows {
+    /// The shard.
+    pub shard: String,
+    /// The table.
+    pub table: String,
+    /// The rows; where an outcome is unknown, all that were due.
+    pub n_rows: u64,
+}
+
+/// A step as the ledger holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRecord {
+    /// Written before the effect.
+    pub intent: StepIntent,
+    /// Written after it; missing if the process died in between.
+    pub outcome: Option<StepOutcome>,
+}

@@ -1,0 +1,101 @@
+//! The terms of a plan: what holds, what was approved, what is held, and whose turn it is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::guard::Guards;
+use crate::resolve::Policies;
+use crate::slot::SlotRange;
+
+/// Which rules a plan follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Those of now, as far as the base agrees: what was approved and has been armed for long
+    /// enough. What `run` and `serve` execute.
+    #[default]
+    Effective,
+    /// Those of now alone: for review. It is executed only once its revision is approved.
+    Proposed,
+}
+
+impl Basis {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Effective => "effective",
+            Self::Proposed => "proposed",
+        }
+    }
+}
+
+/// The rules that must agree with those of now before anything is deleted.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Base<'a> {
+    /// The rules of now act at once.
+    #[default]
+    NotNeeded,
+    /// Nothing was approved, or armed for long enough: nothing may be deleted.
+    Missing,
+    /// Those of an earlier revision, or of this one.
+    At {
+        /// The revision.
+        revision: u64,
+        /// What held at it; nothing where that is what holds now.
+        policies: Option<&'a Policies<'a>>,
+    },
+}
+
+impl Base<'_> {
+    /// Its revision.
+    pub fn revision(&self) -> Option<u64> {
+        match self {
+            Self::NotNeeded | Self::Missing => None,
+            Self::At { revision, .. } => Some(*revision),
+        }
+    }
+}
+
+/// Under which terms rows are deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The instant that the cutoffs are made from.
+    pub now: Timestamp,
+    /// The instant at which the plan is made; another one where somebody looks ahead or back.
+    pub made_at: Timestamp,
+    /// What holds for whom.
+    pub policies: &'a Policies<'a>,
+    /// Whether the base is asked.
+    pub basis: Basis,
+    /// What must agree.
+    pub base: Base<'a>,
+    /// What must stay, or wait.
+    pub guards: &'a Guards,
+    /// The workspaces whose turn it is; all of them if nothing.
+    pub slot: Option<SlotRange>,
+}
+
+impl<'a> Terms<'a> {
+    /// The rules of now, for everybody, without guards.
+    pub fn new(policies: &'a Policies<'a>, now: Timestamp) -> Self {
+        Self {
+            now,
+            made_at: now,
+            policies,
+            basis: Basis::Effective,
+            base: Base::NotNeeded,
+            guards: Guards::none(),
+            slot: None,
+        }
+    }
+
+    /// Whether the policies of now alone decide about every workspace.
+    pub(super) fn is_plain(&self) -> bool {
+        let base_agrees = match self.base {
+            Base::NotNeeded => true,
+            Base::Missing => false,
+            Base::At { policies, .. } => policies.is_none(),
+        };
+        base_agrees && self.guards.is_empty()
+    }
+}

@@ -1,0 +1,358 @@
+//! The schedule of the sidecar: slots, the lease, and the loop of `serve`.
+//!
+//! ```text
+//! look (ledger, warehouse) ─▶ decide ─▶ take the lease ─▶ look again ─▶ plan the slot ─▶ apply ─▶ give it back
+//! ```
+//!
+//! Invariant: nothing is deleted without the lease, and no failure of a server ends the loop: it
+//! waits, longer each time, and begins again with a fresh look.
+
+mod attempts;
+mod auto;
+mod backlog;
+mod board;
+mod cycle;
+mod kept;
+mod next;
+mod reload;
+mod slot;
+mod status;
+mod stop;
+mod world;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::{Engine, EngineError, error_chain};
+use crate::ledger::Ledger;
+use crate::slot::SlotRange;
+use crate::telemetry::{Metrics, Watch, metric};
+
+use self::attempts::{Attempts, delay};
+use self::backlog::Backlog;
+use self::board::Board;
+use self::next::{Next, View};
+use self::world::World;
+
+pub(crate) use kept::LARGEST_PLAN;
+pub use reload::{ReloadError, Reloader};
+pub use status::{Phase, Status, TargetStatus};
+pub use stop::Stop;
+
+/// How long the loop sleeps at most: another instance may have changed something.
+const POLL: Duration = Duration::from_secs(10);
+
+/// What is replaced as a whole when the configuration is read again.
+pub struct Live {
+    /// The configuration.
+    pub config: Config,
+    /// The engine made from it.
+    pub engine: Engine,
+}
+
+/// What an engine is made from, beside its configuration.
+#[derive(Clone)]
+struct Parts {
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+}
+
+impl Parts {
+    fn live(&self, config: Config) -> Result<Arc<Live>, EngineError> {
+        let watch = Watch::new(self.metrics.clone());
+        let engine = Engine::new(&config, Arc::clone(&self.ledger), Arc::clone(&self.clock))?
+            .observed_by(move |event| watch.hear(event));
+        self.metrics.know_tables(tables(&config));
+        self.metrics
+            .set_count(metric::ENABLED, &[], config.enabled.into());
+        Ok(Arc::new(Live { config, engine }))
+    }
+}
+
+fn tables(config: &Config) -> impl Iterator<Item = &str> {
+    config.targets.iter().map(|target| target.table.as_str())
+}
+
+/// One instance of the sidecar: the loop that plans and applies the slots of each day.
+pub struct Sidecar {
+    instance: String,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    parts: Parts,
+    live: watch::Sender<Arc<Live>>,
+    board: Board,
+    wake: Arc<Notify>,
+    attempts: Attempts,
+    backlog: Backlog,
+    /// Approved plans that could not be applied, how often in a row, and when they are tried again.
+    put_off: HashMap<String, (usize, Timestamp)>,
+    /// The day, and what a dry run has planned of it.
+    rehearsed: (String, Vec<SlotRange>),
+    /// The day, and how many slots it has where nobody chose a number.
+    auto: (String, u32),
+    /// The latest revision for which a plan was kept, if one had to be.
+    kept_for: Option<u64>,
+    /// The day on which the record was tidied last.
+    tidied: String,
+    /// Failures to reach a server, in a row.
+    n_unreached: usize,
+}
+
+/// What follows a turn of the loop.
+enum Then {
+    /// The next turn, at once.
+    Again,
+    /// The next turn, after this long or when somebody wakes the loop.
+    Sleep(Duration),
+}
+
+impl Sidecar {
+    /// A sidecar that has not begun. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn new(
+        instance: &str,
+        config: Config,
+        ledger: Arc<dyn Ledger>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Result<Self, EngineError> {
+        let board = Board::new(instance, tables(&config).map(str::to_owned), clock.now());
+        let parts = Parts {
+            ledger: Arc::clone(&ledger),
+            clock: Arc::clone(&clock),
+            metrics: metrics.clone(),
+        };
+        let live = parts.live(config)?;
+        Ok(Self {
+            instance: instance.into(),
+            ledger,
+            clock,
+            metrics,
+            parts,
+            live: watch::Sender::new(live),
+            board,
+            wake: Arc::new(Notify::new()),
+            attempts: Attempts::default(),
+            backlog: Backlog::default(),
+            put_off: HashMap::default(),
+            rehearsed: Default::default(),
+            auto: Default::default(),
+            kept_for: None,
+            tidied: String::new(),
+            n_unreached: 0,
+        })
+    }
+
+    /// The configuration in force, and the engine made from it.
+    pub fn live(&self) -> watch::Receiver<Arc<Live>> {
+        self.live.subscribe()
+    }
+
+    /// What it does at present.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.board.watch()
+    }
+
+    /// Wakes the loop before its time.
+    pub fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
+    }
+
+    /// What reads the configuration again.
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(
+            self.parts.clone(),
+            self.live.clone(),
+            self.board.clone(),
+            Arc::clone(&self.wake),
+        )
+    }
+
+    /// Brings the ledger's schema up to date, as soon as the ledger can be reached.
+    pub async fn migrate(&mut self, stop: &Stop) {
+        loop {
+            let migrated = tokio::select! {
+                migrated = self.ledger.migrate() => migrated,
+                () = stop.at_once.cancelled() => return,
+            };
+            let error = match migrated {
+                Ok(applied) => {
+                    tracing::info!(
+                        n_applied = applied.len(),
+                        "the ledger's schema is up to date"
+                    );
+                    return;
+                }
+                Err(error) => EngineError::from(error),
+            };
+            if let Then::Sleep(length) = self.unreached(&error) {
+                tokio::select! {
+                    () = tokio::time::sleep(length) => {}
+                    () = stop.gently.cancelled() => return,
+                }
+            }
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub async fn run(mut self, stop: &Stop) {
+        let board = self.board.clone();
+        let clock = Arc::clone(&self.clock);
+        let stopping = async {
+            stop.gently.cancelled().await;
+            board.phase(Phase::Stopping, "it was told to end", clock.now());
+        };
+        tokio::join!(self.turns(stop), stopping);
+    }
+
+    async fn turns(&mut self, stop: &Stop) {
+        while !stop.gently.is_cancelled() {
+            let live = Arc::clone(&self.live.borrow());
+            let turned = tokio::select! {
+                // A turn that hears of it itself says what it left.
+                biased;
+                turned = self.turn(&live, stop) => turned,
+                () = stop.at_once.cancelled() => return,
+            };
+            let then = match turned {
+                Ok(then) => {
+                    self.n_unreached = 0;
+                    then
+                }
+                Err(error) => self.unreached(&error),
+            };
+            self.metrics.tidy();
+            if let Then::Sleep(length) = then {
+                tokio::select! {
+                    () = tokio::time::sleep(length) => {}
+                    () = self.wake.notified() => {
+                        self.attempts.forget();
+                        self.put_off.clear();
+                    }
+                    () = stop.gently.cancelled() => {}
+                }
+            }
+        }
+    }
+
+    /// One look at the world, and at most one cycle.
+    async fn turn(&mut self, live: &Live, stop: &Stop) -> Result<Then, EngineError> {
+        let looked = self.look(live.engine.warehouse());
+        let Some(world) = stop.unless_told(looked).await.transpose()? else {
+            return Ok(Then::Again);
+        };
+        self.metrics.set_count(metric::READY, &[], 1);
+        self.new_day(&world.day);
+        let counted = stop.unless_told(self.n_slots(live, &world)).await;
+        let Some(n_slots) = counted.transpose()? else {
+            return Ok(Then::Again);
+        };
+        self.show_day(&world, n_slots);
+        if !live.config.enabled {
+            return self.rehearse(live, &world, n_slots, stop).await;
+        }
+        if let Some(record) = world.pause() {
+            let reason = format!("everything is paused: {}", record.pause.reason);
+            self.board.phase(Phase::Waiting, reason, world.now);
+            return Ok(Then::Sleep(POLL));
+        }
+        if self.due_plan(&world).is_some() {
+            return self.apply_approved(live, stop).await;
+        }
+        let next = next::decide(&self.view(&world, n_slots, &world.settled));
+        match next {
+            Next::Slot { .. } => Box::pin(self.work(live, n_slots, stop)).await,
+            next if world.settled != world.done => {
+                let why = "rows that are due are paused; everything else is done";
+                Ok(self.rest(next, Phase::Waiting, why, world.now))
+            }
+            next => Ok(self.rest(next, Phase::Idle, "nothing is due", world.now)),
+        }
+    }
+
+    fn view<'v>(&'v self, world: &'v World, n_slots: u32, done: &'v [SlotRange]) -> View<'v> {
+        View {
+            now: world.now,
+            n_slots,
+            done,
+            yesterday: &world.yesterday,
+            attempts: &self.attempts,
+        }
+    }
+
+    /// Says why nothing is done now, and for how long.
+    fn rest(&self, next: Next, phase: Phase, why: &str, now: Timestamp) -> Then {
+        let (until, phase, reason) = match next {
+            Next::Retry { at } => {
+                let failed = self.attempts.reason().unwrap_or("a slot failed");
+                (at, Phase::Waiting, format!("to be tried again: {failed}"))
+            }
+            Next::Idle { until } => (until, phase, why.to_owned()),
+            Next::Slot { .. } => return Then::Again,
+        };
+        self.board.phase(phase, reason, now);
+        Then::Sleep(until_then(now, until).min(POLL))
+    }
+
+    /// A server could not be reached, or said no.
+    fn unreached(&mut self, error: &EngineError) -> Then {
+        self.n_unreached += 1;
+        let wait = delay(self.n_unreached, POLL);
+        let reason = error_chain(error);
+        self.metrics.set_count(metric::READY, &[], 0);
+        let counter = match error {
+            EngineError::Ledger(_) => metric::LEDGER_ERRORS,
+            _ => metric::WAREHOUSE_ERRORS,
+        };
+        self.metrics.add(counter, &[], 1);
+        tracing::warn!(
+            error = reason,
+            n_in_a_row = self.n_unreached,
+            wait_ms = crate::telemetry::ms(wait),
+            "cannot go on; trying again"
+        );
+        self.board.phase(Phase::Starting, reason, self.clock.now());
+        Then::Sleep(wait)
+    }
+
+    /// What failed yesterday is due anew.
+    fn new_day(&mut self, day: &str) {
+        if self.rehearsed.0 != day {
+            self.rehearsed = (day.to_owned(), Vec::new());
+            self.attempts.begin_day();
+        }
+    }
+
+    fn show_day(&self, world: &World, n_slots: u32) {
+        let done = if self.live.borrow().config.enabled {
+            &world.done
+        } else {
+            &self.rehearsed.1
+        };
+        let day = next::day(&self.view(world, n_slots, done));
+        self.metrics
+            .set_count(metric::SLOTS_DUE, &[], day.n_due.into());
+        self.metrics
+            .set_count(metric::SLOTS_DONE, &[], day.n_done.into());
+        self.board.write(|status| {
+            status.n_slots = n_slots;
+            status.done_permille = day.done_permille;
+            status.next_slot_at = Some(day.next_slot_at);
+        });
+    }
+}
+
+/// From one instant to another; nothing if that has passed.
+fn until_then(now: Timestamp, then: Timestamp) -> Duration {
+    Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,149 @@
+//! What failed or was left incomplete, and when it is tried again.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use jiff::Timestamp;
+
+use crate::guard::PauseScope;
+use crate::ledger::PauseRecord;
+use crate::slot::SlotRange;
+
+/// The first delay; each one after it is twice as long.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest delay of a slot, before chance is added.
+pub(super) const LONGEST: Duration = Duration::from_mins(5);
+
+/// Ranges of places whose cycle failed, or left out what was paused.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    failed: Vec<Attempt>,
+    put_off: Vec<(SlotRange, Vec<PauseScope>)>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    range: SlotRange,
+    n_failed: usize,
+    retry_at: Timestamp,
+    reason: String,
+}
+
+fn overlap(one: SlotRange, other: SlotRange) -> bool {
+    one.from < other.to && other.from < one.to
+}
+
+impl Attempts {
+    /// How often places of a range failed in a row.
+    pub(super) fn n_failed(&self, range: SlotRange) -> usize {
+        self.of(range)
+            .map(|attempt| attempt.n_failed)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// When a range may be tried again; nothing if it never failed.
+    pub(super) fn retry_at(&self, range: SlotRange) -> Option<Timestamp> {
+        self.of(range).map(|attempt| attempt.retry_at).max()
+    }
+
+    /// Why a range that is to be tried again failed, for people.
+    pub(super) fn reason(&self) -> Option<&str> {
+        let soonest = self.failed.iter().min_by_key(|attempt| attempt.retry_at)?;
+        Some(&soonest.reason)
+    }
+
+    pub(super) fn failed(&mut self, range: SlotRange, retry_at: Timestamp, reason: String) {
+        let n_failed = self.n_failed(range) + 1;
+        self.ended(range);
+        self.failed.push(Attempt {
+            range,
+            n_failed,
+            retry_at,
+            reason,
+        });
+    }
+
+    /// Forgets what is known of a range: it is done.
+    pub(super) fn ended(&mut self, range: SlotRange) {
+        self.failed.retain(|attempt| !overlap(attempt.range, range));
+        self.put_off.retain(|(other, _)| !overlap(*other, range));
+    }
+
+    /// All of a range is done but what these pauses left out.
+    pub(super) fn put_off(&mut self, range: SlotRange, pauses: Vec<PauseScope>) {
+        self.ended(range);
+        self.put_off.push((range, pauses));
+    }
+
+    /// The ranges that wait for one of their pauses to end.
+    pub(super) fn waiting(&self, pauses: &[PauseRecord]) -> Vec<SlotRange> {
+        let in_force =
+            |scope: &PauseScope| pauses.iter().any(|record| record.pause.scope == *scope);
+        let waiting = self.put_off.iter();
+        let waiting = waiting.filter(|(_, scopes)| scopes.iter().all(in_force));
+        waiting.map(|(range, _)| *range).collect()
+    }
+
+    /// A day begins: everything is due anew.
+    pub(super) fn begin_day(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What failed may be tried at once: somebody may have mended something.
+    pub(super) fn forget(&mut self) {
+        self.failed.clear();
+    }
+
+    fn of(&self, range: SlotRange) -> impl Iterator<Item = &Attempt> {
+        self.failed
+            .iter()
+            .filter(move |attempt| overlap(attempt.range, range))
+    }
+}
+
+/// How long to wait after so many failures in a row: longer each time, up to a bound and as much
+/// again by chance, so that no two instances are alike.
+pub(super) fn delay(n_failed: usize, longest: Duration) -> Duration {
+    ExponentialBuilder::new()
+        .with_jitter()
+        .with_min_delay(FIRST)
+        .with_max_delay(longest)
+        .without_max_times()
+        .build()
+        .nth(n_failed.saturating_sub(1).min(16))
+        .unwrap_or(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_up_to_a_bound_and_differ() {
+        for (n_failed, least) in [(1, 1), (2, 2), (4, 8), (9, 256), (10, 300), (1_000, 300)] {
+            let delay = delay(n_failed, LONGEST);
+            let least = Duration::from_secs(least);
+            assert!(
+                delay >= least && delay <= 2 * least,
+                "{n_failed}: {delay:?}"
+            );
+        }
+        let delays: Vec<Duration> = (0..10).map(|_| delay(5, LONGEST)).collect();
+        assert!(delays.iter().any(|other| *other != delays[0]), "{delays:?}");
+    }
+
+    #[test]
+    fn a_range_cut_anew_remembers_what_failed_in_it() {
+        let mut attempts = Attempts::default();
+        let range = |from, to| SlotRange { from, to };
+        let at: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        attempts.failed(range(0, 100), at, "first".into());
+        attempts.failed(range(0, 100), at, "second".into());
+        assert_eq!(attempts.n_failed(range(50, 200)), 2);
+        assert_eq!(attempts.retry_at(range(100, 200)), None);
+        assert_eq!(attempts.reason(), Some("second"));
+        attempts.ended(range(0, 10));
+        assert_eq!(attempts.n_failed(range(0, 100)), 0);
+    }
+}

@@ -1,0 +1,237 @@
+//! Kept plans: those that an admin approved, and those that one should look at.
+
+use jiff::Timestamp;
+use tracing::Instrument as _;
+
+use super::attempts::{LONGEST, delay};
+use super::cycle::{Cycled, End, apply};
+use super::world::{N_PLANS, World};
+use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
+use crate::config::ApprovalMode;
+use crate::engine::{CycleKind, CycleStatus, EngineError, PlanRequest, Tenure};
+use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
+use crate::plan::{Basis, Plan};
+use crate::slot::SlotRange;
+use crate::telemetry::metric;
+
+/// A larger plan is not kept: the ledger's database may refuse such a statement. A person can still
+/// make it a file.
+pub(crate) const LARGEST_PLAN: usize = 8 * 1024 * 1024;
+/// How far back it is looked whether a plan has been applied already.
+const N_CYCLES: u32 = 100;
+
+impl Sidecar {
+    /// Applies the oldest approved plan, exactly as it was approved.
+    pub(super) async fn apply_approved(
+        &mut self,
+        live: &Live,
+        stop: &Stop,
+    ) -> Result<Then, EngineError> {
+        let tenure = match self.take_lease(live, stop).await? {
+            Ok(tenure) => tenure,
+            Err(then) => return Ok(then),
+        };
+        let applied = self.approved(live, &tenure, stop).await;
+        self.give_lease_back(tenure, stop).await;
+        applied.map(|()| Then::Again)
+    }
+
+    async fn approved(
+        &mut self,
+        live: &Live,
+        tenure: &Tenure,
+        stop: &Stop,
+    ) -> Result<(), EngineError> {
+        // Before the lease was ours, somebody else may have applied it.
+        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let Some(world) = looked.transpose()? else {
+            return Ok(());
+        };
+        let Some(record) = self.due_plan(&world) else {
+            return Ok(());
+        };
+        let status = match self.apply_kept(live, tenure, record, &world, stop).await {
+            Ok(status) => status,
+            Err(error @ EngineError::Ledger(_)) => return Err(error),
+            Err(error) => {
+                self.put_off(record, &error, world.now);
+                return Ok(());
+            }
+        };
+        if let Some(status) = status {
+            self.ledger.mark_plan(&record.id, status).await?;
+        }
+        Ok(())
+    }
+
+    /// The oldest approved plan that is not put off.
+    pub(super) fn due_plan<'w>(&self, world: &'w World) -> Option<&'w PlanRecord> {
+        let is_due = |plan: &&PlanRecord| {
+            let put_off = self.put_off.get(&plan.id);
+            put_off.is_none_or(|(_, until)| *until <= world.now)
+        };
+        world.approved.iter().find(is_due)
+    }
+
+    /// It stays approved, and the slots go on meanwhile: one shard may be down for long.
+    fn put_off(&mut self, record: &PlanRecord, error: &EngineError, now: Timestamp) {
+        let before = self.put_off.get(&record.id);
+        let n_failed = before.map_or(0, |(n_failed, _)| *n_failed) + 1;
+        let wait = delay(n_failed, LONGEST);
+        self.metrics.add(metric::WAREHOUSE_ERRORS, &[], 1);
+        tracing::warn!(
+            plan = record.id,
+            reason = error_chain(error),
+            wait_ms = crate::telemetry::ms(wait),
+            "an approved plan is tried again later; slots go on"
+        );
+        self.put_off
+            .insert(record.id.clone(), (n_failed, now + wait));
+    }
+
+    /// What the plan is from now on; nothing if it stays approved.
+    async fn apply_kept(
+        &mut self,
+        live: &Live,
+        tenure: &Tenure,
+        record: &PlanRecord,
+        world: &World,
+        stop: &Stop,
+    ) -> Result<Option<PlanStatus>, EngineError> {
+        let begun = |cycle: &crate::ledger::CycleRecord| cycle.start.plan_digest == record.digest;
+        if self.ledger.cycles(N_CYCLES).await?.iter().any(begun) {
+            // Whoever began it was killed; what is left of it is due with the slots.
+            return Ok(Some(PlanStatus::Applied));
+        }
+        let Some((_, body)) = self.ledger.kept_plan(&record.id).await? else {
+            return Ok(Some(PlanStatus::Stale));
+        };
+        let plan: Plan = match serde_json::from_str(&body) {
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::error!(plan = record.id, %error, "an approved plan cannot be read");
+                return Ok(Some(PlanStatus::Stale));
+            }
+        };
+        let Some(reviewed) = stop.unless_told(live.engine.reviewed(&plan)).await else {
+            return Ok(None);
+        };
+        match reviewed {
+            Ok(()) => {}
+            Err(error @ (EngineError::Stale { .. } | EngineError::Refused { .. })) => {
+                let reason = error_chain(&error);
+                tracing::warn!(plan = record.id, reason, "an approved plan is not applied");
+                return Ok(Some(PlanStatus::Stale));
+            }
+            Err(error) => return Err(error),
+        }
+        let reason = format!("the approved plan {}", record.id);
+        self.board.phase(Phase::Working, reason, world.now);
+        let started_at = std::time::Instant::now();
+        let span = tracing::info_span!("cycle", kind = "apply", day = world.day);
+        let end = apply(live, &plan, CycleKind::Apply, tenure, stop)
+            .instrument(span)
+            .await;
+        let cycled = Cycled {
+            plan: Some(plan),
+            end,
+            took: started_at.elapsed(),
+        };
+        self.note("apply", None, &cycled);
+        if let Some(plan) = &cycled.plan {
+            self.look_at(plan, SlotRange::ALL, &cycled);
+        }
+        match cycled.end {
+            End::Reported(report) if report.status == CycleStatus::Stopped => {
+                Ok((report.n_statements() > 0).then_some(PlanStatus::Applied))
+            }
+            End::Reported(report) if report.status == CycleStatus::Stale => {
+                Ok(Some(PlanStatus::Stale))
+            }
+            End::Reported(_) => Ok(Some(PlanStatus::Applied)),
+            End::Failed(EngineError::Refused { .. } | EngineError::Stale { .. }) => {
+                Ok(Some(PlanStatus::Stale))
+            }
+            End::Failed(error) => Err(error),
+            End::Rehearsed | End::Stopped | End::Abandoned => Ok(None),
+        }
+    }
+
+    /// Where rows wait for an approval and nobody has a plan to approve, one is kept.
+    pub(super) async fn keep_for_review(&mut self, live: &Live, plan: &Plan, stop: &Stop) {
+        if self.kept_for == Some(plan.revision) {
+            return;
+        }
+        let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
+        let needs_approval = live.config.approval == ApprovalMode::Required;
+        let kept = async {
+            if waits && needs_approval {
+                self.keep(live, plan.revision).await?;
+            }
+            Ok::<_, EngineError>(())
+        };
+        if stop.gently.is_cancelled() {
+            return;
+        }
+        let Some(kept) = stop.unless_told(kept).await else {
+            return;
+        };
+        match kept {
+            // One look a revision is enough, and making a plan for everybody is not cheap.
+            Ok(()) if waits => self.kept_for = Some(plan.revision),
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "no plan is kept for review");
+            }
+        }
+    }
+
+    async fn keep(&self, live: &Live, revision: u64) -> Result<(), EngineError> {
+        if self.ledger.approved_revision().await? >= Some(revision) {
+            // What waits is only armed, and needs nobody.
+            return Ok(());
+        }
+        let plans = self.ledger.plans_before(None, N_PLANS).await?;
+        let is_current =
+            |plan: &&PlanRecord| plan.revision == revision && plan.status == PlanStatus::Pending;
+        if plans.iter().any(|plan| is_current(&plan)) {
+            return Ok(());
+        }
+        let request = PlanRequest {
+            as_of: Some(self.now().await?),
+            basis: Basis::Proposed,
+            slot: None,
+        };
+        let plan = live.engine.plan(&request).await?;
+        let body = serde_json::to_string(&plan).map_err(|error| LedgerError::Database {
+            action: "keep a plan",
+            source: error.into(),
+        })?;
+        if body.len() > LARGEST_PLAN {
+            tracing::warn!(
+                bytes = body.len(),
+                "rows wait for an approval, and the plan is too large to be kept; review it with \
+                 `ebbtide plan --out plan.json` and `ebbtide apply plan.json`"
+            );
+            return Ok(());
+        }
+        let kept = NewPlan {
+            id: self.clock.unique_id(),
+            digest: plan.digest.clone(),
+            revision: plan.revision,
+            n_due: plan.tables.iter().map(|table| table.n_due).sum(),
+            body,
+            created_at: self.now().await?,
+        };
+        let id = self
+            .ledger
+            .keep_plan(&kept, self.instance.as_str().into())
+            .await?;
+        tracing::info!(
+            plan = id,
+            rows_due = kept.n_due,
+            "rows wait for an approval; a plan is kept for review"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! What the sidecar does at present, for its log and its API.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What the sidecar does at present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Status {
+    /// The instance: host, process, and a few letters by chance.
+    pub instance: String,
+    /// What it does.
+    pub phase: Phase,
+    /// Why, for people.
+    pub reason: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// When the next slot is due.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_slot_at: Option<Timestamp>,
+    /// Slots of today: how many there are, and the share of all workspaces that is done.
+    pub n_slots: u32,
+    /// The share of the places of today that is done, from 0 to 1000.
+    pub done_permille: u32,
+    /// The cycle that runs, or ran last.
+    pub cycle: Option<String>,
+    /// When the last cycle ended as done.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_success_at: Option<Timestamp>,
+    /// Why the configuration that was read last is not in force, if so.
+    pub config_error: Option<String>,
+    /// Each target.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// What the sidecar does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It has not reached its servers yet, or cannot reach them any more.
+    Starting,
+    /// Nothing is due.
+    Idle,
+    /// A cycle is at work.
+    Working,
+    /// Something is due, and something holds it back.
+    Waiting,
+    /// It only plans: `retention.enabled` is false.
+    DryRun,
+    /// It is about to end.
+    Stopping,
+}
+
+impl Phase {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Idle => "idle",
+            Self::Working => "working",
+            Self::Waiting => "waiting",
+            Self::DryRun => "dry_run",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// One target: what holds it back, since when, and what is left to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TargetStatus {
+    /// The table.
+    pub table: String,
+    /// What holds it back: `paused`, `approval`, `unreachable`, `running_mutation`, `failed`, `refused`,
+    /// `lease`; nothing if nothing does.
+    pub held_back_by: Option<String>,
+    /// The particulars, for people.
+    pub reason: Option<String>,
+    /// Since when.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+    /// Expired rows still there, as the last cycles saw them.
+    pub backlog_rows: u64,
+    /// Seconds from the oldest expired row still there to its cutoff.
+    pub retention_lag_seconds: u64,
+    /// When the backlog should be gone, at the rate of the last cycle.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub eta: Option<Timestamp>,
+}
+
+impl TargetStatus {
+    /// A target of which nothing is known yet.
+    pub(super) fn new(table: &str) -> Self {
+        Self {
+            table: table.into(),
+            held_back_by: None,
+            reason: None,
+            since: None,
+            backlog_rows: 0,
+            retention_lag_seconds: 0,
+            eta: None,
+        }
+    }
+}

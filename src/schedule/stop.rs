@@ -1,0 +1,41 @@
+//! How a sidecar is told to end.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+/// Two words: to end after the current statement, and to wait for it no longer.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Begin nothing more.
+    pub(super) gently: CancellationToken,
+    /// Leave the statement that runs to the server.
+    pub(super) at_once: CancellationToken,
+}
+
+impl Stop {
+    /// How much longer than `serve.shutdown_timeout` an end may take at most, whatever hangs: to tell
+    /// a signal from its repetition, and to say the last words. Then the process is ended.
+    pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// What comes of this, unless it is told to end before: for what may be left anywhere.
+    pub(super) async fn unless_told<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.gently.cancelled() => None,
+        }
+    }
+
+    /// Nothing more is begun; the statement that runs is waited for and recorded.
+    pub fn after_the_statement(&self) {
+        self.gently.cancel();
+    }
+
+    /// The statement that runs is not waited for. The server goes on with it, its intent stays
+    /// without an outcome, and the next cycle finds it.
+    pub fn leave_the_statement(&self) {
+        self.gently.cancel();
+        self.at_once.cancel();
+    }
+}

@@ -1,0 +1,115 @@
+//! What is heard of a cycle, as metrics and as one wide event for each step.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::{Metrics, metric, ms};
+use crate::engine::{Event, StepOutcomeKind, StepReport};
+use crate::plan::{Plan, TableInventory};
+
+/// Listens to an engine.
+pub(crate) struct Watch {
+    metrics: Metrics,
+    cycle: Mutex<Cycle>,
+}
+
+/// The cycle that is at work: what each of its steps says besides its own.
+#[derive(Default)]
+struct Cycle {
+    id: String,
+    revision: u64,
+    day: String,
+}
+
+impl Watch {
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            cycle: Mutex::default(),
+        }
+    }
+
+    /// Counts and logs what happened.
+    pub(crate) fn hear(&self, event: &Event<'_>) {
+        match event {
+            Event::Surveyed { inventory } => self.surveyed(inventory),
+            Event::CycleStarted { cycle, plan } => self.started(cycle, plan),
+            Event::Throttled { reason, length } => self.metrics.throttled(reason, *length),
+            Event::StepFinished { report, .. } => self.finished(report),
+            _ => {}
+        }
+    }
+
+    fn surveyed(&self, inventory: &TableInventory) {
+        let label = [("table", &*inventory.table)];
+        self.metrics
+            .record(metric::PROBE_DURATION, &label, inventory.probed_in);
+    }
+
+    fn started(&self, cycle: &str, plan: &Plan) {
+        *self.lock() = Cycle {
+            id: cycle.to_owned(),
+            revision: plan.revision,
+            day: plan.day.clone(),
+        };
+    }
+
+    fn finished(&self, report: &StepReport) {
+        let verdict = verdict(report);
+        let table = &*report.table;
+        let labels = [("table", table), ("verdict", verdict)];
+        self.metrics.add(metric::STEPS, &labels, 1);
+        let labels = [("table", table), ("method", report.method.as_str())];
+        self.metrics
+            .add(metric::ROWS_DELETED, &labels, report.n_deleted());
+        if report.query_id.is_some() {
+            let label = [("table", table)];
+            self.metrics
+                .record(metric::STATEMENT_DURATION, &label, report.duration);
+        }
+        self.log(report, verdict);
+    }
+
+    fn log(&self, report: &StepReport, verdict: &str) {
+        let why = match &report.outcome {
+            StepOutcomeKind::Failed { error: why, .. }
+            | StepOutcomeKind::Skipped { reason: why } => Some(why.as_str()),
+            StepOutcomeKind::Applied(_) => None,
+        };
+        let rows_left = report.n_due.saturating_sub(report.n_deleted());
+        let cycle = self.lock();
+        tracing::info!(
+            cycle = cycle.id,
+            day = cycle.day,
+            revision = cycle.revision,
+            step = report.number,
+            shard = &*report.shard,
+            table = &*report.table,
+            method = report.method.as_str(),
+            shape = report.shape.map(crate::compile::Shape::as_str),
+            n_policies = report.n_arms,
+            n_left_out = report.n_left_out,
+            rows_due = report.n_due,
+            rows_deleted = report.n_deleted(),
+            rows_left,
+            verdict,
+            why,
+            statement_ms = ms(report.statement),
+            probe_ms = ms(report.probe),
+            duration_ms = ms(report.duration),
+            query_id = report.query_id,
+            "step"
+        );
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cycle> {
+        self.cycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn verdict(report: &StepReport) -> &'static str {
+    match &report.outcome {
+        StepOutcomeKind::Applied(verdict) => verdict.as_str(),
+        StepOutcomeKind::Failed { .. } => "failed",
+        StepOutcomeKind::Skipped { .. } => "skipped",
+    }
+}

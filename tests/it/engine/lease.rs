@@ -1,0 +1,137 @@
+//! One cycle at a time: who has no lease, or lost it, sends nothing; who is told to stop ends after
+//! its statement.
+
+use std::time::{Duration, Instant};
+
+use ebbtide::{CycleKind, CycleStatus, EngineError, Event, Tenure};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{World, plan, tenure};
+
+#[tokio::test]
+async fn a_second_instance_is_told_who_is_at_work() {
+    let world = World::new().await;
+    let first = world.tenure().await;
+    let error = Tenure::begin(&world.ledger, "second", Duration::from_mins(1))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, EngineError::Busy { holder, .. } if holder == "test"),
+        "{error}"
+    );
+    let token = first.token();
+    first.release().await.unwrap();
+    let second = Tenure::begin(&world.ledger, "second", Duration::from_mins(1)).await;
+    assert!(second.unwrap().token() > token);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_renewed_for_as_long_as_it_is_held() {
+    let world = World::new().await;
+    let length = Duration::from_secs(1);
+    let first = Tenure::begin(&world.ledger, "first", length).await.unwrap();
+    let began_at = Instant::now();
+    // Others ask all the time, for longer than it lasts by itself.
+    while began_at.elapsed() < 3 * length {
+        let second = Tenure::begin(&world.ledger, "second", length).await;
+        assert!(matches!(second, Err(EngineError::Busy { .. })));
+        assert!(first.is_held());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Dropped, it ends by itself.
+    drop(first);
+    for _ in 0..500 {
+        if Tenure::begin(&world.ledger, "second", length).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the lease never ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_cannot_be_renewed_counts_as_lost_before_it_ends() {
+    let world = World::new().await;
+    let asked = Instant::now();
+    let length = Duration::from_secs(2);
+    let tenure = Tenure::begin(&world.ledger, "first", length).await.unwrap();
+    // Nobody can write to the ledger.
+    let connection = rusqlite::Connection::open(world.folder.path().join("ledger.db")).unwrap();
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    tenure.lost().cancelled().await;
+    assert!(!tenure.is_held());
+    // From a renewal that came before the lock, at the latest.
+    assert!(asked.elapsed() < 2 * length, "{:?}", asked.elapsed());
+    connection.execute_batch("ROLLBACK").unwrap();
+}
+
+#[tokio::test]
+async fn who_lost_the_lease_sends_nothing_more() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let file = world.folder.path().join("ledger.db");
+    let engine = world.engine().observed_by(move |event| {
+        if matches!(event, Event::StepFinished { .. }) {
+            // It ended, and somebody else took it.
+            let connection = rusqlite::Connection::open(&file).unwrap();
+            let taken =
+                connection.execute("UPDATE leases SET holder = 'other', token = token + 1", []);
+            assert_eq!(taken.unwrap(), 1);
+        }
+    });
+    engine.note_settings("test").await.unwrap();
+    let plan = plan(&engine).await;
+    let tenure = world.tenure().await;
+    let never = CancellationToken::new();
+    let report = engine
+        .apply(&plan, CycleKind::Run, &tenure, &never)
+        .await
+        .unwrap();
+    assert_eq!(
+        (report.status, report.steps.len()),
+        (CycleStatus::LeaseLost, 1)
+    );
+    assert_eq!(world.mutations().await, 1);
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+    let cycle = world.ledger.cycle(&report.cycle).await.unwrap().unwrap();
+    assert_eq!(cycle.end.unwrap().1, "lease_lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_ends_after_the_statement_and_records_it() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let engine = world.engine();
+    engine.note_settings("test").await.unwrap();
+    let plan = plan(&engine).await;
+    let stop = CancellationToken::new();
+    let (ledger, told) = (world.ledger.clone(), stop.clone());
+    let cycle = tokio::spawn(async move {
+        let tenure = tenure(&ledger).await;
+        let report = engine.apply(&plan, CycleKind::Run, &tenure, &told).await;
+        tenure.release().await.unwrap();
+        report
+    });
+    world.wait_for_mutations(1).await;
+    stop.cancel();
+    world.sql("SYSTEM START MERGES spans").await;
+    let report = cycle.await.unwrap().unwrap();
+    assert_eq!(
+        (report.status, report.steps.len()),
+        (CycleStatus::Stopped, 1)
+    );
+    assert!(report.steps[0].is_verified());
+    assert_eq!(world.mutations().await, 1);
+    let steps = world.ledger.steps(&report.cycle).await.unwrap();
+    assert_eq!(steps.len(), 1);
+    assert_eq!(steps[0].outcome.as_ref().unwrap().verdict, "verified");
+    assert!(steps[0].outcome.as_ref().unwrap().duration_ms > 0);
+    assert!(steps[0].intent.predicate.contains("'w1'"));
+    assert!(
+        steps[0]
+            .intent
+            .bounds
+            .contains(r#""cutoff":"2026-10-22T00:00:00Z""#)
+    );
+}

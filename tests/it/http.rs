@@ -1,0 +1,14 @@
+//! The API, through a real listener.
+
+mod access;
+mod api;
+mod changes;
+mod columns;
+mod description;
+mod errors;
+mod limits;
+mod pages;
+mod policies;
+mod random;
+mod record;
+mod tls;

@@ -1,0 +1,287 @@
+//! What held when, what was done, and how much of it a page shows.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use ebbtide::{CycleStart, DeletedRows, ImportRule, NewRule, RuleId, SlotRange};
+
+use super::contract::{intent, outcome, start};
+use super::{Fresh, at, on_both, rule, workspace};
+
+on_both!(
+    the_clock_of_the_database_goes,
+    revisions_have_their_time,
+    rules_are_those_of_a_revision,
+    settings_are_those_of_a_span_of_revisions,
+    rules_are_paged,
+    cycles_are_paged_newest_first,
+    slots_are_done_where_their_cycle_was,
+    rows_deleted_are_summed_up_by_table,
+);
+
+async fn the_clock_of_the_database_goes(fresh: Fresh) {
+    let first = fresh.ledger.now().await.unwrap();
+    let limit = first + Duration::from_secs(5);
+    loop {
+        let now = fresh.ledger.now().await.unwrap();
+        assert!(now >= first && now < limit);
+        let gone = now.duration_since(first);
+        if !gone.is_zero() {
+            // Asking takes less than a second: the clock shows more than seconds.
+            assert!(gone.as_millis() < 1_000, "{gone}");
+            break;
+        }
+    }
+}
+
+async fn revisions_have_their_time(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let began = ledger.now().await.unwrap();
+    let revision_at = async |at| ledger.revision_at(at).await.unwrap();
+    assert_eq!(revision_at(at("1970-01-01T00:00:00Z")).await, None);
+    assert_eq!(revision_at(began).await, Some(0), "since the migration");
+    let mut times = Vec::new();
+    for number in 1..=3 {
+        // The next revision begins at another instant than this one.
+        let last = ledger.now().await.unwrap();
+        while ledger.now().await.unwrap() == last {}
+        let new = rule(workspace("w1"), &format!("{number}d"));
+        ledger.create_rule(&new, "eva".into()).await.unwrap();
+        times.push((ledger.now().await.unwrap(), number));
+    }
+    for (time, revision) in times {
+        assert_eq!(revision_at(time).await, Some(revision));
+    }
+    assert_eq!(revision_at(began).await, Some(0));
+    let far = at("9999-01-01T00:00:00Z");
+    assert_eq!(revision_at(far).await, Some(3));
+}
+
+async fn ids_at(fresh: &Fresh, revision: u64) -> Vec<RuleId> {
+    let mut ids = Vec::new();
+    let mut visit = |rule: ebbtide::RuleRecord| ids.push(rule.id);
+    fresh
+        .ledger
+        .each_rule_at(revision, &mut visit)
+        .await
+        .unwrap();
+    ids
+}
+
+async fn rules_are_those_of_a_revision(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let when = at("2026-11-22T00:00:00Z");
+    let mut expected = vec![(0, vec![])];
+    let create = async |name: &str, retention: &str| {
+        let new = rule(workspace(name), retention);
+        ledger.create_rule(&new, "eva".into()).await.unwrap().id
+    };
+    let a = create("a", "7d").await;
+    expected.push((fresh.revision().await, vec![a]));
+    let b = create("b", "7d").await;
+    expected.push((fresh.revision().await, vec![a, b]));
+    let replaced = create("a", "8d").await;
+    expected.push((fresh.revision().await, vec![b, replaced]));
+    ledger.deactivate_rule(b, "eva", when).await.unwrap();
+    expected.push((fresh.revision().await, vec![replaced]));
+    let line = |name: &str| ImportRule {
+        scope: workspace(name),
+        retention: "9d".into(),
+        apply_to_past: true,
+        created_at: None,
+    };
+    // A scope twice in one file: only the last one ever held.
+    let mut lines = ["a", "c", "c"].map(line).into_iter().map(Ok);
+    ledger.import_rules(&mut lines, "eva", when).await.unwrap();
+    let active: Vec<_> = fresh
+        .rules(false)
+        .await
+        .iter()
+        .map(|rule| rule.id)
+        .collect();
+    assert_eq!(active.len(), 2);
+    expected.push((fresh.revision().await, active.clone()));
+    let mut pairs = [Ok(("w".into(), "acme".into()))].into_iter();
+    ledger.put_workspaces(&mut pairs, "eva").await.unwrap();
+    expected.push((fresh.revision().await, active));
+    assert_eq!(expected.len(), 7);
+    for (revision, ids) in &expected {
+        assert_eq!(ids_at(&fresh, *revision).await, *ids, "at {revision}");
+    }
+    // Over a span: each rule that held at any of its revisions, and when.
+    for first in 0..7 {
+        for last in first..7 {
+            let mut held = Vec::new();
+            let mut visit = |(rule, held_at): (ebbtide::RuleRecord, Range<u64>)| {
+                held.push((rule.id, held_at));
+            };
+            let within = ledger.each_rule_within(first, last, &mut visit);
+            within.await.unwrap();
+            for (revision, ids) in &expected {
+                let then = held.iter().filter(|(_, held)| held.contains(revision));
+                let then: Vec<RuleId> = then.map(|(id, _)| *id).collect();
+                if (first..=last).contains(revision) {
+                    assert_eq!(then, *ids, "at {revision} of {first} to {last}");
+                }
+            }
+            for (id, held) in held {
+                assert!(
+                    (first..=last).any(|revision| held.contains(&revision)),
+                    "{id}"
+                );
+            }
+        }
+    }
+}
+
+async fn settings_are_those_of_a_span_of_revisions(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let when = at("2026-11-22T00:00:00Z");
+    ledger
+        .create_rule(&rule(workspace("a"), "7d"), "eva".into())
+        .await
+        .unwrap();
+    for body in ["one", "two"] {
+        ledger.note_settings(body, "eva", when).await.unwrap();
+        ledger
+            .create_rule(&rule(workspace("a"), "7d"), "eva".into())
+            .await
+            .unwrap();
+    }
+    let (one, two) = ((2, "one".to_owned()), (4, "two".to_owned()));
+    let both = vec![one.clone(), two.clone()];
+    for (first, last, expected) in [
+        (0, 5, vec![]),
+        (1, 5, vec![]),
+        (2, 2, vec![one.clone()]),
+        (2, 3, vec![one]),
+        (2, 4, both.clone()),
+        (3, 5, both),
+        (4, 5, vec![two.clone()]),
+        (5, 9, vec![two]),
+    ] {
+        let settings = ledger.settings_within(first, last).await.unwrap();
+        assert_eq!(settings, expected, "{first} to {last}");
+    }
+}
+
+async fn rules_are_paged(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    for number in 0..7 {
+        let new = NewRule {
+            apply_to_past: false,
+            ..rule(workspace(&format!("w{}", number % 4)), "7d")
+        };
+        ledger.create_rule(&new, "eva".into()).await.unwrap();
+    }
+    for with_history in [false, true] {
+        let (mut rules, mut after) = (Vec::new(), 0);
+        loop {
+            let page = ledger.rules_after(after, with_history, 2).await.unwrap();
+            assert!(page.len() <= 2);
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            rules.extend(page);
+        }
+        assert_eq!(rules, fresh.rules(with_history).await);
+    }
+    for rule in fresh.rules(true).await {
+        assert_eq!(ledger.rule(rule.id).await.unwrap(), Some(rule));
+    }
+    assert_eq!(ledger.rule(99).await.unwrap(), None);
+}
+
+async fn cycles_are_paged_newest_first(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    // Two began at the same instant.
+    for (id, second) in [("c1", 1), ("c4", 3), ("c3", 3), ("c2", 2), ("c0", 5)] {
+        let cycle = CycleStart {
+            started_at: at(&format!("2026-11-21T10:00:0{second}Z")),
+            ..start(id)
+        };
+        ledger.begin_cycle(&cycle).await.unwrap();
+    }
+    let mut before: Option<String> = None;
+    let mut ids = Vec::new();
+    loop {
+        let page = ledger.cycles_before(before.as_deref(), 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.start.id.clone());
+        ids.extend(page.into_iter().map(|cycle| cycle.start.id));
+    }
+    assert_eq!(ids, ["c0", "c4", "c3", "c2", "c1"]);
+    let one = ledger.cycle("c3").await.unwrap().unwrap();
+    assert_eq!((one.start.id.as_str(), one.end), ("c3", None));
+    assert_eq!(ledger.cycle("c9").await.unwrap(), None);
+    assert_eq!(ledger.cycles_before(Some("c9"), 2).await.unwrap(), []);
+}
+
+async fn slots_are_done_where_their_cycle_was(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let range = |from, to| SlotRange { from, to };
+    let cycles = [
+        ("c1", "2026-11-21", range(100, 200), Some("done")),
+        ("c2", "2026-11-21", range(0, 100), Some("done")),
+        ("c3", "2026-11-21", range(200, 300), Some("failed")),
+        ("c4", "2026-11-21", range(300, 400), None),
+        ("c5", "2026-11-20", range(400, 500), Some("done")),
+    ];
+    for (id, day, range, status) in cycles {
+        let cycle = CycleStart {
+            slot: Some((day.into(), range)),
+            ..start(id)
+        };
+        ledger.begin_cycle(&cycle).await.unwrap();
+        if let Some(status) = status {
+            let when = at("2026-11-21T11:00:00Z");
+            ledger.end_cycle(id, status, when).await.unwrap();
+        }
+    }
+    ledger.begin_cycle(&start("no slot")).await.unwrap();
+    let done = async |day| ledger.slots_done(day).await.unwrap();
+    assert_eq!(done("2026-11-21").await, [range(0, 100), range(100, 200)]);
+    assert_eq!(done("2026-11-20").await, [range(400, 500)]);
+    assert_eq!(done("2026-11-19").await, []);
+}
+
+async fn rows_deleted_are_summed_up_by_table(fresh: Fresh) {
+    fresh.lease().await;
+    let ledger = &fresh.ledger;
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    let (early, late) = (at("2026-11-20T23:59:59Z"), at("2026-11-21T00:00:00Z"));
+    let all = [
+        ("spans", 1_000, early, Some(("verified", Some(0)))),
+        ("spans", 100, late, Some(("verified", Some(0)))),
+        ("spans", 10, late, Some(("incomplete", Some(3)))),
+        ("spans", 10, late, Some(("incomplete", Some(30)))),
+        ("traces", 1, late, Some(("unknown", None))),
+        ("traces", 20, late, None),
+        ("traces", 300, late, Some(("failed", None))),
+    ];
+    for (number, (table, rows_due, intended_at, end)) in (1..).zip(all) {
+        let mut step = intent(number);
+        step.table = table.into();
+        (step.rows_due, step.intended_at) = (rows_due, intended_at);
+        ledger.intend_step(&step).await.unwrap();
+        if let Some((verdict, rows_left)) = end {
+            let mut outcome = outcome(number, verdict);
+            outcome.rows_left = rows_left;
+            ledger.finish_step(&outcome).await.unwrap();
+        }
+    }
+    let deleted = |table: &str, n_rows| DeletedRows {
+        shard: "http://127.0.0.1:8123".into(),
+        table: table.into(),
+        n_rows,
+    };
+    let since = async |at| ledger.deleted_since(at).await.unwrap();
+    assert_eq!(
+        since(late).await,
+        [deleted("spans", 107), deleted("traces", 321)]
+    );
+    assert_eq!(
+        since(early).await,
+        [deleted("spans", 1_107), deleted("traces", 321)]
+    );
+    assert_eq!(since(at("2026-11-22T00:00:00Z")).await, []);
+}

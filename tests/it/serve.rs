@@ -1,0 +1,18 @@
+//! The sidecar: real processes against real servers, and the loop in this process where the time of
+//! day matters.
+
+mod approval;
+mod day;
+mod instances;
+mod metrics;
+#[cfg(feature = "otel")]
+mod otel;
+mod outage;
+mod process;
+mod reload;
+mod signals;
+mod skew;
+mod town;
+
+use process::Process;
+use town::Town;
