@@ -141,19 +141,19 @@ impl Row {
 
 /// What of the tables and projects that nobody named stays all the same.
 fn exceptions(pauses: &[super::AppliedPause], holds: &[&super::AppliedHold]) -> String {
-    let paused = pauses.iter().filter_map(|pause| {
+    let until_resumed = pauses.iter().filter_map(|pause| {
         let table = pause.target.as_ref()?;
         Some(format!(
             "; in {table} it stays while pause {} lasts",
             pause.id
         ))
     });
-    let held = holds.iter().filter_map(|hold| {
+    let until_released = holds.iter().filter_map(|hold| {
         let project = hold.project.as_ref()?;
         Some(format!(
             "; in project {project:?} hold {} keeps it",
             hold.id
         ))
     });
-    paused.chain(held).collect()
+    until_resumed.chain(until_released).collect()
 }
