@@ -14,8 +14,8 @@ use std::time::Instant;
 use criterion::{BatchSize, Criterion};
 use ebbtide::{
     AgeColumn, AgeKind, CensusRow, CheckedTarget, Days, Directory, Limits, NameColumn, Plan,
-    Retention, Rule, RuleSet, Scope, Snapshot, TableInventory, Terms, TextKind, Totals, candidates,
-    compile, decide, resolve,
+    Retention, Rule, RuleSet, Scope, Snapshot, TableInventory, Terms, TextKind, Totals, Ways,
+    candidates, compile, decide, resolve,
 };
 use jiff::Timestamp;
 
@@ -128,6 +128,7 @@ impl World {
                 kind: AgeKind::UuidText,
             },
             keep: vec![],
+            ways: Ways::default(),
         };
         Self {
             now,

@@ -16,7 +16,11 @@ mod keep;
 mod lookup;
 mod membership;
 mod packed;
+mod whole;
+mod within;
 mod writer;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -25,9 +29,11 @@ use self::keep::Keeps;
 use self::membership::Membership;
 use self::packed::group_by_bounds;
 use self::writer::{Sql, literal_len};
-use crate::plan::Arm;
+use crate::plan::{Arm, Method, Step};
 use crate::target::CheckedTarget;
 
+pub use self::whole::strays;
+pub use self::within::Within;
 pub use self::writer::literal;
 
 /// Up to so many distinct bounds are written as OR clauses, more as a lookup. On 6 M rows, 10 OR
@@ -44,6 +50,8 @@ pub enum Shape {
     Or,
     /// Many bounds: each workspace's are looked up with `transform`.
     Lookup,
+    /// No predicate: whole partitions.
+    Whole,
 }
 
 impl Shape {
@@ -62,6 +70,7 @@ impl Shape {
             Self::In => "in",
             Self::Or => "or",
             Self::Lookup => "lookup",
+            Self::Whole => "whole",
         }
     }
 }
@@ -75,6 +84,9 @@ pub struct Statement {
     pub shape: Shape,
     /// Settings that the statement needs, sent beside it.
     pub settings: Vec<(&'static str, &'static str)>,
+    /// Whether it becomes a mutation, which the server lists with its predicate.
+    #[serde(skip)]
+    pub is_mutation: bool,
     /// Where the predicate begins.
     #[serde(skip)]
     predicate_at: usize,
@@ -101,7 +113,7 @@ pub struct Probe {
 /// mutation is ours.
 ///
 /// ```
-/// use ebbtide::{AgeColumn, AgeKind, Arm, Bounds, CheckedTarget, NameColumn, Projects, TextKind, compile};
+/// use ebbtide::{AgeColumn, AgeKind, Arm, Bounds, CheckedTarget, NameColumn, Projects, TextKind, Ways, compile};
 /// let name = |name: &str| NameColumn { name: name.into(), kind: TextKind::String, nullable: false };
 /// let target = CheckedTarget {
 ///     database: "default".into(),
@@ -110,6 +122,7 @@ pub struct Probe {
 ///     project: None,
 ///     age: AgeColumn { name: "id".into(), kind: AgeKind::UuidText },
 ///     keep: vec![],
+///     ways: Ways::default(),
 /// };
 /// let arm = Arm {
 ///     workspace: "it's".into(),
@@ -129,17 +142,51 @@ pub fn compile(target: &CheckedTarget, arms: &[Arm], marker: &str) -> Statement 
     compile_as(shape, target, arms, marker)
 }
 
+/// Compiles the statement of a step, with its own arms or fewer.
+pub fn compile_step(target: &CheckedTarget, step: &Step, arms: &[Arm], marker: &str) -> Statement {
+    let shape = Shape::for_bounds(group_by_bounds(arms).len());
+    match step.method {
+        Method::Lightweight => delete(shape, target, arms, &step.partitions, marker),
+        Method::Patch => {
+            let mut statement = delete(shape, target, arms, &step.partitions, marker);
+            // Refused where the table takes no patches, instead of a mutation that nobody chose.
+            let mode = ("lightweight_delete_mode", "lightweight_update_force");
+            statement.settings.push(mode);
+            statement.is_mutation = false;
+            statement
+        }
+        Method::Partition => whole::drop_partitions(target, &step.partitions),
+    }
+}
+
 /// [`compile`] with the shape given, for comparing shapes. [`Shape::In`] falls back to
 /// [`Shape::Or`] where bounds differ, since one pair of bounds could not serve all arms.
 pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &str) -> Statement {
+    delete(shape, target, arms, &[], marker)
+}
+
+/// One DELETE takes one partition, or the table.
+fn delete(
+    shape: Shape,
+    target: &CheckedTarget,
+    arms: &[Arm],
+    partitions: &[Arc<str>],
+    marker: &str,
+) -> Statement {
     let mut sql = Sql::new();
     sql.raw("DELETE FROM ");
     table(target, &mut sql);
+    if let [partition] = partitions {
+        sql.raw(" IN PARTITION ID ").text(partition);
+    }
     sql.raw("\nWHERE ");
     let predicate_at = sql.len();
     let shape = predicate(shape, target, arms, &mut sql);
     let keeps = Keeps::new(target, arms);
     keeps.write_none(&mut sql);
+    if partitions.len() > 1 {
+        Within::Only(partitions).write(&mut sql);
+    }
     sql.raw("\nAND ").text(marker).raw(" != ''");
     // The server demands it for subqueries in mutations of replicated tables. Every replica
     // evaluates the subquery by itself; rows inserted meanwhile can only be kept, never deleted.
@@ -152,6 +199,7 @@ pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &s
         sql: sql.into_string(),
         shape,
         settings,
+        is_mutation: true,
         predicate_at,
     }
 }
@@ -160,10 +208,12 @@ pub fn compile_as(shape: Shape, target: &CheckedTarget, arms: &[Arm], marker: &s
 /// project, and what `keep` protects. Workspace policies and project policies are counted apart,
 /// so there are one or two texts.
 ///
-/// Columns: `ebbtide_workspace String, ebbtide_project String, ebbtide_due UInt64,
-/// ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64)`; the last is the age of the oldest row
-/// that would go.
-pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<Probe> {
+/// A partitioned table is counted partition by partition.
+///
+/// Columns: `ebbtide_workspace String, ebbtide_project String, ebbtide_partition String,
+/// ebbtide_due UInt64, ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64)`; the last is the age
+/// of the oldest row that would go.
+pub fn probe(target: &CheckedTarget, arms: &[Arm], within: Within<'_>) -> Vec<Probe> {
     let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = arms
         .iter()
         .cloned()
@@ -172,13 +222,13 @@ pub fn probe(target: &CheckedTarget, arms: &[Arm]) -> Vec<Probe> {
         .into_iter()
         .filter(|(arms, _)| !arms.is_empty())
         .map(|(arms, by_project)| Probe {
-            sql: probe_one(target, &arms, by_project),
+            sql: probe_one(target, &arms, by_project, within),
             by_project,
         })
         .collect()
 }
 
-fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool) -> String {
+fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool, within: Within<'_>) -> String {
     let keeps = Keeps::new(target, arms);
     let project = target.project.as_ref().filter(|_| by_project);
     let mut sql = Sql::new();
@@ -191,7 +241,14 @@ fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool) -> String {
             sql.text("");
         }
     }
-    sql.raw(" AS ebbtide_project,\n  toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
+    let by_partition = target.ways.is_partitioned;
+    sql.raw(" AS ebbtide_project, ");
+    sql.raw(if by_partition {
+        "toString(_partition_id)"
+    } else {
+        "''"
+    });
+    sql.raw(" AS ebbtide_partition,\n  toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
     keeps.write_count(&mut sql);
     sql.raw(" AS ebbtide_kept,\n  ");
     extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
@@ -200,9 +257,13 @@ fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool) -> String {
     sql.raw("\nWHERE ");
     let shape = Shape::for_bounds(group_by_bounds(arms).len());
     predicate(shape, target, arms, &mut sql);
+    within.write(&mut sql);
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
     if let Some(column) = project {
         sql.raw(", ").identifier(&column.name);
+    }
+    if by_partition {
+        sql.raw(", _partition_id");
     }
     sql.into_string()
 }
@@ -236,15 +297,21 @@ pub fn preview(target: &CheckedTarget, arms: &[Arm]) -> String {
 fn extreme_ms(target: &CheckedTarget, function: &'static str, keeps: &Keeps<'_>, out: &mut Sql) {
     let mut unprotected = Sql::new();
     keeps.write_unprotected(&mut unprotected);
-    AgeSql::new(&target.age).extreme_ms(function, &unprotected, out);
+    extreme_of(target, function, &unprotected, out);
+}
+
+/// The age of the oldest or newest of the rows that satisfy a condition.
+fn extreme_of(target: &CheckedTarget, function: &'static str, condition: &Sql, out: &mut Sql) {
+    AgeSql::new(&target.age).extreme_ms(function, condition, out);
 }
 
 /// Compiles the census: which workspaces a table holds, how many rows, and how old the oldest is.
-/// Rows dated after `future_ms` (Unix milliseconds) count as future.
+/// Rows dated after `future_ms` (Unix milliseconds) count as future. With `below_ms` only rows older
+/// than that are read, as far as indexes and partitions tell them apart.
 ///
 /// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_rows UInt64,
 /// ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms Nullable(Int64)`.
-pub fn census(target: &CheckedTarget, future_ms: i64) -> String {
+pub fn census(target: &CheckedTarget, future_ms: i64, below_ms: Option<i64>) -> String {
     let age = AgeSql::new(&target.age);
     let mut name = Sql::new();
     membership::selected(&target.workspace, &mut name);
@@ -270,7 +337,19 @@ pub fn census(target: &CheckedTarget, future_ms: i64) -> String {
     age.oldest_ms(&mut sql);
     sql.raw(" AS ebbtide_oldest_ms\nFROM ");
     table(target, &mut sql);
+    if let Some(below_ms) = below_ms {
+        sql.raw("\nWHERE ");
+        age.below(below_ms, &mut sql);
+    }
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
+    sql.into_string()
+}
+
+/// Compiles the count of a table.
+pub(crate) fn count(target: &CheckedTarget) -> String {
+    let mut sql = Sql::new();
+    sql.raw("SELECT count() FROM ");
+    table(target, &mut sql);
     sql.into_string()
 }
 
@@ -293,7 +372,7 @@ fn predicate(shape: Shape, target: &CheckedTarget, arms: &[Arm], out: &mut Sql) 
             out.raw("\nAND ");
             age.between(*bounds, out);
         }
-        (Shape::Or, groups) => packed::write(target, &age, groups, out),
+        (Shape::Or | Shape::Whole, groups) => packed::write(target, &age, groups, out),
         (Shape::Lookup, _) => lookup::write(target, &age, arms, out),
     }
     out.raw("\nAND ");

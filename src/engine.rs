@@ -11,6 +11,8 @@
 
 mod apply;
 mod base;
+mod census;
+mod damaged;
 mod error;
 mod event;
 mod guards;
@@ -23,12 +25,15 @@ mod rulebook;
 mod settings;
 mod step;
 mod survey;
+mod tally;
 mod tenure;
+mod whole;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -41,6 +46,7 @@ use crate::rule::{Periods, Retention};
 use crate::target::{CheckedTarget, Target};
 use crate::warehouse::{Shard, Warehouse};
 
+use self::census::KnownTotals;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
 
@@ -55,6 +61,8 @@ pub use tenure::Tenure;
 
 pub(crate) use survey::error_chain;
 
+/// How far back steps tell what deleting costs.
+const COSTS_OF: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How often a cycle plans again because rules changed while it ran.
 const MAX_REPLANS: u32 = 3;
 /// Who notes settings that a plan for review depends on.
@@ -95,6 +103,7 @@ pub struct Engine {
     limits: Limits,
     pacer: Pacer,
     targets: Vec<Target>,
+    totals: KnownTotals,
 }
 
 impl Engine {
@@ -132,6 +141,7 @@ impl Engine {
                 quota(config.rows_per_second),
             ),
             targets: config.targets.clone(),
+            totals: KnownTotals::new(),
         })
     }
 
@@ -186,10 +196,11 @@ impl Engine {
 
     async fn plan_on(&self, terms: &Terms<'_>, revision: u64) -> Result<Plan, EngineError> {
         let deleted = self.deleted_today().await?;
+        let costs = self.ledger.step_costs(terms.made_at - COSTS_OF).await?;
         let mut surveys: Vec<Vec<SurveyedTable>> = Vec::new();
         let mut unprobed = Vec::new();
         for shard in self.warehouse.shards() {
-            let survey = self.survey(shard, terms, &deleted).await?;
+            let survey = self.survey(shard, terms, &deleted, &costs).await?;
             unprobed.extend(survey.unprobed);
             surveys.push(survey.tables);
         }

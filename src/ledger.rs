@@ -33,6 +33,7 @@ use jiff::Timestamp;
 
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
+use crate::plan::StepCost;
 use crate::rule::RuleId;
 use crate::slot::SlotRange;
 
@@ -245,6 +246,9 @@ pub trait Ledger: Send + Sync {
     /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
     /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;
+
+    /// What the newest verified steps since an instant cost; at most a thousand.
+    async fn step_costs(&self, since: Timestamp) -> Result<Vec<StepCost>, LedgerError>;
 
     /// The end of the hash chain, kept beside it: entries cut off at its end are missed by it.
     async fn audit_head(&self) -> Result<Head, LedgerError>;

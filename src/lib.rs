@@ -33,7 +33,11 @@
 //! let policies = resolve(&rules, &directory, &Retention::Unlimited);
 //!
 //! // What the server says about the table, and what a census found in it.
-//! let column = |name: &str, type_name: &str| Column { name: name.into(), type_name: type_name.into() };
+//! let column = |name: &str, type_name: &str| Column {
+//!     name: name.into(),
+//!     type_name: type_name.into(),
+//!     made_by: None,
+//! };
 //! let schema = TableSchema {
 //!     database: "default".into(),
 //!     name: "traces".into(),
@@ -49,6 +53,7 @@
 //!     age: Age::UuidV7("id".into()),
 //!     keep: vec![],
 //!     projections: None,
+//!     method: MethodChoice::Auto,
 //! };
 //! let target = target.check(Some(&schema), |_| None, false).map_err(|problems| format!("{problems:?}"))?;
 //! let census = [CensusRow {
@@ -108,7 +113,10 @@ mod warehouse;
 
 pub use audit::{Chain, Entry, Fact, Flaw, Head, NotCanonical, canonical, seal};
 pub use clock::{Clock, FixedClock, SystemClock};
-pub use compile::{Shape, Statement, census, compile, compile_as, literal, preview, probe};
+pub use compile::{
+    Shape, Statement, Within, census, compile, compile_as, compile_step, literal, preview, probe,
+    strays,
+};
 pub use config::{
     ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat, Role,
     ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
@@ -132,9 +140,10 @@ pub use ledger::{
 };
 pub use pace::Pacer;
 pub use plan::{
-    Arm, Base, Basis, Candidates, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule,
-    PlannedTarget, Projects, Refusal, Snapshot, Step, TableInventory, TablePlan, TableRows, Terms,
-    Totals, Unprobed, candidates, decide, pack,
+    Arm, Base, Basis, ByHand, Candidates, Cell, CensusRow, Choice, DueRow, Facts, Limits, Method,
+    Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate, Rates, Refusal, Snapshot,
+    Step, StepCost, TableInventory, TablePlan, TableRows, Terms, Totals, Unprobed, candidates,
+    choose, decide, for_everybody, highest_cutoff_ms, inside, pack,
 };
 pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
 pub use rule::{
@@ -146,8 +155,8 @@ pub use slot::{
     N_PLACES, SlotRange, due_places, next_due, place, slot_at, slot_start, slots_per_day,
 };
 pub use target::{
-    Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
-    ProjectionMode, TableSchema, Target, TargetProblem, TextKind,
+    Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, MethodChoice,
+    NameColumn, Period, ProjectionMode, TableSchema, Target, TargetProblem, TextKind, Ways,
 };
 pub use telemetry::{Logging, METRICS, Metric, MetricKind, Metrics, start_logging};
 pub use verify::{Verdict, judge};

@@ -5,9 +5,12 @@
 
 mod arm;
 mod candidate;
+mod choose;
 mod digest;
 mod inventory;
 mod pack;
+mod partition;
+mod rates;
 mod refusal;
 mod terms;
 
@@ -19,8 +22,11 @@ use serde::{Deserialize, Serialize};
 
 pub use arm::{Arm, Projects};
 pub use candidate::{Candidates, candidates};
-pub use inventory::{CensusRow, DueRow, TableInventory, Totals};
+pub use choose::{Choice, Facts, choose};
+pub use inventory::{Cell, CensusRow, DueRow, TableInventory, Totals};
 pub use pack::{Limits, Packed, pack};
+pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
+pub use rates::{Rate, Rates, StepCost};
 pub use refusal::Refusal;
 pub use terms::{Base, Basis, Terms};
 
@@ -28,7 +34,7 @@ pub(crate) use candidate::candidates_of_project;
 pub(crate) use digest::directory_digest;
 pub(crate) use refusal::{refusals, touches};
 
-use crate::cutoff::utc_day;
+use crate::cutoff::{Bounds, utc_day};
 use crate::guard::PauseScope;
 use crate::resolve::Policies;
 use crate::rule::RuleId;
@@ -87,6 +93,9 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// What could not be probed and is therefore left alone.
     pub unprobed: Vec<Unprobed>,
+    /// What only a person can decide.
+    #[serde(default)]
+    pub by_hand: Vec<ByHand>,
 }
 
 /// What a plan means for one table.
@@ -142,8 +151,20 @@ pub struct Step {
     pub table: Arc<str>,
     /// How it deletes.
     pub method: Method,
-    /// The policies, each with something due.
+    /// The ids of the partitions that it deletes from; all of the table if none is named.
+    #[serde(default)]
+    pub partitions: Vec<Arc<str>>,
+    /// The parts that its statement is registered against.
+    #[serde(default)]
+    pub n_parts: u64,
+    /// Why it deletes like this.
+    #[serde(default)]
+    pub reason: Arc<str>,
+    /// The policies, each with something due; none where whole partitions go.
     pub arms: Vec<Arm>,
+    /// Where whole partitions go: the interval in which everybody's rows are expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<Bounds>,
     /// Rows that will go.
     pub n_due: u64,
 }
@@ -154,6 +175,10 @@ pub struct Step {
 pub enum Method {
     /// A lightweight DELETE: rows are masked at once and leave the disk with later merges.
     Lightweight,
+    /// A DELETE that writes patch parts: no mutation, and reads join them until the next merge.
+    Patch,
+    /// Whole partitions are dropped.
+    Partition,
 }
 
 impl Method {
@@ -161,6 +186,8 @@ impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Lightweight => "lightweight",
+            Self::Patch => "patch",
+            Self::Partition => "partition",
         }
     }
 }
@@ -248,23 +275,13 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
 
 impl Plan {
     /// Plans one table.
-    fn add(&mut self, target: &CheckedTarget, inventory: TableInventory, limits: &Limits) {
+    fn add(&mut self, target: &CheckedTarget, mut inventory: TableInventory, limits: &Limits) {
+        let n_kept = inventory.arms.iter().map(|arm| arm.n_kept).sum();
+        let n_before = self.steps.len();
+        self.add_steps(target, &mut inventory, limits);
+        let steps = self.steps.iter().skip(n_before);
+        let n_due = steps.map(|step| step.n_due).sum();
         let (shard, table) = (inventory.shard, inventory.table);
-        let arms = inventory.arms;
-        let n_kept = arms.iter().map(|arm| arm.n_kept).sum();
-        let due: Vec<Arm> = arms.into_iter().filter(|arm| arm.n_due > 0).collect();
-        let n_due = due.iter().map(|arm| arm.n_due).sum();
-        for arms in pack(due, target, limits).statements {
-            let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
-            self.steps.push(Step {
-                number: number.saturating_add(1),
-                shard: Arc::clone(&shard),
-                table: Arc::clone(&table),
-                method: Method::Lightweight,
-                n_due: arms.iter().map(|arm| arm.n_due).sum(),
-                arms,
-            });
-        }
         let rows = |n_rows: u64| {
             (n_rows > 0).then(|| TableRows {
                 shard: Arc::clone(&shard),
@@ -276,6 +293,7 @@ impl Plan {
         self.held.extend(rows(inventory.n_held));
         self.paused.extend(rows(inventory.n_paused));
         self.holds.extend(inventory.holds);
+        self.by_hand.extend(inventory.by_hand);
         self.targets.push(PlannedTarget {
             shard: Arc::clone(&shard),
             target: target.clone(),
@@ -288,6 +306,59 @@ impl Plan {
             n_kept,
             lag_s: inventory.lag_s,
             n_deleted_today: inventory.n_deleted_today,
+        });
+    }
+
+    /// The steps of one table: each choice, packed. Rows in partitions that go as a whole go first.
+    fn add_steps(
+        &mut self,
+        target: &CheckedTarget,
+        inventory: &mut TableInventory,
+        limits: &Limits,
+    ) {
+        let n_due = inventory.arms.iter().map(|arm| arm.n_due).sum();
+        let choices = choose(&Facts {
+            ways: &target.ways,
+            partitions: &inventory.partitions,
+            knows_partitions: inventory.knows_partitions(),
+            n_due,
+            rates: &inventory.rates,
+        });
+        for choice in choices {
+            if choice.method == Method::Partition {
+                let whole = inventory.partitions.iter().filter(|part| part.goes_whole);
+                let n_due = whole.map(|partition| partition.n_due).sum();
+                self.add_step(inventory, &choice, vec![], n_due);
+                continue;
+            }
+            let arms = inventory.take_arms(&choice.partitions);
+            for arms in pack(arms, target, limits).statements {
+                let n_due = arms.iter().map(|arm| arm.n_due).sum();
+                self.add_step(inventory, &choice, arms, n_due);
+            }
+        }
+    }
+
+    fn add_step(
+        &mut self,
+        inventory: &TableInventory,
+        choice: &Choice,
+        arms: Vec<Arm>,
+        n_due: u64,
+    ) {
+        let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        let goes_whole = choice.method == Method::Partition;
+        self.steps.push(Step {
+            number: number.saturating_add(1),
+            shard: Arc::clone(&inventory.shard),
+            table: Arc::clone(&inventory.table),
+            method: choice.method,
+            partitions: choice.partitions.clone(),
+            n_parts: choice.n_parts,
+            reason: Arc::clone(&choice.reason),
+            arms,
+            expired: inventory.expired.filter(|_| goes_whole),
+            n_due,
         });
     }
 

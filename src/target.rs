@@ -5,6 +5,8 @@
 
 mod check;
 mod kind;
+mod period;
+mod ways;
 
 use std::fmt;
 
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use check::Unmatched;
 pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, TargetProblem};
 pub use kind::{AgeKind, TextKind};
+pub use period::Period;
+pub use ways::{MethodChoice, Ways};
 
 /// One table as the config describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -33,6 +37,9 @@ pub struct Target {
     /// What a delete does with the projections of the table; needed if it has any.
     #[serde(default)]
     pub projections: Option<ProjectionMode>,
+    /// How its rows are deleted.
+    #[serde(default)]
+    pub method: MethodChoice,
 }
 
 /// Where the age of a row comes from.
@@ -123,6 +130,9 @@ pub struct Column {
     pub name: String,
     /// The type, such as `LowCardinality(String)`.
     pub type_name: String,
+    /// The expression that every value of it comes from, if it is MATERIALIZED or an ALIAS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
 }
 
 impl TableSchema {

@@ -10,6 +10,7 @@ mod execute;
 mod grants;
 mod http;
 mod mutation;
+mod partitions;
 mod rows;
 mod schema;
 mod server;
@@ -20,6 +21,7 @@ pub use error::WarehouseError;
 pub use execute::{Execution, MARKER_PREFIX, Request, marker};
 pub use grants::{GrantNeed, Privilege};
 pub use mutation::MutationState;
+pub(crate) use partitions::Partitions;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -12,9 +13,9 @@ use super::left::left_out;
 use super::output::{counted, grouped, table};
 use super::run::waits_for_the_first_approval;
 use super::{Context, Exit, Output, progress};
-use crate::compile::{Statement, compile};
+use crate::compile::{Statement, compile_step};
 use crate::engine::{Engine, PlanRequest};
-use crate::plan::{Basis, Plan, PlannedRule, Step, TablePlan};
+use crate::plan::{Basis, Method, Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
 use crate::warehouse::marker;
 
@@ -46,6 +47,8 @@ struct PlanView<'a> {
 #[derive(Serialize)]
 pub(super) struct StatementView {
     pub(super) step: u32,
+    pub(super) method: Method,
+    pub(super) reason: Arc<str>,
     #[serde(flatten)]
     pub(super) statement: Statement,
 }
@@ -92,8 +95,11 @@ pub(super) async fn run(
         for statement in &view.statements {
             let shape = statement.statement.shape.as_str();
             text.push_str(&format!(
-                "\n\n-- step {}, shape {shape}\n{};",
-                statement.step, statement.statement.sql
+                "\n\n-- step {}, {}, shape {shape}: {}\n{};",
+                statement.step,
+                statement.method.as_str(),
+                statement.reason,
+                statement.statement.sql
             ));
         }
         text
@@ -106,9 +112,11 @@ pub(super) async fn statements(engine: &Engine, plan: &Plan) -> anyhow::Result<V
     let mut statements = Vec::new();
     for (step, target) in engine.targets_of(plan).await? {
         let marker = marker(&step.table, &format!("<cycle>-{}", step.number));
-        let statement = compile(&target, &step.arms, &marker);
+        let statement = compile_step(&target, step, &step.arms, &marker);
         statements.push(StatementView {
             step: step.number,
+            method: step.method,
+            reason: Arc::clone(&step.reason),
             statement,
         });
     }
@@ -150,6 +158,13 @@ pub(super) fn describe(plan: &Plan) -> String {
         text.push_str(&format!(
             "\n{} stay: their workspace is NULL or no UTF-8, so no rule can mean them\n",
             counted(unreadable, "row")
+        ));
+    }
+    for by_hand in &plan.by_hand {
+        text.push_str(&format!(
+            "\nleft to you: {}: {}\n",
+            name(plan, &by_hand.shard, &by_hand.table),
+            by_hand.reason
         ));
     }
     for unprobed in &plan.unprobed {
@@ -284,10 +299,31 @@ fn by_rule(plan: &Plan) -> String {
         rows,
     ));
     text.push('\n');
+    text.push_str(&by_step(plan));
+    text
+}
+
+/// How each step deletes, and why so.
+fn by_step(plan: &Plan) -> String {
+    let mut text = String::from("\nhow\n");
+    let rows = plan.steps.iter().map(|step| {
+        [
+            step.number.to_string(),
+            name(plan, &step.shard, &step.table),
+            step.method.as_str().to_owned(),
+            grouped(step.n_due),
+            step.reason.to_string(),
+        ]
+    });
+    text.push_str(&table(
+        ["step", "table", "method", "due", "why"],
+        &[0, 3],
+        rows,
+    ));
     let total = plan.steps.iter().map(|step| step.n_due).sum();
     let n_steps = u64::try_from(plan.steps.len()).unwrap_or(u64::MAX);
     text.push_str(&format!(
-        "\n{} in {}, each a lightweight DELETE\n",
+        "\n\n{} in {}\n",
         counted(total, "row"),
         counted(n_steps, "statement")
     ));

@@ -71,6 +71,15 @@ impl AgeSql {
         }
     }
 
+    /// A condition that holds for every row below the instant, and prunes where the type allows it.
+    pub(super) fn below(&self, below_ms: i64, out: &mut Sql) {
+        if !self.envelope(below_ms, out) {
+            self.value(out);
+            out.raw(" < ");
+            self.bound(below_ms, out);
+        }
+    }
+
     /// A condition that prunes parts and granules and holds for at least every row below the
     /// instant: the bare column against a constant, which indexes understand. Whether it was
     /// written; nothing helps for `UUID`.

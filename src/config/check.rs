@@ -139,6 +139,9 @@ fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions
     if clickhouse.probe_threads == 0 {
         problems.push("clickhouse.probe_threads: 0 means all of them; write at least 1".into());
     }
+    if clickhouse.probe_concurrency == 0 {
+        problems.push("clickhouse.probe_concurrency: 0 counts nothing; write at least 1".into());
+    }
     let mut seen: Vec<String> = Vec::new();
     for (index, shard) in clickhouse.shards.iter().enumerate() {
         let key = format!("clickhouse.shards[{index}].url");
@@ -175,6 +178,8 @@ fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions
         compression: clickhouse.compression,
         probe_timeout,
         probe_threads: clickhouse.probe_threads,
+        probe_rows: clickhouse.probe_rows,
+        probe_concurrency: clickhouse.probe_concurrency,
         statement_timeout,
         settle_timeout,
     };

@@ -1,19 +1,14 @@
 //! Applying a plan: guards, then step by step, shard by shard.
 
-use std::sync::Arc;
-
-use foldhash::{HashSet, HashSetExt};
 use tokio_util::sync::CancellationToken;
 
+use super::damaged::Damaged;
 use super::step::Part;
 use super::survey::error_chain;
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Arm, Plan, Step};
 use crate::warehouse::Shard;
-
-/// Workspaces of a shard whose children may be left: their parents stay in this cycle.
-pub(super) type Damaged = HashSet<Arc<str>>;
 
 /// What a cycle is, beside its plan.
 pub(super) struct Cycle<'a> {
@@ -135,7 +130,7 @@ impl Engine {
             Err(error @ EngineError::Clock { .. }) => return Err(error),
             Err(error) => Err(error_chain(&error)),
         };
-        let mut damaged = Damaged::new();
+        let mut damaged = Damaged::default();
         for step in steps {
             let target = targets.as_ref().map_err(String::clone).and_then(|targets| {
                 let found = targets.iter().find(|target| *target.table == *step.table);

@@ -100,7 +100,11 @@ impl Engine {
             });
         }
         let youngest = Cutoff::at(now, self.periods.floor()).as_millisecond();
-        let too_young = |step: &&Step| step.arms.iter().any(|arm| arm.bounds.below_ms > youngest);
+        let too_young = |step: &&Step| {
+            let of_arms = step.arms.iter().map(|arm| arm.bounds);
+            let mut bounds = of_arms.chain(step.expired);
+            bounds.any(|bounds| bounds.below_ms > youngest)
+        };
         let steps = plan.steps.iter().filter(too_young);
         found.extend(steps.map(|step| Refusal::Floor {
             step: step.number,

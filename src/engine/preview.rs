@@ -163,7 +163,9 @@ impl Engine {
         alone: &HashSet<Arc<str>>,
     ) -> Result<(Option<PreviewTable>, Vec<Arm>), WarehouseError> {
         let future_ms = view.now.as_millisecond();
-        let mut census = shard.census(&compile::census(target, future_ms)).await?;
+        let mut census = shard
+            .census(&compile::census(target, future_ms, None))
+            .await?;
         census.retain(|row| row.is_readable && view.touches(&row.workspace));
         census.retain(|row| !alone.contains(&row.workspace));
         if census.is_empty() {

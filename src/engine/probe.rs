@@ -1,4 +1,5 @@
-//! Probing a table: census, and the counts of what is due, waits, is held or paused.
+//! Probing a table: census, partitions that go as a whole, and the counts of what else is due, waits,
+//! is held or paused.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,13 +8,12 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 
 use super::Engine;
 use super::report::lag_s;
-use crate::compile;
-use crate::plan::{Arm, TableInventory, Terms, Totals, candidates, pack};
+use super::tally::Tally;
+use super::whole::Whole;
+use crate::compile::{self, Within};
+use crate::plan::{Arm, CensusRow, Rates, StepCost, TableInventory, Terms, candidates, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{MutationState, Shard, WarehouseError};
-
-/// Rows dated more than a day ahead count as future; less is clock skew.
-const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
 
 /// Workspaces whose rows stay in the tables that are still to come, since rows of their children
 /// stay.
@@ -23,6 +23,31 @@ pub(super) struct LeftOut {
     pub(super) alone: HashSet<Arc<str>>,
     /// Rows are due in a table that is paused.
     paused: HashSet<Arc<str>>,
+    /// Rules or holds of anybody, in whichever slot, mean nobody knows which rows.
+    pub(super) anybody: bool,
+    /// The age of the oldest row in the tables so far that belongs to another slot.
+    pub(super) others_ms: Option<i64>,
+}
+
+impl LeftOut {
+    /// Whether nobody's rows stay.
+    pub(super) fn is_nobody(&self) -> bool {
+        self.alone.is_empty() && self.paused.is_empty() && !self.anybody
+    }
+
+    /// Notes rows whose turn comes in another slot.
+    fn note_others(&mut self, census: &[CensusRow], terms: &Terms<'_>) {
+        let is_other = |row: &&CensusRow| {
+            let slot = terms.slot;
+            slot.is_some_and(|slot| !slot.contains(&row.workspace))
+        };
+        let oldest = census
+            .iter()
+            .filter(is_other)
+            .filter_map(|row| row.oldest_ms);
+        let others_ms = oldest.chain(self.others_ms).min();
+        self.others_ms = others_ms;
+    }
 }
 
 /// One table, probed.
@@ -41,12 +66,11 @@ impl Engine {
         target: &CheckedTarget,
         terms: &Terms<'_>,
         left_out: &mut LeftOut,
+        costs: &[StepCost],
     ) -> Result<Probed, WarehouseError> {
         let started = Instant::now();
         let running = shard.unfinished_mutations(&target.table).await?;
-        let now_ms = terms.now.as_millisecond();
-        let future_ms = now_ms.saturating_add(FUTURE_TOLERANCE_MS);
-        let census = shard.census(&compile::census(target, future_ms)).await?;
+        let (census, totals) = self.census(shard, target, terms).await?;
         let mut found = candidates(target, &census, terms);
         if !left_out.alone.is_empty() {
             for arms in [&mut found.due, &mut found.paused, &mut found.waiting] {
@@ -57,10 +81,22 @@ impl Engine {
             let waits = |arm: &mut Arm| left_out.paused.contains(&arm.workspace);
             found.paused.extend(found.due.extract_if(.., waits));
         }
-        let due = self.count_packed(shard, target, found.due).await?;
-        let paused = self.count_packed(shard, target, found.paused).await?;
-        let waiting = self.count_packed(shard, target, found.waiting).await?;
-        let held = self.count_packed(shard, target, found.held).await?;
+        let mut partitions = shard.partitions(&target.table).await?;
+        let whole = if found.due.is_empty() {
+            Whole::default()
+        } else {
+            self.find_whole(shard, target, terms, left_out, &mut partitions)
+                .await?
+        };
+        left_out.note_others(&census, terms);
+        let mut tally = Tally::of(std::mem::take(&mut partitions.found));
+        let rest = Within::Except(&whole.ids);
+        let due = self.count_packed(shard, target, found.due, rest, &mut tally);
+        let due = due.await?;
+        partitions.found = tally.partitions;
+        let paused = self.count_aside(shard, target, found.paused).await?;
+        let waiting = self.count_aside(shard, target, found.waiting).await?;
+        let held = self.count_aside(shard, target, found.held).await?;
         let of_workspace = |arm: &Arm| Arc::clone(&arm.workspace);
         left_out
             .alone
@@ -71,12 +107,20 @@ impl Engine {
         let inventory = TableInventory {
             shard: shard.name().into(),
             table: target.table.as_str().into(),
-            totals: Totals::of(&census),
+            totals,
             n_waiting: waiting.n_due(),
             n_held: held.n_due(),
             n_paused: paused.n_due(),
-            lag_s: lag_s(&due.arms).max(lag_s(&paused.arms)),
+            lag_s: lag_s(&due.arms).max(lag_s(&paused.arms)).max(whole.lag_s),
             holds: found.holds.into_iter().collect(),
+            by_hand: whole
+                .by_hand(shard, target, &partitions)
+                .into_iter()
+                .collect(),
+            expired: whole.expired,
+            partitions: partitions.found,
+            cells: tally.cells.filter(|_| target.ways.is_partitioned),
+            rates: Rates::of(shard.name(), &target.table, costs),
             arms: due.arms,
             n_deleted_today: 0,
             probed_in: started.elapsed(),
@@ -88,17 +132,32 @@ impl Engine {
         })
     }
 
+    /// Counts what does not go now, for any number of arms.
+    async fn count_aside(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        arms: Vec<Arm>,
+    ) -> Result<Counted, WarehouseError> {
+        let mut unseen = Tally::default();
+        self.count_packed(shard, target, arms, Within::Table, &mut unseen)
+            .await
+    }
+
     /// Counts what is due for any number of arms.
     async fn count_packed(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         arms: Vec<Arm>,
+        within: Within<'_>,
+        tally: &mut Tally,
     ) -> Result<Counted, WarehouseError> {
         let packed = pack(arms, target, &self.limits);
         let mut arms = Vec::new();
         for mut statement in packed.statements {
-            self.count(shard, target, &mut statement).await?;
+            self.count_into(shard, target, &mut statement, within, arms.len(), tally)
+                .await?;
             arms.append(&mut statement);
         }
         Ok(Counted {
@@ -113,12 +172,28 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         arms: &mut [Arm],
+        within: Within<'_>,
     ) -> Result<u64, WarehouseError> {
+        let mut unseen = Tally::default();
+        self.count_into(shard, target, arms, within, 0, &mut unseen)
+            .await?;
+        Ok(arms.iter().map(|arm| arm.n_due).sum())
+    }
+
+    /// Counts what is due for arms of one statement, which stand from `first` on in the inventory.
+    async fn count_into(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        arms: &mut [Arm],
+        within: Within<'_>,
+        first: usize,
+        tally: &mut Tally,
+    ) -> Result<(), WarehouseError> {
         for arm in arms.iter_mut() {
             (arm.n_due, arm.n_kept, arm.lag_s) = (0, 0, 0);
         }
-        let mut total = 0;
-        for probe in compile::probe(target, arms) {
+        for probe in compile::probe(target, arms, within) {
             let none: Arc<str> = "".into();
             let mut index: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
             for (at, arm) in arms.iter().enumerate() {
@@ -129,20 +204,15 @@ impl Engine {
             }
             for row in shard.count_due(&probe.sql).await? {
                 let at = index.get(&(row.workspace.as_str().into(), row.project.as_str().into()));
+                let arm = at.and_then(|at| Some((*at, arms.get_mut(*at)?)));
                 // A group that nobody asked for would mean that the predicate is wrong.
-                let Some(arm) = at.and_then(|at| arms.get_mut(*at)) else {
+                let Some((at, arm)) = arm else {
                     return Err(shard.unexpected_group(&row.workspace));
                 };
-                arm.n_due += row.n_due;
-                arm.n_kept += row.n_kept;
-                let below_ms = arm.bounds.below_ms;
-                let overdue_ms = row.oldest_ms.map_or(0, |at| below_ms.saturating_sub(at));
-                let seconds = u32::try_from(overdue_ms.max(0) / 1_000);
-                arm.lag_s = arm.lag_s.max(seconds.unwrap_or(u32::MAX));
-                total += row.n_due;
+                tally.add(&row, arm, first + at);
             }
         }
-        Ok(total)
+        Ok(())
     }
 }
 

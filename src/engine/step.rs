@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::apply::{Cycle, Damaged};
+use super::apply::Cycle;
+use super::damaged::Damaged;
 use super::report::{StepOutcomeKind, lag_s};
 use super::survey::{error_chain, still_running};
 use super::{CycleStatus, Engine, EngineError, Event, StepReport};
-use crate::compile::{self, Statement};
+use crate::compile::{Statement, Within, compile_step};
 use crate::cutoff::Bounds;
 use crate::ledger::{Intended, StepIntent, StepOutcome};
-use crate::plan::{Arm, Plan, Step};
+use crate::plan::{Arm, Method, Plan, Step};
 use crate::rule::RuleId;
 use crate::target::CheckedTarget;
 use crate::verify::{Verdict, judge};
@@ -51,15 +52,27 @@ impl Engine {
         });
         let mut arms: Vec<Arm> = step.arms.clone();
         arms.retain(|arm| !damaged.contains(&arm.workspace));
-        let n_due = arms.iter().map(|arm| arm.n_due).sum();
+        let goes_whole = step.method == Method::Partition;
+        let n_due = if goes_whole {
+            step.n_due
+        } else {
+            arms.iter().map(|arm| arm.n_due).sum()
+        };
         let ready = match target {
-            Ok(_) if arms.is_empty() => {
+            Ok(_) if goes_whole && !damaged.is_nobody() => {
+                Err("the children of some rows in it could not be deleted in this cycle".into())
+            }
+            Ok(_) if goes_whole && step.expired.is_none() => Err("it has no proof".into()),
+            Ok(_) if arms.is_empty() && !goes_whole => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }
             Ok(target) => {
-                self.wait_for_turn(cycle, n_due).await;
+                // Dropping a partition takes the server no longer for more rows.
+                self.wait_for_turn(cycle, if goes_whole { 0 } else { n_due })
+                    .await;
                 // Waiting may have taken a while: only now is it known what else is under way.
-                obstacle(shard, step).await.map_or(Ok(target), Err)
+                let obstacle = self.obstacle(shard, target, step).await;
+                obstacle.map_or(Ok(target), Err)
             }
             Err(reason) => Err(reason),
         };
@@ -70,12 +83,15 @@ impl Engine {
             Ok(target) => target,
             Err(reason) => {
                 damaged.extend(arms.into_iter().map(|arm| arm.workspace));
+                if goes_whole {
+                    damaged.everybody();
+                }
                 return Ok(Ok(StepReport::skipped(step, reason)));
             }
         };
         let identity = format!("{}-{}", cycle.id, step.number);
         let marker = marker(&step.table, &identity);
-        let statement = compile::compile(target, &arms, &marker);
+        let statement = compile_step(target, step, &arms, &marker);
         let mut report = StepReport {
             shape: Some(statement.shape),
             query_id: Some(format!("ebbtide-{identity}")),
@@ -111,11 +127,13 @@ impl Engine {
                 query_id: report.query_id.as_deref().unwrap_or_default(),
                 log_comment: &marker,
                 marker: &marker,
+                is_mutation: statement.is_mutation,
                 settings: &statement.settings,
             })
             .await;
         report.statement = started.elapsed();
-        report.outcome = self.settle(shard, target, &mut arms, execution).await;
+        let settled = self.settle(part, target, &mut arms, n_due, execution);
+        report.outcome = settled.await;
         report.duration = started.elapsed();
         report.probe = report.duration.saturating_sub(report.statement);
         // After a count, the arms say which workspaces have rows left.
@@ -124,6 +142,9 @@ impl Engine {
         if !report.is_verified() {
             let left = arms.into_iter().filter(|arm| !is_counted || arm.n_due > 0);
             damaged.extend(left.map(|arm| arm.workspace));
+            if goes_whole {
+                damaged.everybody();
+            }
         }
         self.ledger
             .finish_step(&self.outcome(part, &report))
@@ -145,17 +166,29 @@ impl Engine {
         });
     }
 
+    /// Why a step cannot be sent now, if so.
+    async fn obstacle(&self, shard: &Shard, target: &CheckedTarget, step: &Step) -> Option<String> {
+        match shard.unfinished_mutations(&step.table).await {
+            Ok(earlier) if !earlier.is_empty() => Some(still_running(&earlier)),
+            Ok(_) if step.method == Method::Partition => {
+                self.cannot_go_whole(shard, target, step).await
+            }
+            Ok(_) => None,
+            Err(error) => Some(error_chain(&error)),
+        }
+    }
+
     /// What an execution means. Where the server says done, failed, or cannot say, the rows left
     /// are counted: nothing else proves a delete, or that there was none. What did not delete must
     /// not count against the share of the day.
     async fn settle(
         &self,
-        shard: &Shard,
+        part: &Part<'_>,
         target: &CheckedTarget,
         arms: &mut [Arm],
+        n_due: u64,
         execution: Execution,
     ) -> StepOutcomeKind {
-        let n_due = arms.iter().map(|arm| arm.n_due).sum();
         let failed = |what: &str, error: &WarehouseError, n_left| StepOutcomeKind::Failed {
             error: format!("{what}{}", error_chain(error)),
             recorded: format!("{what}{}", error.for_the_record()),
@@ -163,14 +196,14 @@ impl Engine {
         };
         match execution {
             Execution::Done | Execution::Vanished { .. } => {
-                let left = self.count_left(shard, target, arms).await;
+                let left = self.count_left(part, target, arms).await;
                 StepOutcomeKind::Applied(judge(left))
             }
             Execution::Failed {
                 error,
                 standing: None,
             } => {
-                let left = self.count_left(shard, target, &mut arms.to_vec()).await;
+                let left = self.count_left(part, target, &mut arms.to_vec()).await;
                 failed("", &error, left)
             }
             // The server tries it again until it is killed: all of it may go yet.
@@ -184,11 +217,17 @@ impl Engine {
     /// Rows that are left; nothing if they cannot be counted.
     async fn count_left(
         &self,
-        shard: &Shard,
+        part: &Part<'_>,
         target: &CheckedTarget,
         arms: &mut [Arm],
     ) -> Option<u64> {
-        let left = self.count(shard, target, arms).await;
+        let Part { shard, step, .. } = *part;
+        let left = if step.method == Method::Partition {
+            self.count_whole(shard, target, step).await
+        } else {
+            let within = Within::step(&step.partitions);
+            self.count(shard, target, arms, within).await
+        };
         if let Err(error) = &left {
             tracing::warn!(table = target.table, %error, "cannot count what is left");
         }
@@ -215,8 +254,9 @@ impl Engine {
             statement_digest: format!("{digest:x}"),
             n_workspaces: u64::try_from(report.n_arms).unwrap_or(u64::MAX),
             rows_due: report.n_due,
+            n_parts: step.n_parts,
             predicate: statement.predicate().into(),
-            bounds: bounds(cycle.plan, arms),
+            bounds: bounds(cycle.plan, step, arms),
             intended_at: self.clock.now(),
         }
     }
@@ -260,8 +300,12 @@ struct BoundsLine<'a> {
 }
 
 /// The rules and cutoffs of a step as JSON.
-fn bounds(plan: &Plan, arms: &[Arm]) -> String {
+fn bounds(plan: &Plan, step: &Step, arms: &[Arm]) -> String {
     let mut sums: BTreeMap<(Option<RuleId>, Bounds), (u64, u64)> = BTreeMap::new();
+    if let Some(expired) = step.expired {
+        // What everybody's policies have in common; it is no single rule's.
+        sums.insert((None, expired), (0, step.n_due));
+    }
     for arm in arms {
         let (n_policies, n_due) = sums.entry((arm.rule, arm.bounds)).or_default();
         *n_policies += 1;
@@ -282,13 +326,4 @@ fn bounds(plan: &Plan, arms: &[Arm]) -> String {
     };
     let lines: Vec<BoundsLine<'_>> = sums.into_iter().map(line).collect();
     serde_json::to_string(&lines).unwrap_or_default()
-}
-
-/// Why a step cannot be sent now, if so.
-async fn obstacle(shard: &Shard, step: &Step) -> Option<String> {
-    match shard.unfinished_mutations(&step.table).await {
-        Ok(earlier) if earlier.is_empty() => None,
-        Ok(earlier) => Some(still_running(&earlier)),
-        Err(error) => Some(error_chain(&error)),
-    }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::probe::LeftOut;
 use super::{Engine, EngineError, Event};
 use crate::ledger::DeletedRows;
-use crate::plan::{Arm, Base, TableInventory, Terms, Unprobed};
+use crate::plan::{Arm, Base, StepCost, TableInventory, Terms, Unprobed};
 use crate::rule::{Rule, Scope};
 use crate::target::{CheckedTarget, TableSchema, TargetProblem, Unmatched};
 use crate::warehouse::{GrantNeed, MutationState, Privilege, Shard, WarehouseError};
@@ -32,6 +32,7 @@ impl Engine {
         shard: &Shard,
         terms: &Terms<'_>,
         deleted: &[DeletedRows],
+        costs: &[StepCost],
     ) -> Result<Survey, EngineError> {
         let name: Arc<str> = shard.name().into();
         let mut survey = Survey::default();
@@ -73,6 +74,12 @@ impl Engine {
                 number: index + 1,
                 of,
             });
+            // Partitions that go as a whole hold rows of workspaces of all slots.
+            let of_all = Terms {
+                slot: None,
+                ..*terms
+            };
+            left_out.anybody |= !unmatched(&target, &of_all).is_empty();
             for unmatched in unmatched(&target, terms) {
                 survey.unprobed.push(Unprobed {
                     workspace: Some(Arc::clone(&unmatched.workspace)),
@@ -80,7 +87,8 @@ impl Engine {
                 });
                 left_out.alone.insert(unmatched.workspace);
             }
-            match self.probe(shard, &target, terms, &mut left_out).await {
+            let probed = self.probe(shard, &target, terms, &mut left_out, costs);
+            match probed.await {
                 Ok(mut probed) => {
                     if !probed.running.is_empty() {
                         survey

@@ -226,7 +226,7 @@ pub(super) fn cycle_begun(start: &CycleStart) -> Deed {
 }
 
 pub(super) fn step_intended(intent: &StepIntent, holder: &str) -> Deed {
-    let body = json!({
+    let mut body = json!({
         "cycle": intent.cycle,
         "step": intent.step,
         "shard": intent.shard,
@@ -241,6 +241,10 @@ pub(super) fn step_intended(intent: &StepIntent, holder: &str) -> Deed {
         "rows_due": intent.rows_due,
         "intended_at": whole_microseconds(intent.intended_at),
     });
+    // Steps from before parts were counted have no such line in the chain.
+    if let (Some(body), true) = (body.as_object_mut(), intent.n_parts > 0) {
+        body.insert("n_parts".into(), intent.n_parts.into());
+    }
     deed("step_intended", holder, body)
 }
 

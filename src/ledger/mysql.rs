@@ -39,6 +39,7 @@ use super::{
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
+use crate::plan::StepCost;
 use crate::rule::RuleId;
 use crate::slot::SlotRange;
 use crate::sql::sql;
@@ -477,6 +478,10 @@ impl Ledger for MySql {
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
         on_connection!(self, "sum up the steps", connection => cycles::deleted_since(connection, since))
+    }
+
+    async fn step_costs(&self, since: Timestamp) -> Result<Vec<StepCost>, LedgerError> {
+        on_connection!(self, "read what steps cost", connection => cycles::step_costs(connection, since))
     }
 
     async fn audit_head(&self) -> Result<Head, LedgerError> {

@@ -38,6 +38,7 @@ use super::{
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
+use crate::plan::StepCost;
 use crate::rule::RuleId;
 use crate::slot::SlotRange;
 
@@ -624,6 +625,13 @@ impl Ledger for Sqlite {
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
         self.read("sum up the steps", move |connection| {
             cycles::deleted_since(connection, since)
+        })
+        .await
+    }
+
+    async fn step_costs(&self, since: Timestamp) -> Result<Vec<StepCost>, LedgerError> {
+        self.read("read what steps cost", move |connection| {
+            cycles::step_costs(connection, since)
         })
         .await
     }

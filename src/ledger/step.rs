@@ -25,6 +25,8 @@ pub struct StepIntent {
     pub n_workspaces: u64,
     /// Rows that the plan expects to go: those that match the predicate before it.
     pub rows_due: u64,
+    /// Parts that the statement is registered against; 0 where nobody counted.
+    pub n_parts: u64,
     /// The predicate: the text of the statement after WHERE. Names and bounds, no row data.
     pub predicate: String,
     /// Rules and cutoffs as JSON: `[{"rule": 3, "retention": "7d", "cutoff": "2026-11-14T00:00:00Z",

@@ -8,8 +8,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Arm, Basis, Plan, PlannedRule, PlannedTarget, Projects, Step, TablePlan, TableRows, Unprobed,
+    Arm, Basis, ByHand, Plan, PlannedRule, PlannedTarget, Projects, Step, TablePlan, TableRows,
+    Unprobed,
 };
+use crate::cutoff::Bounds;
 use crate::guard::PauseScope;
 use crate::slot::SlotRange;
 
@@ -36,6 +38,7 @@ struct Header<'a> {
     active_holds: &'a [u64],
     pauses: &'a [PauseScope],
     unprobed: &'a [Unprobed],
+    by_hand: &'a [ByHand],
 }
 
 impl Plan {
@@ -63,6 +66,7 @@ impl Plan {
             active_holds: &self.active_holds,
             pauses: &self.pauses,
             unprobed: &self.unprobed,
+            by_hand: &self.by_hand,
         };
         let mut feed = Feed::new();
         // All keys are text and the hasher takes everything: this cannot fail.
@@ -163,11 +167,27 @@ impl Feed {
         self.number(number.unwrap_or(0));
     }
 
+    fn bounds(&mut self, bounds: Bounds) {
+        let bits = |ms: i64| u64::from_ne_bytes(ms.to_ne_bytes());
+        self.number(bits(bounds.below_ms));
+        self.optional(bounds.from_ms.map(bits));
+    }
+
     fn step(&mut self, step: &Step) {
         self.number(u64::from(step.number));
         self.text(&step.shard);
         self.text(&step.table);
         self.text(step.method.as_str());
+        self.number(u64::try_from(step.partitions.len()).unwrap_or(u64::MAX));
+        for partition in &step.partitions {
+            self.text(partition);
+        }
+        self.number(step.n_parts);
+        self.text(&step.reason);
+        self.buffer.push(u8::from(step.expired.is_some()));
+        if let Some(expired) = step.expired {
+            self.bounds(expired);
+        }
         self.number(step.n_due);
         self.number(u64::try_from(step.arms.len()).unwrap_or(u64::MAX));
         for arm in &step.arms {
@@ -187,9 +207,7 @@ impl Feed {
         for name in names {
             self.text(name);
         }
-        let bits = |ms: i64| u64::from_ne_bytes(ms.to_ne_bytes());
-        self.number(bits(arm.bounds.below_ms));
-        self.optional(arm.bounds.from_ms.map(bits));
+        self.bounds(arm.bounds);
         self.optional(arm.rule);
         for number in [
             arm.n_due,

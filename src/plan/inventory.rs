@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Arm;
+use super::{Arm, ByHand, Partition, Rates};
+use crate::cutoff::Bounds;
 
 /// One workspace of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct DueRow {
     pub workspace: String,
     /// The project; empty where the probe did not ask for projects.
     pub project: String,
+    /// The id of the partition; empty where the table has no partition key.
+    pub partition: String,
     /// Expired rows that nothing protects.
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
@@ -48,8 +51,18 @@ pub struct TableInventory {
     pub table: Arc<str>,
     /// Totals of the census.
     pub totals: Totals,
-    /// The arms with their counts.
+    /// The arms with their counts, without rows of partitions that go as a whole.
     pub arms: Vec<Arm>,
+    /// Its partitions with their counts; none where nobody looked.
+    pub partitions: Vec<Partition>,
+    /// Which arm has rows in which partition; nothing where there is only one, or too many to keep.
+    pub cells: Option<Vec<Cell>>,
+    /// The interval in which everybody's rows are expired, if partitions go as a whole.
+    pub expired: Option<Bounds>,
+    /// What only a person can decide.
+    pub by_hand: Vec<ByHand>,
+    /// What deleting costs there.
+    pub rates: Rates,
     /// Rows that go once what holds now is approved, or has been armed for long enough.
     pub n_waiting: u64,
     /// Rows that would go if nothing were held.
@@ -64,6 +77,19 @@ pub struct TableInventory {
     pub n_deleted_today: u64,
     /// How long the census and all probes took.
     pub probed_in: Duration,
+}
+
+/// The expired rows of one arm in one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// The place of the arm in [`TableInventory::arms`].
+    pub arm: usize,
+    /// The place of the partition in [`TableInventory::partitions`].
+    pub partition: usize,
+    /// Expired rows that will go.
+    pub n_due: u64,
+    /// Expired rows that stay because another table refers to them.
+    pub n_kept: u64,
 }
 
 /// The totals of a table.
@@ -95,5 +121,45 @@ impl Totals {
             }
         }
         totals
+    }
+}
+
+impl TableInventory {
+    /// Whether it is known which rows are due in which partition.
+    pub(super) fn knows_partitions(&self) -> bool {
+        self.cells.is_some() || self.n_due_partitions() <= 1
+    }
+
+    fn n_due_partitions(&self) -> usize {
+        let of_rest = |part: &&Partition| !part.goes_whole && part.n_due > 0;
+        self.partitions.iter().filter(of_rest).count()
+    }
+
+    /// The arms with rows due in some partitions, with their counts there; all that are due if no
+    /// partition is named.
+    pub(super) fn take_arms(&mut self, partitions: &[Arc<str>]) -> Vec<Arm> {
+        let Some(cells) = self.cells.as_ref().filter(|_| !partitions.is_empty()) else {
+            // Nobody needs them again: a million arms are not copied.
+            let mut arms = std::mem::take(&mut self.arms);
+            arms.retain(|arm| arm.n_due > 0);
+            return arms;
+        };
+        let is_named = |cell: &&Cell| {
+            let partition = self.partitions.get(cell.partition);
+            partition.is_some_and(|partition| partitions.contains(&partition.id))
+        };
+        let of_cell = |cell: &Cell| {
+            let arm = self.arms.get(cell.arm)?;
+            Some(Arm {
+                n_due: cell.n_due,
+                n_kept: cell.n_kept,
+                ..arm.clone()
+            })
+        };
+        let named = cells.iter().filter(is_named);
+        named
+            .filter(|cell| cell.n_due > 0)
+            .filter_map(of_cell)
+            .collect()
     }
 }

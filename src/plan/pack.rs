@@ -101,7 +101,9 @@ mod tests {
     use super::*;
     use crate::cutoff::Bounds;
     use crate::plan::Projects;
-    use crate::target::{AgeColumn, AgeKind, CheckedKeep, Comparison, Keep, NameColumn, TextKind};
+    use crate::target::{
+        AgeColumn, AgeKind, CheckedKeep, Comparison, Keep, NameColumn, TextKind, Ways,
+    };
     use proptest::prelude::*;
 
     fn target() -> CheckedTarget {
@@ -129,6 +131,7 @@ mod tests {
                 workspaces: Comparison::AsIs,
                 keys: Comparison::AsIs,
             }],
+            ways: Ways::default(),
         }
     }
 

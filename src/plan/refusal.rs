@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, Projects, Step, TablePlan};
+use super::{Limits, Method, Projects, Step, TablePlan};
 use crate::guard::{Guards, Hold, PauseScope};
 use crate::rule::Days;
 use crate::target::CheckedTarget;
@@ -124,6 +124,9 @@ pub(crate) fn touches<'o>(
     guards: &Guards,
     organization_of: impl Fn(&str) -> Option<&'o str>,
 ) -> Vec<Refusal> {
+    if step.method == Method::Partition {
+        return whole_partitions_touch(step, guards);
+    }
     let mut found = Vec::new();
     for arm in &step.arms {
         if let Some(pause) = guards.pause_of(&step.table, &arm.workspace) {
@@ -170,4 +173,19 @@ pub(crate) fn touches<'o>(
         }
     }
     found
+}
+
+/// Whole partitions hold anybody's rows: any hold and any pause is over them.
+fn whole_partitions_touch(step: &Step, guards: &Guards) -> Vec<Refusal> {
+    let held = guards.holds().first().map(|hold| Refusal::Held {
+        step: step.number,
+        table: Arc::clone(&step.table),
+        hold: hold.id,
+    });
+    let paused = guards.pauses().first().map(|pause| Refusal::Paused {
+        step: step.number,
+        table: Arc::clone(&step.table),
+        pause: pause.clone(),
+    });
+    held.into_iter().chain(paused).collect()
 }

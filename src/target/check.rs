@@ -8,7 +8,7 @@ use super::kind::{is_nullable, strip_wrappers};
 use crate::guard::Guards;
 use crate::rule::{Rule, Scope};
 
-use super::{Age, AgeKind, Keep, ProjectionMode, TableSchema, Target, TextKind};
+use super::{Age, AgeKind, Keep, ProjectionMode, TableSchema, Target, TextKind, Ways};
 
 /// A column with names in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,9 @@ pub struct CheckedTarget {
     pub age: AgeColumn,
     /// What is kept.
     pub keep: Vec<CheckedKeep>,
+    /// How its rows can be deleted.
+    #[serde(default)]
+    pub ways: Ways,
 }
 
 impl Target {
@@ -133,14 +136,18 @@ impl Target {
         check_projections(self.projections, schema)
             .map_err(&mut found)
             .ok();
-        match (workspace, age) {
-            (Some(workspace), Some(age)) if problems.is_empty() => Ok(CheckedTarget {
+        let ways = age
+            .as_ref()
+            .and_then(|age| Ways::of(self.method, schema, age).map_err(&mut found).ok());
+        match (workspace, age, ways) {
+            (Some(workspace), Some(age), Some(ways)) if problems.is_empty() => Ok(CheckedTarget {
                 database: schema.database.clone(),
                 table: schema.name.clone(),
                 workspace,
                 project,
                 age,
                 keep,
+                ways,
             }),
             _ => Err(problems),
         }

@@ -100,6 +100,10 @@ impl Asker {
                     "{message}; give the user a profile without readonly and without constraints"
                 ),
             },
+            // TOO_MANY_ROWS
+            158 if patience.what == "probe" => WarehouseError::TooManyRows { shard },
+            // TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT
+            359 => WarehouseError::TooLarge { shard, user },
             // TIMEOUT_EXCEEDED: the limit that was sent along, or a shorter one of the profile.
             159 if patience.what == "probe" => self.out_of_patience(patience),
             _ => WarehouseError::Server {

@@ -135,6 +135,26 @@ pub enum WarehouseError {
         /// The marker.
         marker: String,
     },
+    /// A probe would read more than it may: what it would have counted is unknown.
+    #[error(
+        "a probe on ClickHouse at {shard} would read more rows than clickhouse.probe_rows allows, so \
+         what is due is unknown; raise it or narrow the targets"
+    )]
+    TooManyRows {
+        /// The shard.
+        shard: String,
+    },
+    /// A partition is larger than what this user may drop.
+    #[error(
+        "ClickHouse at {shard} does not let the user {user} drop so large a partition: raise \
+         max_partition_size_to_drop for the user, or write targets[].method: lightweight"
+    )]
+    TooLarge {
+        /// The shard.
+        shard: String,
+        /// The user.
+        user: String,
+    },
     /// The server refused or failed.
     #[error("ClickHouse at {shard} said: {message} ({name}, code {code})")]
     Server {
@@ -230,10 +250,11 @@ impl WarehouseError {
             | Self::NoDatabase { .. }
             | Self::MissingGrant { .. }
             | Self::Setting { .. }
+            | Self::TooLarge { .. }
             | Self::NoMarker { .. } => true,
             // Analysis: bad arguments, unknown identifier, not implemented, unknown table,
-            // syntax, unknown database.
-            Self::Server { code, .. } => [36, 47, 48, 60, 62, 81].contains(code),
+            // syntax, unknown database, no support of this table.
+            Self::Server { code, .. } => [36, 47, 48, 60, 62, 81, 344].contains(code),
             _ => false,
         }
     }

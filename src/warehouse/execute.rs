@@ -20,7 +20,7 @@ pub fn marker(table: &str, identity: &str) -> String {
 /// A statement to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The text of a lightweight DELETE.
+    /// The text of a DELETE, or of an ALTER that drops partitions.
     pub sql: &'a str,
     /// Unique, from cycle and step.
     pub query_id: &'a str,
@@ -29,6 +29,9 @@ pub struct Request<'a> {
     /// A unique text that begins with [`MARKER_PREFIX`] and stands in the predicate of the
     /// statement as `'<marker>' != ''`: the mutation is found by it.
     pub marker: &'a str,
+    /// Whether it becomes a mutation. What does not leaves nothing that could be found again: when
+    /// its answer is lost, what it did must be counted.
+    pub is_mutation: bool,
     /// More settings. Those that make the server wait for the mutation cannot be changed.
     pub settings: &'a [(&'a str, &'a str)],
 }
@@ -74,13 +77,11 @@ pub enum Execution {
     },
 }
 
-/// The driver sends these with every statement, after the caller's settings.
-const WAITING: [(&str, &str); 2] = [
-    // Until the mutation is finished, on all replicas.
-    ("lightweight_deletes_sync", "2"),
-    // Other modes leave no mutation that could be found again.
-    ("lightweight_delete_mode", "alter_update"),
-];
+/// The driver sends these with every statement, after the caller's settings: until it is finished,
+/// on all replicas.
+const WAITING: [(&str, &str); 2] = [("lightweight_deletes_sync", "2"), ("alter_sync", "2")];
+/// And this with every mutation: other modes leave none that could be found again.
+const MUTATION: [(&str, &str); 1] = [("lightweight_delete_mode", "alter_update")];
 
 impl Shard {
     /// Sends a statement, once, and waits until it is settled what became of it.
@@ -102,6 +103,7 @@ impl Shard {
         let marker_stands = request.marker.starts_with(MARKER_PREFIX)
             && !request.marker.contains(['\'', '\\'])
             && request.sql.contains(&format!("'{}'", request.marker));
+        let marker_stands = marker_stands || !request.is_mutation;
         if !marker_stands {
             return Execution::Failed {
                 error: WarehouseError::NoMarker {
@@ -119,7 +121,8 @@ impl Shard {
             )
             .with_setting("query_id", request.query_id)
             .with_setting("log_comment", request.log_comment);
-        let answer = tokio::time::timeout(self.statement.limit, waiting(query).execute()).await;
+        let query = with(waiting(query), request.is_mutation.then_some(MUTATION));
+        let answer = tokio::time::timeout(self.statement.limit, query.execute()).await;
         let error = match answer {
             Ok(Ok(())) => return Execution::Done,
             Ok(Err(error)) => self.asker.translate(error, self.statement),
@@ -141,12 +144,17 @@ impl Shard {
 
     /// A query under the settings of statements, to see that they are accepted.
     pub(super) fn prepare_statement(&self, sql: &str) -> Query {
-        waiting(self.statements.query_raw(sql))
+        with(waiting(self.statements.query_raw(sql)), Some(MUTATION))
     }
 }
 
 fn waiting(query: Query) -> Query {
-    WAITING.into_iter().fold(query, |query, (name, value)| {
+    with(query, Some(WAITING))
+}
+
+fn with<const N: usize>(query: Query, settings: Option<[(&str, &str); N]>) -> Query {
+    let settings = settings.into_iter().flatten();
+    settings.fold(query, |query, (name, value)| {
         query.with_setting(name, value)
     })
 }

@@ -42,6 +42,7 @@ impl From<RawCensusRow> for CensusRow {
 struct RawDueRow {
     ebbtide_workspace: String,
     ebbtide_project: String,
+    ebbtide_partition: String,
     ebbtide_due: u64,
     ebbtide_kept: u64,
     ebbtide_oldest_ms: Option<i64>,
@@ -52,11 +53,23 @@ impl From<RawDueRow> for DueRow {
         Self {
             workspace: raw.ebbtide_workspace,
             project: raw.ebbtide_project,
+            partition: raw.ebbtide_partition,
             n_due: raw.ebbtide_due,
             n_kept: raw.ebbtide_kept,
             oldest_ms: raw.ebbtide_oldest_ms,
         }
     }
+}
+
+/// A line of `EXPLAIN ESTIMATE`.
+#[derive(clickhouse::Row, Deserialize)]
+#[expect(dead_code, reason = "the server sends all of its columns")]
+struct EstimateRow {
+    database: String,
+    table: String,
+    parts: u64,
+    rows: u64,
+    marks: u64,
 }
 
 /// What a delete would take, with the column names that the compiler writes.
@@ -73,7 +86,26 @@ pub(crate) struct PreviewRow {
     pub(crate) ebbtide_parts: Vec<String>,
 }
 
+/// What partitions hold that might go as a whole, with the column names that the compiler writes.
+#[derive(clickhouse::Row, Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "no column of a user's table begins like this"
+)]
+pub(crate) struct StraysRow {
+    pub(crate) ebbtide_partition: String,
+    pub(crate) ebbtide_rows: u64,
+    pub(crate) ebbtide_strays: u64,
+    pub(crate) ebbtide_oldest_ms: Option<i64>,
+}
+
 impl Shard {
+    /// Runs a compiled proof for whole partitions. The columns are those that [`crate::strays`]
+    /// lists; a partition without rows has no line.
+    pub(crate) async fn strays(&self, sql: &str) -> Result<Vec<StraysRow>, WarehouseError> {
+        self.fetch_in_turn(self.probes.query_raw(sql)).await
+    }
+
     /// Runs a compiled preview. The columns are those that [`crate::preview`] lists.
     pub(crate) async fn preview(&self, sql: &str) -> Result<PreviewRow, WarehouseError> {
         self.fetch_one(self.probes.query_raw(sql)).await
@@ -85,9 +117,26 @@ impl Shard {
     /// Also when the probe ran out of its limits: the census is unknown then.
     pub async fn census(&self, sql: &str) -> Result<Vec<CensusRow>, WarehouseError> {
         let rows = self
-            .fetch::<RawCensusRow>(self.probes.query_raw(sql))
+            .fetch_in_turn::<RawCensusRow>(self.probes.query_raw(sql))
             .await?;
         Ok(rows.into_iter().map(CensusRow::from).collect())
+    }
+
+    /// An upper bound of the rows that a read opens, from indexes alone.
+    pub(crate) async fn estimate(&self, sql: &str) -> Result<u64, WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(&format!("EXPLAIN ESTIMATE {sql}"))
+            // What is answered without reading would look like nothing.
+            .with_setting("optimize_use_projections", "0")
+            .with_setting("optimize_use_implicit_projections", "0");
+        let rows: Vec<EstimateRow> = self.fetch(query).await?;
+        Ok(rows.iter().map(|row| row.rows).sum())
+    }
+
+    /// Runs a compiled count of a table: its rows without masked ones.
+    pub(crate) async fn count_rows(&self, sql: &str) -> Result<u64, WarehouseError> {
+        self.fetch_one(self.probes.query_raw(sql)).await
     }
 
     /// Runs a compiled count of what is due. The columns are those that [`crate::probe`] lists.
@@ -95,7 +144,9 @@ impl Shard {
     /// # Errors
     /// Also when the probe ran out of its limits: what is due is unknown then.
     pub async fn count_due(&self, sql: &str) -> Result<Vec<DueRow>, WarehouseError> {
-        let rows = self.fetch::<RawDueRow>(self.probes.query_raw(sql)).await?;
+        let rows = self
+            .fetch_in_turn::<RawDueRow>(self.probes.query_raw(sql))
+            .await?;
         Ok(rows.into_iter().map(DueRow::from).collect())
     }
 

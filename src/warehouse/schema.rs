@@ -26,6 +26,7 @@ struct ColumnRow {
     table: String,
     name: String,
     type_name: String,
+    made_by: String,
 }
 
 #[derive(Row, Deserialize)]
@@ -60,8 +61,15 @@ impl Shard {
                 table,
                 name,
                 type_name,
+                made_by,
             } = row;
-            (table, Column { name, type_name })
+            let made_by = (!made_by.is_empty()).then_some(made_by);
+            let column = Column {
+                name,
+                type_name,
+                made_by,
+            };
+            (table, column)
         });
         let mut projections_of = group(projections, |row| (row.table, row.name));
         let mut parts_of: HashMap<String, PartsRow> = parts

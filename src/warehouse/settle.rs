@@ -49,7 +49,7 @@ impl Shard {
             let next = match look {
                 Ok(trace) => match seen.judge(trace) {
                     Finding::GoOn { pause } => pause,
-                    finding => return self.conclude(finding, seen.mutation, error),
+                    finding => return self.conclude(request, finding, seen.mutation, error),
                 },
                 Err(looking) if Instant::now() >= until => {
                     return Execution::Unknown {
@@ -83,6 +83,7 @@ impl Shard {
 
     fn conclude(
         &self,
+        request: &Request<'_>,
         finding: Finding,
         last: Option<MutationState>,
         error: WarehouseError,
@@ -100,7 +101,8 @@ impl Shard {
                 standing: Some(Box::new(state)),
             },
             Finding::Gone => Execution::Vanished { mutation, error },
-            Finding::NoTrace => without_trace(error),
+            Finding::NoTrace if request.is_mutation => without_trace(error),
+            Finding::NoTrace => without_mutation(error),
             Finding::GoOn { .. } => Execution::Running { mutation, error },
         }
     }
@@ -122,6 +124,17 @@ fn without_trace(error: WarehouseError) -> Execution {
             standing: None,
         },
         _ => Execution::NotStarted { error },
+    }
+}
+
+/// What becomes no mutation leaves no trace when it is done either: only a count tells.
+fn without_mutation(error: WarehouseError) -> Execution {
+    match without_trace(error) {
+        Execution::NotStarted { error } => Execution::Vanished {
+            mutation: None,
+            error,
+        },
+        other => other,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::query::Query;
 use clickhouse::{Client, Compression, RowOwned, RowRead};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::WarehouseError;
@@ -38,6 +40,10 @@ pub struct ShardOptions {
     pub settle_timeout: Duration,
     /// Threads of one probe.
     pub probe_threads: u32,
+    /// Rows that a probe may read; 0 for any number.
+    pub probe_rows: u64,
+    /// Probes at once.
+    pub probe_concurrency: u32,
 }
 
 impl ShardOptions {
@@ -55,6 +61,8 @@ impl ShardOptions {
             statement_timeout: Duration::from_hours(1),
             settle_timeout: Duration::from_mins(10),
             probe_threads: 2,
+            probe_rows: 0,
+            probe_concurrency: 2,
         }
     }
 }
@@ -80,6 +88,8 @@ pub struct Shard {
     /// For deletes.
     pub(super) statements: Client,
     pub(super) probe: Patience,
+    /// Leave to read a table of the user; those of the server itself need none.
+    pub(super) turns: Arc<Semaphore>,
     pub(super) statement: Patience,
     pub(super) settle_timeout: Duration,
 }
@@ -92,6 +102,7 @@ impl Shard {
     /// certificates that cannot be used.
     pub fn new(options: ShardOptions) -> Result<Self, WarehouseError> {
         let address = Address::parse(&options.url)?;
+        let probe_settings = probe_settings(&options);
         let asker = Asker {
             shard: address.name,
             user: address.user.unwrap_or(options.user),
@@ -123,7 +134,7 @@ impl Shard {
             })
         };
         let plain: Client = client(Connections::Reused)?;
-        let probes = probe_settings(options.probe_timeout, options.probe_threads)
+        let probes = probe_settings
             .into_iter()
             .fold(plain.clone(), |client, (name, value)| {
                 client.with_setting(name, value)
@@ -133,6 +144,7 @@ impl Shard {
             .with_setting("max_execution_time", seconds(options.statement_timeout))
             .with_setting("max_query_size", MAX_QUERY_SIZE)
             .with_setting("transform_null_in", "0");
+        let at_once = usize::try_from(options.probe_concurrency).unwrap_or(1);
         Ok(Self {
             asker,
             plain,
@@ -149,6 +161,7 @@ impl Shard {
                 limit: options.statement_timeout,
             },
             settle_timeout: options.settle_timeout,
+            turns: Arc::new(Semaphore::new(at_once.max(1))),
         })
     }
 
@@ -173,6 +186,16 @@ impl Shard {
         }
     }
 
+    /// [`Shard::fetch`] of a read of the user's tables: so many at once, and no more.
+    pub(super) async fn fetch_in_turn<T>(&self, query: Query) -> Result<Vec<T>, WarehouseError>
+    where
+        T: RowOwned + RowRead,
+    {
+        // Nobody closes it; without leave there is none to give back.
+        let _turn = self.turns.acquire().await.ok();
+        self.fetch(query).await
+    }
+
     /// The only row of a read.
     pub(super) async fn fetch_one<T>(&self, query: Query) -> Result<T, WarehouseError>
     where
@@ -193,11 +216,12 @@ const MAX_QUERY_SIZE: &str = "262144";
 
 /// What a probe runs under: it cannot write, is bounded, yields to users, ends when nobody listens,
 /// and sees all rows or fails, whatever the profile of the user says.
-fn probe_settings(timeout: Duration, threads: u32) -> Vec<(&'static str, String)> {
+fn probe_settings(options: &ShardOptions) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("readonly", "2".to_owned()),
-        ("max_execution_time", seconds(timeout)),
-        ("max_threads", threads.max(1).to_string()),
+        ("max_execution_time", seconds(options.probe_timeout)),
+        ("max_threads", options.probe_threads.max(1).to_string()),
+        ("max_rows_to_read", options.probe_rows.to_string()),
         ("priority", "10".to_owned()),
         (
             "cancel_http_readonly_queries_on_client_close",
@@ -212,6 +236,7 @@ fn probe_settings(timeout: Duration, threads: u32) -> Vec<(&'static str, String)
         ("offset", "0".to_owned()),
         // Rows that are masked are gone, mutations that are not finished have not happened.
         ("apply_deleted_mask", "1".to_owned()),
+        ("apply_patch_parts", "1".to_owned()),
         ("apply_mutations_on_fly", "0".to_owned()),
         ("additional_table_filters", "{}".to_owned()),
         ("transform_null_in", "0".to_owned()),

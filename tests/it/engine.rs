@@ -4,6 +4,7 @@ mod approval;
 mod cycle;
 mod hold;
 mod lease;
+mod method;
 mod order;
 mod pause;
 mod preview;

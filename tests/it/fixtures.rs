@@ -6,7 +6,9 @@ mod case;
 
 use std::fmt::Write as _;
 
-use ebbtide::{Arm, Bounds, CheckedTarget, Plan, Projects, census, compile, probe};
+use ebbtide::{
+    Arm, Bounds, CheckedTarget, Plan, Projects, Within, census, compile, compile_step, probe,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::support::TestDatabase;
@@ -78,12 +80,13 @@ async fn clickhouse_accepts_every_statement() {
         case.with_planned(database.name(), async |target, candidates, plan| {
             let future = plan.as_of + SignedDuration::from_hours(24);
             let discard = |sql: String| format!("{sql}\nFORMAT Null");
-            run(&discard(census(target, future.as_millisecond()))).await;
-            for probe in probe(target, candidates) {
+            run(&discard(census(target, future.as_millisecond(), None))).await;
+            for probe in probe(target, candidates, Within::Table) {
                 run(&discard(probe.sql)).await;
             }
             for step in &plan.steps {
-                run(&compile(target, &step.arms, "ebbtide:retention:x:<cycle>-1").sql).await;
+                run(&compile_step(target, step, &step.arms, "ebbtide:retention:x:<cycle>-1").sql)
+                    .await;
             }
         })
         .await;
@@ -102,15 +105,15 @@ fn describe(case: &Case) -> String {
         writeln!(
             text,
             "\n-- census\n{};",
-            census(target, future.as_millisecond())
+            census(target, future.as_millisecond(), None)
         )
         .unwrap();
-        for probe in probe(target, candidates) {
+        for probe in probe(target, candidates, Within::Table) {
             writeln!(text, "\n-- probe\n{};", probe.sql).unwrap();
         }
         for step in &plan.steps {
             let marker = format!("ebbtide:retention:{}:<cycle>-{}", step.table, step.number);
-            let statement = compile(target, &step.arms, &marker);
+            let statement = compile_step(target, step, &step.arms, &marker);
             let (number, shape) = (step.number, statement.shape.as_str());
             writeln!(
                 text,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ebbtide::{
-    Config, CycleKind, CycleStatus, Engine, FixedClock, Plan, PlanRequest, TableRows,
+    Config, CycleKind, CycleStatus, Engine, FixedClock, Method, Plan, PlanRequest, TableRows,
     connect_ledger, next_due, slot_start, utc_day,
 };
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ async fn the_engine_and_an_independent_model_agree_row_by_row() {
     let n_cases = number("EBBTIDE_ORACLE_CASES", DEFAULT_CASES);
     let first = number("EBBTIDE_ORACLE_SEED", DEFAULT_SEED);
     let next = Arc::new(AtomicU64::new(0));
-    let totals = Arc::new([const { AtomicU64::new(0) }; 6]);
+    let totals = Arc::new([const { AtomicU64::new(0) }; 8]);
     let workers = (0..N_WORKERS).map(|_| {
         let (database, next, totals) = (database.clone(), next.clone(), totals.clone());
         tokio::spawn(async move {
@@ -58,8 +58,10 @@ async fn the_engine_and_an_independent_model_agree_row_by_row() {
     for worker in workers.collect::<Vec<_>>() {
         worker.await.unwrap();
     }
-    let counts = [0, 1, 2, 3, 4, 5].map(|at| totals[at].load(Ordering::Relaxed));
-    println!("{n_cases} cases; rows, deleted, kept, waiting, held, paused: {counts:?}");
+    let counts = [0, 1, 2, 3, 4, 5, 6, 7].map(|at| totals[at].load(Ordering::Relaxed));
+    println!(
+        "{n_cases} cases; rows, deleted, kept, waiting, held, paused, dropped, patched: {counts:?}"
+    );
     let [n_rows, n_deleted, others @ ..] = counts;
     if n_cases >= 50 {
         // The cases must have something to say: neither nothing nor everything goes.
@@ -71,8 +73,9 @@ async fn the_engine_and_an_independent_model_agree_row_by_row() {
     }
 }
 
-/// Runs one case; returns its numbers of rows: all, deleted, kept, waiting, held, paused.
-async fn check(database: &TestDatabase, seed: u64) -> [u64; 6] {
+/// Runs one case; returns its numbers of rows: all, deleted, kept, waiting, held, paused, and those
+/// that went in whole partitions and by patches.
+async fn check(database: &TestDatabase, seed: u64) -> [u64; 8] {
     let case = Case::random(seed);
     let client = database.client();
     set_up(&case, database).await;
@@ -161,6 +164,11 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 6] {
         .execute()
         .await
         .unwrap();
+    let by = |method| {
+        let steps = plans.iter().flat_map(|plan| &plan.steps);
+        let of_method = steps.filter(|step| step.method == method);
+        of_method.map(|step| step.n_due).sum()
+    };
     [
         expected.n_rows,
         expected.n_due,
@@ -168,6 +176,8 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 6] {
         expected.n_waiting,
         expected.n_held,
         expected.n_paused,
+        by(Method::Partition),
+        by(Method::Patch),
     ]
 }
 

@@ -118,6 +118,7 @@ async fn delete_on(shard: &Shard, condition: &str, marker: &str) -> Execution {
             query_id: &query_id,
             log_comment: marker,
             marker,
+            is_mutation: true,
             settings: &[],
         })
         .await

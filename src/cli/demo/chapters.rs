@@ -138,7 +138,10 @@ impl Chapters<'_, '_> {
     ) -> anyhow::Result<Option<StatementView>> {
         self.story.chapter("A statement")?;
         let last = plan::statements(engine, plan).await?.pop();
-        if let Some(StatementView { step, statement }) = &last {
+        if let Some(StatementView {
+            step, statement, ..
+        }) = &last
+        {
             let text = excerpt::shortened(&statement.sql);
             self.story.say(&format!(
                 "All policies of a table go into one DELETE: its cost is in the parts it touches, \

@@ -12,6 +12,7 @@ use crate::ledger::{
     CYCLE_LEASE, CycleRecord, CycleStart, DeletedRows, Intended, LedgerError, StepIntent,
     StepOutcome, StepRecord, fact,
 };
+use crate::plan::StepCost;
 use crate::slot::SlotRange;
 use crate::sql::sql;
 
@@ -83,6 +84,7 @@ pub(super) async fn intend(
         (&intent.statement_digest).into(),
         intent.n_workspaces.into(),
         intent.rows_due.into(),
+        intent.n_parts.into(),
         (&intent.predicate).into(),
         (&intent.bounds).into(),
         instant_value(storable(intent.intended_at)?),
@@ -186,6 +188,27 @@ pub(super) async fn deleted_since(
     Ok(deleted)
 }
 
+pub(super) async fn step_costs(
+    connection: &mut Conn,
+    since: Timestamp,
+) -> Result<Vec<StepCost>, Fault> {
+    let sql = sql!("ledger/mysql/step_costs.sql");
+    let since = instant_value(whole_microseconds(since));
+    let rows: Vec<Row> = connection.exec(sql, (since,)).await?;
+    let mut costs = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        costs.push(StepCost {
+            shard: column(&mut row, 0)?,
+            table: column(&mut row, 1)?,
+            method: column(&mut row, 2)?,
+            n_parts: column(&mut row, 3)?,
+            n_rows: column(&mut row, 4)?,
+            duration_ms: column(&mut row, 5)?,
+        });
+    }
+    Ok(costs)
+}
+
 pub(super) async fn steps(connection: &mut Conn, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
     let rows: Vec<Row> = connection
         .exec(sql!("ledger/mysql/steps.sql"), (cycle,))
@@ -205,20 +228,21 @@ fn step(row: &mut Row) -> Result<StepRecord, Fault> {
         statement_digest: column(row, 7)?,
         n_workspaces: column(row, 8)?,
         rows_due: column(row, 9)?,
-        predicate: column::<Option<_>>(row, 10)?.unwrap_or_default(),
-        bounds: column::<Option<_>>(row, 11)?.unwrap_or_default(),
-        intended_at: instant(row, 12)?,
+        n_parts: column(row, 10)?,
+        predicate: column::<Option<_>>(row, 11)?.unwrap_or_default(),
+        bounds: column::<Option<_>>(row, 12)?.unwrap_or_default(),
+        intended_at: instant(row, 13)?,
     };
-    let verdict: Option<String> = column(row, 13)?;
+    let verdict: Option<String> = column(row, 14)?;
     let outcome = match verdict {
         Some(verdict) => Some(StepOutcome {
             cycle: intent.cycle.clone(),
             step: intent.step,
             verdict,
-            rows_left: column(row, 14)?,
-            error: column(row, 15)?,
-            duration_ms: column(row, 16)?,
-            finished_at: instant(row, 17)?,
+            rows_left: column(row, 15)?,
+            error: column(row, 16)?,
+            duration_ms: column(row, 17)?,
+            finished_at: instant(row, 18)?,
         }),
         None => None,
     };

@@ -11,6 +11,7 @@ use crate::ledger::{
     CYCLE_LEASE, CycleRecord, CycleStart, DeletedRows, Intended, LedgerError, StepIntent,
     StepOutcome, StepRecord, fact,
 };
+use crate::plan::StepCost;
 use crate::slot::SlotRange;
 use crate::sql::sql;
 
@@ -77,6 +78,7 @@ pub(super) fn intend(change: &mut Change<'_>, intent: &StepIntent) -> Result<Int
         intent.statement_digest,
         signed(intent.n_workspaces)?,
         signed(intent.rows_due)?,
+        signed(intent.n_parts)?,
         intent.predicate,
         intent.bounds,
         instant_text(storable(intent.intended_at)?),
@@ -173,6 +175,26 @@ pub(super) fn deleted_since(
     Ok(deleted)
 }
 
+pub(super) fn step_costs(
+    connection: &Connection,
+    since: Timestamp,
+) -> Result<Vec<StepCost>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/step_costs.sql"))?;
+    let mut rows = statement.query([instant_text(since)])?;
+    let mut costs = Vec::new();
+    while let Some(row) = rows.next()? {
+        costs.push(StepCost {
+            shard: row.get(0)?,
+            table: row.get(1)?,
+            method: row.get(2)?,
+            n_parts: unsigned(row.get(3)?)?,
+            n_rows: unsigned(row.get(4)?)?,
+            duration_ms: unsigned(row.get(5)?)?,
+        });
+    }
+    Ok(costs)
+}
+
 pub(super) fn steps(connection: &Connection, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/steps.sql"))?;
     let mut rows = statement.query([cycle])?;
@@ -195,20 +217,21 @@ fn step(row: &Row<'_>) -> Result<StepRecord, Fault> {
         statement_digest: row.get(7)?,
         n_workspaces: unsigned(row.get(8)?)?,
         rows_due: unsigned(row.get(9)?)?,
-        predicate: row.get(10)?,
-        bounds: row.get(11)?,
-        intended_at: instant_at(row, 12)?,
+        n_parts: unsigned(row.get(10)?)?,
+        predicate: row.get(11)?,
+        bounds: row.get(12)?,
+        intended_at: instant_at(row, 13)?,
     };
-    let verdict: Option<String> = row.get(13)?;
+    let verdict: Option<String> = row.get(14)?;
     let outcome = match verdict {
         Some(verdict) => Some(StepOutcome {
             cycle: intent.cycle.clone(),
             step: intent.step,
             verdict,
-            rows_left: row.get::<_, Option<i64>>(14)?.map(unsigned).transpose()?,
-            error: row.get(15)?,
-            duration_ms: unsigned(row.get(16)?)?,
-            finished_at: instant_at(row, 17)?,
+            rows_left: row.get::<_, Option<i64>>(15)?.map(unsigned).transpose()?,
+            error: row.get(16)?,
+            duration_ms: unsigned(row.get(17)?)?,
+            finished_at: instant_at(row, 18)?,
         }),
         None => None,
     };

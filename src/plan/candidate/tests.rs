@@ -11,7 +11,7 @@ use crate::guard::{Guards, HoldRange, PauseScope};
 use crate::resolve::{Directory, resolve};
 use crate::rule::{Days, Retention, Rule, RuleSet, Scope};
 use crate::slot::SlotRange;
-use crate::target::{AgeColumn, AgeKind, NameColumn, TextKind};
+use crate::target::{AgeColumn, AgeKind, NameColumn, TextKind, Ways};
 
 const NOW: &str = "2026-11-21T10:00:00Z";
 const DAY_MS: i64 = 86_400_000;
@@ -117,6 +117,7 @@ fn target(kind: AgeKind, has_project: bool) -> CheckedTarget {
             kind,
         },
         keep: vec![],
+        ways: Ways::default(),
     }
 }
 

@@ -51,6 +51,7 @@ pub async fn steps(api: &Api, cycle: &str, n_steps: u32) {
             statement_digest: "d".into(),
             n_workspaces: 1,
             rows_due: 5,
+            n_parts: 0,
             predicate: "w IN ('w1')".into(),
             bounds: "[{\"rule\": 3, \"retention\": \"7d\"}]".into(),
             intended_at: Timestamp::now(),

@@ -184,6 +184,12 @@ pub struct Case {
     pub project_type: Option<&'static str>,
     pub replacing: bool,
     pub partitioned: bool,
+    /// Whether everybody has a finite policy and nothing protects rows: partitions may go whole.
+    pub finite: bool,
+    /// Whether the table keeps block numbers, so that patches can be written.
+    pub patches: bool,
+    /// How the config wants rows deleted.
+    pub method: &'static str,
     /// The referring table's key type, if rows are kept.
     pub keep_type: Option<&'static str>,
     pub rows: Vec<Row>,
@@ -269,6 +275,9 @@ impl Case {
             project_type,
             replacing: rng.bool(),
             partitioned: rng.bool(),
+            finite: rng.u8(..3) == 0,
+            patches: rng.bool(),
+            method: "auto",
             keep_type: rng
                 .bool()
                 .then(|| *pick(rng, &["String", "FixedString(6)", "Nullable(String)"])),
@@ -293,8 +302,63 @@ impl Case {
         case.rules = case.random_rules(rng, &names, &project_names);
         case.random_base(rng, &names, &project_names);
         case.random_guards(rng, &names, &project_names);
+        if case.finite {
+            case.make_finite(rng);
+        }
+        case.random_method(rng);
         case.random_rows(rng, &names, &project_names);
         case
+    }
+
+    /// Everything ends for everybody.
+    fn make_finite(&mut self, rng: &mut Rng) {
+        let finite = |rules: &mut Vec<CaseRule>| {
+            for rule in rules {
+                rule.days = rule.days.or(Some(45));
+                rule.apply_to_past = true;
+            }
+        };
+        finite(&mut self.rules);
+        if let CaseBase::Approved(rules, default) = &mut self.base {
+            finite(rules);
+            *default = default.or(Some(20));
+        }
+        self.default_days = self.default_days.or(Some(rng.u32(1..60)));
+        self.keep_type = None;
+        self.holds.clear();
+        self.paused.clear();
+    }
+
+    fn random_method(&mut self, rng: &mut Rng) {
+        let mut methods = vec!["auto", "lightweight"];
+        if self.patches {
+            methods.push("patch");
+        }
+        if self
+            .partition_key()
+            .is_some_and(|(_, is_understood)| is_understood)
+        {
+            methods.extend(["partition", "auto"]);
+        }
+        self.method = methods[rng.usize(..methods.len())];
+    }
+
+    /// The partition key, and whether it is a stretch of time that the planner understands.
+    fn partition_key(&self) -> Option<(&'static str, bool)> {
+        if !self.partitioned {
+            return None;
+        }
+        let odd = self.seed % 2 == 1;
+        Some(match self.age_type {
+            AgeType::Uuid if odd => ("toYYYYMM(UUIDv7ToDateTime(age))", true),
+            AgeType::Date if odd => ("toMonday(age)", true),
+            AgeType::DateTimeTokyo if odd => ("toStartOfWeek(age, 1)", true),
+            // What is 16 bits wide wraps: such a key is not understood.
+            AgeType::DateTime64Ms if odd => ("toStartOfMonth(age)", false),
+            age if age.is_id() => ("cityHash64(w, key) % 3", false),
+            age if age.is_nullable() => ("cityHash64(key) % 3", false),
+            _ => ("toYYYYMM(age)", true),
+        })
     }
 
     fn random_directory(&mut self, rng: &mut Rng, names: &[String]) {
@@ -543,20 +607,19 @@ impl Case {
         } else {
             "MergeTree"
         };
-        let partition = match (self.partitioned, self.age_type.is_id()) {
-            (false, _) => String::new(),
-            (true, true) => "PARTITION BY cityHash64(w, key) % 3".into(),
-            (true, false) if self.age_type.is_nullable() => {
-                "PARTITION BY cityHash64(key) % 3".into()
-            }
-            (true, false) => "PARTITION BY toYYYYMM(age)".into(),
+        let key = self.partition_key();
+        let partition = key.map_or(String::new(), |(key, _)| format!("PARTITION BY {key}"));
+        let patches = if self.patches {
+            ", enable_block_number_column = 1, enable_block_offset_column = 1"
+        } else {
+            ""
         };
         let age = self.age_type;
         let mut statements = vec![
             format!(
                 "CREATE TABLE {table} (rid UInt64, version UInt64, w {}, {project_column}age {}, key String) \
                  ENGINE = {engine} {partition} ORDER BY (w, {project_key}age, key, rid) \
-                 SETTINGS allow_nullable_key = 1, index_granularity = 16",
+                 SETTINGS allow_nullable_key = 1, index_granularity = 16{patches}",
                 self.workspace_type,
                 age.sql()
             ),
@@ -634,7 +697,9 @@ impl Case {
             "time"
         };
         let table = self.table();
-        let mut target = json!({"table": table, "workspace": "w", "age": {age: "age"}});
+        let mut target = json!({
+            "table": table, "workspace": "w", "age": {age: "age"}, "method": self.method,
+        });
         if self.project_type.is_some() {
             target["project"] = "p".into();
         }

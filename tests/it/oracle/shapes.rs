@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ebbtide::{AgeColumn, AgeKind};
 use ebbtide::{
-    Arm, Bounds, CheckedTarget, Cutoff, Days, NameColumn, Projects, Shape, TextKind, compile_as,
-    literal, smallest_id,
+    Arm, Bounds, CheckedTarget, Cutoff, Days, NameColumn, Projects, Shape, TextKind, Ways,
+    compile_as, literal, smallest_id,
 };
 use fastrand::Rng;
 use jiff::Timestamp;
@@ -131,6 +131,7 @@ fn target(database: &str, table: &str, kind: AgeKind) -> CheckedTarget {
             kind,
         },
         keep: vec![],
+        ways: Ways::default(),
     }
 }
 

@@ -70,6 +70,7 @@ async fn a_statement_without_its_marker_is_not_sent() {
             query_id: "unmarked",
             log_comment: "",
             marker,
+            is_mutation: true,
             settings: &[],
         };
         let execution = bench.shard.execute(&request).await;
@@ -93,6 +94,7 @@ async fn settings_cannot_make_a_statement_answer_early() {
         query_id: bench.database.name(),
         log_comment: "",
         marker: "ebbtide:retention:t:early-1",
+        is_mutation: true,
         settings: &[("lightweight_deletes_sync", "0")],
     };
     let execution = Shard::new(options).unwrap().execute(&request).await;

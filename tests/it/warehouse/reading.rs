@@ -123,7 +123,7 @@ async fn probes_carry_any_id() {
     let due = bench
         .shard
         .count_due(&format!(
-            "SELECT w AS ebbtide_workspace, reverse(w) AS ebbtide_project, toUInt64(2) AS ebbtide_due, \
+            "SELECT w AS ebbtide_workspace, reverse(w) AS ebbtide_project, '202611' AS ebbtide_partition, toUInt64(2) AS ebbtide_due, \
              toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms FROM (SELECT {} AS w)",
             literal("a\0b")
         ))
@@ -132,6 +132,7 @@ async fn probes_carry_any_id() {
     let expected = DueRow {
         workspace: "a\0b".into(),
         project: "b\0a".into(),
+        partition: "202611".into(),
         n_due: 2,
         n_kept: 1,
         oldest_ms: Some(-7),

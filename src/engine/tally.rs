@@ -1,0 +1,89 @@
+//! Adding up what a probe counted, arm by arm and partition by partition.
+
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
+
+use crate::plan::{Arm, Cell, DueRow, Partition};
+
+/// More cells than this are not kept: such a table is then deleted from as a whole.
+const MOST_CELLS: usize = 250_000;
+
+/// What was counted in the partitions of a table.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) partitions: Vec<Partition>,
+    pub(super) cells: Option<Vec<Cell>>,
+    places: HashMap<Arc<str>, usize>,
+    is_wanted: bool,
+}
+
+impl Tally {
+    /// For partitions that the server listed.
+    pub(super) fn of(partitions: Vec<Partition>) -> Self {
+        let mut places = HashMap::with_capacity(partitions.len());
+        for (at, partition) in partitions.iter().enumerate() {
+            places.insert(Arc::clone(&partition.id), at);
+        }
+        Self {
+            partitions,
+            cells: Some(Vec::new()),
+            places,
+            is_wanted: true,
+        }
+    }
+
+    /// Adds a line of a probe to its arm, which has a place in the inventory.
+    pub(super) fn add(&mut self, row: &DueRow, arm: &mut Arm, place: usize) {
+        arm.n_due += row.n_due;
+        arm.n_kept += row.n_kept;
+        let below_ms = arm.bounds.below_ms;
+        let overdue_ms = row.oldest_ms.map_or(0, |at| below_ms.saturating_sub(at));
+        let seconds = u32::try_from(overdue_ms.max(0) / 1_000);
+        arm.lag_s = arm.lag_s.max(seconds.unwrap_or(u32::MAX));
+        let id = if row.partition.is_empty() {
+            "all"
+        } else {
+            &row.partition
+        };
+        let Some(at) = self.place(id) else { return };
+        let Some(partition) = self.partitions.get_mut(at) else {
+            return;
+        };
+        partition.n_due += row.n_due;
+        partition.n_kept += row.n_kept;
+        if row.partition.is_empty() {
+            return;
+        }
+        if let Some(cells) = &mut self.cells {
+            cells.push(Cell {
+                arm: place,
+                partition: at,
+                n_due: row.n_due,
+                n_kept: row.n_kept,
+            });
+            if cells.len() > MOST_CELLS {
+                self.cells = None;
+            }
+        }
+    }
+
+    /// The place of a partition, also of one that is new.
+    fn place(&mut self, id: &str) -> Option<usize> {
+        if !self.is_wanted {
+            return None;
+        }
+        if let Some(at) = self.places.get(id) {
+            return Some(*at);
+        }
+        let at = self.partitions.len();
+        let id: Arc<str> = id.into();
+        self.places.insert(Arc::clone(&id), at);
+        self.partitions.push(Partition {
+            value: id.to_string(),
+            id,
+            ..Partition::default()
+        });
+        Some(at)
+    }
+}

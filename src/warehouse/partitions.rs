@@ -1,0 +1,50 @@
+//! The partitions of a table, as the server lists them.
+
+use crate::sql::sql;
+use serde::Deserialize;
+
+use super::{Shard, WarehouseError};
+use crate::plan::Partition;
+
+#[derive(clickhouse::Row, Deserialize)]
+struct PartitionRow {
+    id: String,
+    value: String,
+    n_parts: u64,
+    n_rows: u64,
+    n_bytes: u64,
+    most_bytes: u64,
+}
+
+/// The partitions of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Partitions {
+    /// By id.
+    pub(crate) found: Vec<Partition>,
+    /// The largest one that the server lets this user drop; 0 for any.
+    pub(crate) most_bytes: u64,
+}
+
+impl Shard {
+    /// The partitions of a table with active parts.
+    pub(crate) async fn partitions(&self, table: &str) -> Result<Partitions, WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/partitions.sql"))
+            .param("table", table);
+        let rows: Vec<PartitionRow> = self.fetch(query).await?;
+        let most_bytes = rows.first().map_or(0, |row| row.most_bytes);
+        let partition = |row: PartitionRow| Partition {
+            id: row.id.into(),
+            value: row.value,
+            n_parts: row.n_parts,
+            n_rows: row.n_rows,
+            n_bytes: row.n_bytes,
+            ..Partition::default()
+        };
+        Ok(Partitions {
+            found: rows.into_iter().map(partition).collect(),
+            most_bytes,
+        })
+    }
+}
