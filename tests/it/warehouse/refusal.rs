@@ -1,6 +1,9 @@
 //! Servers that are not there, refuse, or cannot do what is needed.
 
-use ebbtide::{Embedded, EmbeddedUser, GrantNeed, Privilege, Shard, ShardOptions, WarehouseError};
+use ebbtide::{
+    Embedded, EmbeddedUser, Execution, GrantNeed, Privilege, Request, Shard, ShardOptions,
+    WarehouseError,
+};
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -82,7 +85,8 @@ async fn users_that_may_not() {
     let admin = clickhouse::Client::default().with_url(server.url());
     for sql in [
         "CREATE DATABASE d",
-        "CREATE TABLE d.t (w String, id UInt64) ENGINE = MergeTree ORDER BY w",
+        "CREATE TABLE d.t (w String, id UInt64) ENGINE = MergeTree PARTITION BY id < 50 ORDER BY w \
+         SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1",
         "CREATE TABLE d.refs (w String, id UInt64) ENGINE = MergeTree ORDER BY w",
         "INSERT INTO d.t SELECT toString(number % 7), number FROM numbers(100)",
     ] {
@@ -116,6 +120,40 @@ async fn users_that_may_not() {
         .await
         .unwrap();
     assert_eq!(left, 90);
+
+    // And for the other ways to delete: no grant of their own.
+    let patch = ("lightweight_delete_mode", "lightweight_update_force");
+    for (sql, settings, expected) in [
+        ("DELETE FROM t WHERE id < 20", &[patch][..], 80),
+        ("ALTER TABLE t DROP PARTITION ID '0'", &[], 30),
+    ] {
+        let request = Request {
+            sql,
+            query_id: sql,
+            log_comment: "ebbtide:retention:t:grants-3",
+            marker: "ebbtide:retention:t:grants-3",
+            is_mutation: false,
+            settings,
+        };
+        let execution = keeper.execute(&request).await;
+        assert!(matches!(execution, Execution::Done), "{execution:?}");
+        let left = admin.query_raw("SELECT count() FROM d.t");
+        assert_eq!(left.fetch_one::<u64>().await.unwrap(), expected, "{sql}");
+    }
+    // A partition beyond what the user may drop has a remedy.
+    let request = Request {
+        sql: "ALTER TABLE t DROP PARTITION ID '1'",
+        query_id: "too large",
+        log_comment: "",
+        marker: "",
+        is_mutation: false,
+        settings: &[("max_partition_size_to_drop", "1")],
+    };
+    let execution = keeper.execute(&request).await;
+    let Execution::Failed { error, .. } = execution else {
+        panic!("{execution:?}");
+    };
+    assert!(error.to_string().contains("raise max_partition_size_to_drop"), "{error}");
 
     // Each missing grant is named, with the statement that gives it.
     let error = shard_of("half").check_grants(&NEEDS).await.unwrap_err();
