@@ -269,6 +269,11 @@ pub fn mask(text: &str) -> String {
 
     static PATTERNS: LazyLock<Vec<(regex::Regex, &str)>> = LazyLock::new(|| {
         [
+            // Parts merge when the server likes.
+            (
+                r"all \d+ parts, about \d+\.\d s",
+                "all <parts> parts, about <time>",
+            ),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<instant>"),
             (
                 r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",

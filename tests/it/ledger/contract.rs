@@ -265,7 +265,7 @@ pub(super) fn intent(step: u32) -> StepIntent {
         statement_digest: "cd".repeat(32),
         n_workspaces: 1_000,
         rows_due: 5_000_000_000,
-        n_parts: 0,
+        n_parts: 7,
         intended_at: at("2026-11-21T10:00:01Z"),
         predicate: "workspace_id IN ('w1') AND id < '…'".into(),
         bounds: r#"[{"rule":3,"cutoff":"2026-11-14T00:00:00Z"}]"#.into(),

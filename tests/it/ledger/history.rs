@@ -284,4 +284,15 @@ async fn rows_deleted_are_summed_up_by_table(fresh: Fresh) {
         [deleted("spans", 1_107), deleted("traces", 321)]
     );
     assert_eq!(since(at("2026-11-22T00:00:00Z")).await, []);
+    // What deleting costs is learned from what was verified alone.
+    let costs = ledger.step_costs(late).await.unwrap();
+    let [cost] = &costs[..] else {
+        panic!("{costs:?}")
+    };
+    assert_eq!((&*cost.table, &*cost.method), ("spans", "lightweight"));
+    assert_eq!(
+        (cost.n_parts, cost.n_rows, cost.duration_ms),
+        (7, 100, 1_234)
+    );
+    assert_eq!(ledger.step_costs(early).await.unwrap().len(), 2);
 }

@@ -146,7 +146,7 @@ async fn an_id_that_is_not_text_is_an_error_that_says_so() {
     let error = bench
         .shard
         .count_due(
-            "SELECT unhex('ff') AS ebbtide_workspace, '' AS ebbtide_project, toUInt64(2) AS ebbtide_due, \
+            "SELECT unhex('ff') AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, toUInt64(2) AS ebbtide_due, \
              toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms",
         )
         .await
@@ -158,7 +158,7 @@ async fn an_id_that_is_not_text_is_an_error_that_says_so() {
 async fn a_probe_out_of_time_is_an_error_even_after_its_first_rows() {
     let bench =
         Bench::with(|options| options.probe_timeout = std::time::Duration::from_millis(900));
-    let slow = "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, number AS ebbtide_due, \
+    let slow = "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, number AS ebbtide_due, \
                 toUInt64(sleepEachRow(0.02)) AS ebbtide_kept FROM numbers(1000) \
                 SETTINGS max_block_size = 5";
     let error = bench.shard.count_due(slow).await.unwrap_err();
@@ -182,7 +182,7 @@ async fn a_probe_that_fails_half_way_gives_no_rows() {
     let error = bench
         .shard
         .count_due(
-            "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, number AS ebbtide_due, \
+            "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, number AS ebbtide_due, \
              toUInt64(throwIf(number = 300000)) AS ebbtide_kept FROM numbers(1000000) \
              SETTINGS max_block_size = 1000",
         )

@@ -153,7 +153,12 @@ async fn users_that_may_not() {
     let Execution::Failed { error, .. } = execution else {
         panic!("{execution:?}");
     };
-    assert!(error.to_string().contains("raise max_partition_size_to_drop"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("raise max_partition_size_to_drop"),
+        "{error}"
+    );
 
     // Each missing grant is named, with the statement that gives it.
     let error = shard_of("half").check_grants(&NEEDS).await.unwrap_err();
@@ -208,14 +213,14 @@ async fn users_that_may_not() {
     }
 
     // A profile that trims answers does not trim probes: all rows or an error.
-    let counts = "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, \
+    let counts = "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, \
                   number AS ebbtide_due, toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms FROM numbers(1000)";
     let rows = shard_of("trimmed").count_due(counts).await.unwrap();
     assert_eq!(rows.len(), 1000);
-    let there = "SELECT '' AS ebbtide_workspace, '' AS ebbtide_project, count() AS ebbtide_due, \
+    let there = "SELECT '' AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, count() AS ebbtide_due, \
                  toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms FROM t";
     let rows = shard_of("trimmed").count_due(there).await.unwrap();
-    assert_eq!(rows[0].n_due, 90, "rows that were deleted are not there");
+    assert_eq!(rows[0].n_due, 30, "rows that were deleted are not there");
     let error = shard_of("capped").count_due(counts).await.unwrap_err();
     assert!(
         matches!(error, WarehouseError::Server { code: 396, .. }),
