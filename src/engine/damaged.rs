@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 
+use crate::plan::{Method, Step};
+
 /// Such workspaces of a shard.
 #[derive(Default)]
 pub(super) struct Damaged {
@@ -23,11 +25,9 @@ impl Damaged {
         !self.everybody && self.workspaces.is_empty()
     }
 
-    pub(super) fn extend(&mut self, workspaces: impl IntoIterator<Item = Arc<str>>) {
+    /// Notes the workspaces of a step whose rows are left, or may be.
+    pub(super) fn note(&mut self, step: &Step, workspaces: impl IntoIterator<Item = Arc<str>>) {
+        self.everybody |= step.method == Method::Partition;
         self.workspaces.extend(workspaces);
-    }
-
-    pub(super) fn everybody(&mut self) {
-        self.everybody = true;
     }
 }

@@ -53,11 +53,7 @@ impl Engine {
         let mut arms: Vec<Arm> = step.arms.clone();
         arms.retain(|arm| !damaged.contains(&arm.workspace));
         let goes_whole = step.method == Method::Partition;
-        let n_due = if goes_whole {
-            step.n_due
-        } else {
-            arms.iter().map(|arm| arm.n_due).sum()
-        };
+        let n_due = n_due(step, &arms);
         let ready = match target {
             Ok(_) if goes_whole && !damaged.is_nobody() => {
                 Err("the children of some rows in it could not be deleted in this cycle".into())
@@ -82,10 +78,7 @@ impl Engine {
         let target = match ready {
             Ok(target) => target,
             Err(reason) => {
-                damaged.extend(arms.into_iter().map(|arm| arm.workspace));
-                if goes_whole {
-                    damaged.everybody();
-                }
+                damaged.note(step, arms.into_iter().map(|arm| arm.workspace));
                 return Ok(Ok(StepReport::skipped(step, reason)));
             }
         };
@@ -141,10 +134,7 @@ impl Engine {
         report.lag_s = lag_s(if is_counted { &arms } else { &step.arms });
         if !report.is_verified() {
             let left = arms.into_iter().filter(|arm| !is_counted || arm.n_due > 0);
-            damaged.extend(left.map(|arm| arm.workspace));
-            if goes_whole {
-                damaged.everybody();
-            }
+            damaged.note(step, left.map(|arm| arm.workspace));
         }
         self.ledger
             .finish_step(&self.outcome(part, &report))
@@ -286,6 +276,14 @@ impl Engine {
             finished_at: self.clock.now(),
         }
     }
+}
+
+/// Rows that a step takes with these arms; whole partitions have none.
+fn n_due(step: &Step, arms: &[Arm]) -> u64 {
+    if step.method == Method::Partition {
+        return step.n_due;
+    }
+    arms.iter().map(|arm| arm.n_due).sum()
 }
 
 /// Policies of a step with the same rule and interval.

@@ -54,7 +54,7 @@ pub fn for_everybody(terms: &Terms<'_>) -> Option<Bounds> {
     }
     let of_now = common(terms, terms.policies)?;
     match (terms.basis, terms.base) {
-        (Basis::Proposed, _) | (_, Base::NotNeeded) | (_, Base::At { policies: None, .. }) => {
+        (Basis::Proposed, _) | (_, Base::NotNeeded | Base::At { policies: None, .. }) => {
             Some(of_now)
         }
         (Basis::Effective, Base::Missing) => None,
@@ -90,11 +90,11 @@ pub fn highest_cutoff_ms(terms: &Terms<'_>) -> Option<i64> {
 }
 
 /// The partitions that can only hold rows of an interval.
-pub fn inside<'p>(
+pub fn inside(
     bounds: Bounds,
     period: Period,
-    partitions: &'p [Partition],
-) -> impl Iterator<Item = &'p Partition> {
+    partitions: &[Partition],
+) -> impl Iterator<Item = &Partition> {
     partitions.iter().filter(move |partition| {
         period.span_ms(&partition.value).is_some_and(|(from, to)| {
             to <= bounds.below_ms && bounds.from_ms.is_none_or(|least| from >= least)
