@@ -165,7 +165,7 @@ fn apart(
     let choice = |partition: &&Partition| {
         let n_parts = registered(partition);
         let reason = format!(
-            "{} of rows due are in partition {}: a mutation of {n_parts} parts, about {}",
+            "{} rows due are in partition {}: a mutation of {n_parts} parts, about {}",
             if due.len() == 1 { "all" } else { "some" },
             partition.value,
             Seconds(of_each(partition))
