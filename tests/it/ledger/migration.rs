@@ -124,7 +124,7 @@ async fn check(fresh: Fresh) {
     };
     assert_eq!(ledger.cycles(9).await.unwrap(), [cycle]);
     let (mut intent, mut outcome) = (intent(1), outcome(1, "verified"));
-    (intent.predicate, intent.bounds) = (String::new(), String::new());
+    (intent.predicate, intent.bounds, intent.n_parts) = (String::new(), String::new(), 0);
     outcome.duration_ms = 0;
     let step = StepRecord {
         intent,
