@@ -137,7 +137,7 @@ async fn a_hold_or_a_pause_that_comes_after_the_plan_stops_the_drop() {
     };
     let found = refusals(apply(&engine, &made).await);
     assert!(
-        matches!(&found[..], [Refusal::Held { step: 1, hold: held, .. }, ..] if *held == hold),
+        matches!(&found[..], [Refusal::Held { step: 1, hold: by, .. }, ..] if *by == hold),
         "{found:?}"
     );
     world.pause(PauseScope::Workspace("nobody".into())).await;

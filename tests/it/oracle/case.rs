@@ -175,6 +175,7 @@ pub enum CaseBase {
     Approved(Vec<CaseRule>, Option<u32>),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 #[derive(Debug, Clone)]
 pub struct Case {
     pub seed: u64,

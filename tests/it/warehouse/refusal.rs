@@ -121,44 +121,7 @@ async fn users_that_may_not() {
         .unwrap();
     assert_eq!(left, 90);
 
-    // And for the other ways to delete: no grant of their own.
-    let patch = ("lightweight_delete_mode", "lightweight_update_force");
-    for (sql, settings, expected) in [
-        ("DELETE FROM t WHERE id < 20", &[patch][..], 80),
-        ("ALTER TABLE t DROP PARTITION ID '0'", &[], 30),
-    ] {
-        let request = Request {
-            sql,
-            query_id: sql,
-            log_comment: "ebbtide:retention:t:grants-3",
-            marker: "ebbtide:retention:t:grants-3",
-            is_mutation: false,
-            settings,
-        };
-        let execution = keeper.execute(&request).await;
-        assert!(matches!(execution, Execution::Done), "{execution:?}");
-        let left = admin.query_raw("SELECT count() FROM d.t");
-        assert_eq!(left.fetch_one::<u64>().await.unwrap(), expected, "{sql}");
-    }
-    // A partition beyond what the user may drop has a remedy.
-    let request = Request {
-        sql: "ALTER TABLE t DROP PARTITION ID '1'",
-        query_id: "too large",
-        log_comment: "",
-        marker: "",
-        is_mutation: false,
-        settings: &[("max_partition_size_to_drop", "1")],
-    };
-    let execution = keeper.execute(&request).await;
-    let Execution::Failed { error, .. } = execution else {
-        panic!("{execution:?}");
-    };
-    assert!(
-        error
-            .to_string()
-            .contains("raise max_partition_size_to_drop"),
-        "{error}"
-    );
+    the_same_grants_are_enough_for_other_ways(&keeper, &admin).await;
 
     // Each missing grant is named, with the statement that gives it.
     let error = shard_of("half").check_grants(&NEEDS).await.unwrap_err();
@@ -224,6 +187,47 @@ async fn users_that_may_not() {
     let error = shard_of("capped").count_due(counts).await.unwrap_err();
     assert!(
         matches!(error, WarehouseError::Server { code: 396, .. }),
+        "{error}"
+    );
+}
+
+/// Patches and drops need no grant of their own.
+async fn the_same_grants_are_enough_for_other_ways(keeper: &Shard, admin: &clickhouse::Client) {
+    let patch = ("lightweight_delete_mode", "lightweight_update_force");
+    for (sql, settings, expected) in [
+        ("DELETE FROM t WHERE id < 20", &[patch][..], 80),
+        ("ALTER TABLE t DROP PARTITION ID '0'", &[], 30),
+    ] {
+        let request = Request {
+            sql,
+            query_id: sql,
+            log_comment: "ebbtide:retention:t:grants-3",
+            marker: "ebbtide:retention:t:grants-3",
+            is_mutation: false,
+            settings,
+        };
+        let execution = keeper.execute(&request).await;
+        assert!(matches!(execution, Execution::Done), "{execution:?}");
+        let left = admin.query_raw("SELECT count() FROM d.t");
+        assert_eq!(left.fetch_one::<u64>().await.unwrap(), expected, "{sql}");
+    }
+    // A partition beyond what the user may drop has a remedy.
+    let request = Request {
+        sql: "ALTER TABLE t DROP PARTITION ID '1'",
+        query_id: "too large",
+        log_comment: "",
+        marker: "",
+        is_mutation: false,
+        settings: &[("max_partition_size_to_drop", "1")],
+    };
+    let execution = keeper.execute(&request).await;
+    let Execution::Failed { error, .. } = execution else {
+        panic!("{execution:?}");
+    };
+    assert!(
+        error
+            .to_string()
+            .contains("raise max_partition_size_to_drop"),
         "{error}"
     );
 }
