@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::rulebook;
+use super::settings::Settings;
 use super::survey::error_chain;
 use super::{CycleKind, CycleReport, Engine, EngineError, Tenure};
 use crate::config::ApprovalMode;
@@ -37,6 +38,12 @@ impl Engine {
         changes.extend(self.changes_of_the_ledger(plan).await?);
         changes.extend(self.changes_of_directory(plan).await?);
         changes.extend(self.changes_of_targets(plan).await?);
+        // An approval covers the tables that nothing goes from, too.
+        if changes.is_empty() && self.noted(plan).await?.as_ref() != Some(&self.settings) {
+            let change = "targets, clickhouse.database or clickhouse.shards are not those that the \
+                          plan was made with";
+            changes.push(change.into());
+        }
         if !changes.is_empty() {
             return Err(EngineError::Stale { changes });
         }
@@ -114,10 +121,17 @@ impl Engine {
         self.apply(plan, CycleKind::Apply, tenure, stop).await
     }
 
+    /// The settings that the plan was made with.
+    async fn noted(&self, plan: &Plan) -> Result<Option<Settings>, EngineError> {
+        let noted = self.ledger.settings_at(plan.revision).await?;
+        Ok(noted.as_deref().and_then(Settings::parse))
+    }
+
     async fn changes_of_the_ledger(&self, plan: &Plan) -> Result<Vec<String>, EngineError> {
         let mut changes = Vec::new();
-        let noted = self.ledger.settings_at(plan.revision).await?;
-        if noted.as_deref() != Some(&self.settings.text()) {
+        let noted = self.noted(plan).await?;
+        let means_the_same = |noted: &Settings| noted.means_the_same(&self.settings);
+        if !noted.as_ref().is_some_and(means_the_same) {
             changes.push(
                 "retention.default or retention.periods are not those that the plan was made with"
                     .to_owned(),
