@@ -143,7 +143,7 @@ async fn a_target_that_is_new_or_another_one_waits() {
         let expected = format!("target spans: {change}");
         assert!(changes(&effective).contains(&expected), "{effective:?}");
     }
-    assert_eq!(world.count("spans WHERE n = 7").await, 1);
+    assert_eq!(world.count("spans WHERE w = 'w1' AND n = 7").await, 1);
 }
 
 #[tokio::test]
