@@ -115,14 +115,14 @@ impl Engine {
             .collect::<Result<Vec<_>, _>>()?;
         let quota = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
-            warehouse: Warehouse::new(shards),
             ledger,
             clock,
             observer: Box::new(|_| {}),
             directory: config.directory.clone(),
             default: config.default_retention.clone(),
             periods: config.periods.clone(),
-            settings: Settings::new(&config.default_retention, &config.periods),
+            settings: Settings::new(config, shards.iter().map(Shard::name)),
+            warehouse: Warehouse::new(shards),
             approval: config.approval,
             armed_for: config.armed_for,
             max_clock_skew: config.serve.max_clock_skew,

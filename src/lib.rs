@@ -147,7 +147,7 @@ pub use slot::{
 };
 pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
-    ProjectionMode, TableSchema, Target, TargetProblem, TextKind,
+    ProjectionMode, TableSchema, Target, TargetChange, TargetProblem, TextKind,
 };
 pub use telemetry::{Logging, METRICS, Metric, MetricKind, Metrics, start_logging};
 pub use verify::{Verdict, judge};

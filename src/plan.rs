@@ -33,7 +33,7 @@ use crate::guard::PauseScope;
 use crate::resolve::Policies;
 use crate::rule::RuleId;
 use crate::slot::SlotRange;
-use crate::target::CheckedTarget;
+use crate::target::{CheckedTarget, TargetChange};
 
 /// The complete list of steps of a cycle, with counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +71,9 @@ pub struct Plan {
     pub targets: Vec<PlannedTarget>,
     /// Rows that go once what holds now is approved, or has been armed for long enough.
     pub waiting: Vec<TableRows>,
+    /// What of the targets reaches further than it did at the base: rows there wait, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_changes: Vec<TargetChange>,
     /// When the rules of now will have been armed for long enough, at the latest.
     pub armed_at: Option<Timestamp>,
     /// Rows that would go if nothing were held.
@@ -226,6 +229,7 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         basis: terms.basis,
         needs_base: !matches!(terms.base, Base::NotNeeded),
         base_revision: terms.base.revision(),
+        target_changes: terms.base.changes().to_vec(),
         slot: terms.slot,
         active_holds: terms.guards.holds().iter().map(|hold| hold.id).collect(),
         pauses: terms.guards.pauses().to_vec(),

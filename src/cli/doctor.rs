@@ -128,6 +128,7 @@ async fn check(context: &Context, config: &Config, findings: &mut Findings) {
                 rulebook.directory.len()
             );
             findings.add(Severity::Ok, "rules", message);
+            guards::check_base(&engine, &rulebook, config, findings).await;
             rulebook.rules.any_project().is_some()
         }
         Err(error) => {

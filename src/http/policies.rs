@@ -369,6 +369,7 @@ fn waiting(
             revision,
             rules,
             default,
+            ..
         } => {
             let policies = resolve(rules, directory, default);
             let base = self::resolved(&policies, &asked.workspace, asked.project.as_deref());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::guard::Guards;
 use crate::resolve::Policies;
 use crate::slot::SlotRange;
+use crate::target::TargetChange;
 
 /// Which rules a plan follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub enum Base<'a> {
         revision: u64,
         /// What held at it; nothing where that is what holds now.
         policies: Option<&'a Policies<'a>>,
+        /// What of the targets reaches further now.
+        changes: &'a [TargetChange],
     },
 }
 
@@ -52,6 +55,19 @@ impl Base<'_> {
         match self {
             Self::NotNeeded | Self::Missing => None,
             Self::At { revision, .. } => Some(*revision),
+        }
+    }
+
+    /// Whether there is none although one is needed.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
+
+    /// What of the targets reaches further than it did.
+    pub fn changes(&self) -> &[TargetChange] {
+        match self {
+            Self::NotNeeded | Self::Missing => &[],
+            Self::At { changes, .. } => changes,
         }
     }
 }
@@ -86,6 +102,21 @@ impl<'a> Terms<'a> {
             base: Base::NotNeeded,
             guards: Guards::none(),
             slot: None,
+        }
+    }
+
+    /// The terms of one table. Where its target reaches further than that of the base, no row of it
+    /// was ever approved by this target.
+    #[must_use]
+    pub fn of_table(self, shard: &str, table: &str) -> Self {
+        let mut changes = self.base.changes().iter();
+        if changes.any(|change| change.concerns(shard, table)) {
+            Self {
+                base: Base::Missing,
+                ..self
+            }
+        } else {
+            self
         }
     }
 

@@ -7,6 +7,7 @@ mod lease;
 mod order;
 mod pause;
 mod preview;
+mod reach;
 mod review;
 mod slot;
 pub mod world;

@@ -2,6 +2,7 @@
 
 use super::{Findings, Severity};
 use crate::config::{ApprovalMode, Config};
+use crate::engine::{BaseBook, Engine, Rulebook};
 use crate::ledger::{Ledger, LedgerError};
 
 pub(super) async fn check(ledger: &dyn Ledger, config: &Config, findings: &mut Findings) {
@@ -12,6 +13,50 @@ pub(super) async fn check(ledger: &dyn Ledger, config: &Config, findings: &mut F
     if let Err(error) = checked.await {
         findings.error("guards", error);
     }
+}
+
+/// What waits whatever the rules say.
+pub(super) async fn check_base(
+    engine: &Engine,
+    rulebook: &Rulebook,
+    config: &Config,
+    findings: &mut Findings,
+) {
+    let base = match engine.base(rulebook).await {
+        Ok(base) => base,
+        Err(error) => return findings.error("approval", error),
+    };
+    let remedy = match config.approval {
+        ApprovalMode::Required => {
+            "look at `ebbtide plan --out plan.json`, then `ebbtide apply plan.json`"
+        }
+        ApprovalMode::None => "it goes once it was armed for long enough",
+    };
+    if let BaseBook::Same { revision, .. } | BaseBook::Earlier { revision, .. } = &base {
+        for change in base.changes() {
+            let subject = change.table.as_deref().or(change.shard.as_deref());
+            findings.add(
+                Severity::Warning,
+                subject.unwrap_or("targets"),
+                format!("changed since revision {revision}, so its rows wait: {change}; {remedy}"),
+            );
+        }
+    }
+    if matches!(base, BaseBook::Missing) && is_approved(engine).await && config.armed_for.is_zero()
+    {
+        findings.add(
+            Severity::Warning,
+            "approval",
+            format!(
+                "the approval is of a version that did not note the targets, so it counts for \
+                 nothing; {remedy}"
+            ),
+        );
+    }
+}
+
+async fn is_approved(engine: &Engine) -> bool {
+    matches!(engine.ledger().approved_revision().await, Ok(Some(_)))
 }
 
 async fn approval(

@@ -222,6 +222,7 @@ fn check(
             Some(Some(_)) => Base::At {
                 revision: 1,
                 policies: of_base.as_ref(),
+                changes: &[],
             },
         },
         guards,
@@ -317,7 +318,7 @@ proptest! {
         let policies = resolve(&rules, &directory, &default);
         let base = resolve(&of_base.0, &directory, &of_base.1);
         let terms = Terms {
-            base: Base::At { revision: 1, policies: Some(&base) },
+            base: Base::At { revision: 1, policies: Some(&base), changes: &[] },
             ..Terms::new(&policies, now())
         };
         let found = candidates(&target(AgeKind::Uuid, true), &census(), &terms);
@@ -335,7 +336,7 @@ proptest! {
         let plain = Terms::new(&policies, now());
         let same = resolve(&rules, &directory, &default);
         let guarded = Terms {
-            base: Base::At { revision: 1, policies: Some(&same) },
+            base: Base::At { revision: 1, policies: Some(&same), changes: &[] },
             ..plain
         };
         let target = target(AgeKind::Uuid, true);

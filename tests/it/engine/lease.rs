@@ -3,10 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use ebbtide::{CycleKind, CycleStatus, EngineError, Event, Tenure};
+use ebbtide::{CycleKind, CycleStatus, EngineError, Event, Tenure, connect_ledger};
+use mysql_async::prelude::Queryable;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{World, plan, tenure};
+use crate::support::TestMysql;
 
 #[tokio::test]
 async fn a_second_instance_is_told_who_is_at_work() {
@@ -95,6 +97,39 @@ async fn who_lost_the_lease_sends_nothing_more() {
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
     let cycle = world.ledger.cycle(&report.cycle).await.unwrap().unwrap();
     assert_eq!(cycle.end.unwrap().1, "lease_lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intent_that_took_longer_to_record_than_the_lease_lasts_leads_to_no_statement() {
+    let mut world = World::new().await;
+    let mysql = TestMysql::create().await;
+    world.ledger = connect_ledger(mysql.url(), None).await.unwrap();
+    world.ledger.migrate().await.unwrap();
+    world.rule("w1", "30d").await;
+    let engine = world.engine();
+    engine.note_settings("test").await.unwrap();
+    let plan = plan(&engine).await;
+    // It looks at the lease first, keeps it from being renewed meanwhile, and records in the end.
+    let slow = "CREATE TRIGGER slow BEFORE INSERT ON steps FOR EACH ROW SET @slept = SLEEP(5)";
+    mysql.connect().await.query_drop(slow).await.unwrap();
+    let length = Duration::from_secs(3);
+    let tenure = Tenure::begin(&world.ledger, "test", length).await.unwrap();
+    let never = CancellationToken::new();
+    let applied = engine.apply(&plan, CycleKind::Run, &tenure, &never).await;
+    let report = applied.unwrap();
+    assert_eq!(report.status, CycleStatus::LeaseLost);
+    assert_eq!(world.mutations().await, 0);
+    let steps = world.ledger.steps(&report.cycle).await.unwrap();
+    assert_eq!(steps.len(), 1, "the intent was recorded");
+    let outcome = steps[0].outcome.as_ref().unwrap();
+    assert_eq!(
+        (
+            &*outcome.verdict,
+            outcome.rows_left,
+            outcome.error.as_deref()
+        ),
+        ("failed", Some(69), Some("not started: the lease was lost"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -113,6 +113,13 @@ async fn a_plan_of_other_settings_or_tables_is_stale() {
     let changes = stale(&world.engine_with(&config, NOW), &plan).await;
     assert!(changes[0].contains("the project column"), "{changes:?}");
 
+    // Nothing of the plan goes there, but its approval would cover it.
+    world.sql("CREATE TABLE others AS traces").await;
+    let others = "targets:\n- {table: others, workspace: w, project: p, age: {time: at}}\n";
+    let config = world.config_with("targets:\n", others);
+    let changes = stale(&world.engine_with(&config, NOW), &plan).await;
+    assert!(changes[0].starts_with("targets, "), "{changes:?}");
+
     world.sql("ALTER TABLE traces DROP COLUMN n").await;
     world.engine().reviewed(&plan).await.unwrap();
     world.sql("DROP TABLE traces").await;
