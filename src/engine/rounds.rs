@@ -60,7 +60,7 @@ impl<'e> Rounds<'e> {
         unless_told(stop, engine.note_settings(&holder)).await?;
         let mut n_idle = 0;
         loop {
-            let applied = self.round(stop).await;
+            let applied = Box::pin(self.round(stop)).await;
             let sent_something = |report: &CycleReport| report.n_statements() > 0;
             n_idle = match &applied {
                 Ok(report) if sent_something(report) => 0,

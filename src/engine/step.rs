@@ -138,7 +138,7 @@ impl Engine {
                 Intended::Stale => return Ok(Err(CycleStatus::Stale)),
                 Intended::LeaseLost => return Ok(Err(CycleStatus::LeaseLost)),
             }
-            match self.renew(cycle, &mut patience).await? {
+            match Box::pin(self.renew(cycle, &mut patience)).await? {
                 Ok(renewed) => course.moved.renewed = Some(renewed),
                 Err(status) => return Ok(Err(status)),
             }
