@@ -1,7 +1,7 @@
 //! Changes of the ledger while a cycle runs: it goes on with what they leave, and with nothing else.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use ebbtide::{
@@ -286,4 +286,47 @@ async fn a_reviewed_plan_is_not_gone_on_with() {
         "{report:#?}"
     );
     assert_eq!(world.count("traces").await, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_gets_on_is_planned_again_as_often_as_it_takes() {
+    let world = World::new().await;
+    due_everywhere(&world).await;
+    let (ledger, n_days) = (world.ledger.clone(), AtomicU32::new(31));
+    let engine = world.engine_with(&small_steps(&world), NOW);
+    // After each statement everybody gets another day, so nothing else is as it was planned.
+    let engine = engine.observed_by(move |event| {
+        if matches!(event, Event::StepFinished { .. }) {
+            let retention = format!("{}d", n_days.fetch_add(1, Ordering::Relaxed));
+            for workspace in ["w0", "w1", "w2", "w3"] {
+                let rule = rule(workspace, &retention);
+                block_on(ledger.create_rule(&rule, "test".into())).unwrap();
+            }
+        }
+    });
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    assert_eq!(report.steps.len(), 8);
+    assert_eq!(world.ledger.cycles(99).await.unwrap().len(), 8);
+    let left = 4 * 31 + (1 + 2 + 3);
+    assert_eq!(world.count("spans").await, left);
+    assert_eq!(world.count("traces").await, left + 4 * 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rounds_that_send_nothing_come_to_an_end() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let (ledger, n_days) = (world.ledger.clone(), AtomicU32::new(31));
+    let engine = world.engine().observed_by(move |event| {
+        if matches!(event, Event::CycleStarted { .. }) {
+            let retention = format!("{}d", n_days.fetch_add(1, Ordering::Relaxed));
+            let rule = rule("w1", &retention);
+            block_on(ledger.create_rule(&rule, "test".into())).unwrap();
+        }
+    });
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Stale, "{report:#?}");
+    assert_eq!(world.ledger.cycles(99).await.unwrap().len(), 4);
+    assert_eq!(world.mutations().await, 0);
 }
