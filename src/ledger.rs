@@ -220,8 +220,16 @@ pub trait Ledger: Send + Sync {
     /// Records that a cycle begins.
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
     /// Records that a step is about to be sent, unless the revision has moved on since the cycle
-    /// was planned, or its lease is lost. Look and record are one transaction.
+    /// was planned or renewed, or its lease is lost. Look and record are one transaction.
     async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError>;
+    /// Moves a cycle that has begun to a later revision, of rules with this digest, unless the revision
+    /// has moved on from that one too, or the lease is lost. Look and record are one transaction.
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
     /// Records how a cycle ended: `done`, `partial`, `failed`, `refused` or `stale`.

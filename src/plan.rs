@@ -9,6 +9,7 @@ mod digest;
 mod inventory;
 mod pack;
 mod refusal;
+mod still;
 mod terms;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use terms::{Base, Basis, Terms};
 pub(crate) use candidate::candidates_of_project;
 pub(crate) use digest::directory_digest;
 pub(crate) use refusal::{refusals, touches};
+pub(crate) use still::{Still, still_due};
 
 use crate::cutoff::utc_day;
 use crate::guard::PauseScope;

@@ -79,6 +79,9 @@ pub enum EngineError {
         /// What changed.
         changes: Vec<String>,
     },
+    /// It was told to stop before anything was sent.
+    #[error("told to stop before anything was sent; the next cycle goes on")]
+    Stopped,
     /// Another instance holds the lease.
     #[error(
         "{holder} is at work and holds the lease until {until}, unless it is renewed; try again later"

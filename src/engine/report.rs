@@ -32,7 +32,7 @@ pub enum CycleStatus {
     Partial,
     /// Some step is not verified, or something could not be probed.
     Failed,
-    /// Rules, directory, holds or pauses changed; the steps that were left were not sent.
+    /// Rules, directory, holds or pauses changed; what they do not allow any more was not sent.
     Stale,
     /// It was told to stop; the steps that were left were not sent.
     Stopped,
@@ -71,7 +71,8 @@ pub struct StepReport {
     pub query_id: Option<String>,
     /// Policies in the statement.
     pub n_arms: usize,
-    /// Policies of the plan that were left out, because children of their workspaces may be left.
+    /// Policies of the plan that were left out, because children of their workspaces may be left or
+    /// because the ledger moved on.
     pub n_left_out: usize,
     /// Rows that were to go.
     pub n_due: u64,

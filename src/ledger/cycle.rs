@@ -16,7 +16,8 @@ pub struct CycleStart {
     pub as_of: Timestamp,
     /// [`crate::RuleSet::digest`] of the rules it was planned from.
     pub rules_digest: String,
-    /// The revision of the ledger it was planned from.
+    /// The revision of the ledger it was planned from; once it was renewed, the one that it goes on
+    /// under.
     pub revision: u64,
     /// What began it: `slot`, `run`, `apply` or `backfill`.
     pub kind: String,

@@ -225,6 +225,17 @@ pub(super) fn cycle_begun(start: &CycleStart) -> Deed {
     deed("cycle_begun", &start.holder, body)
 }
 
+/// The ledger moved on, and the cycle goes on with what the rules of then still allow.
+pub(super) fn cycle_renewed(cycle: &CycleStart, revision: u64, rules_digest: &str) -> Deed {
+    let body = json!({
+        "cycle": cycle.id,
+        "from": cycle.revision,
+        "to": revision,
+        "rules_digest": rules_digest,
+    });
+    deed("cycle_renewed", &cycle.holder, body)
+}
+
 pub(super) fn step_intended(intent: &StepIntent, holder: &str) -> Deed {
     let body = json!({
         "cycle": intent.cycle,

@@ -447,6 +447,15 @@ impl Ledger for MySql {
         in_change!(self, "record the step", Some(LIMIT), change => cycles::intend(change, intent))
     }
 
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError> {
+        retried!(self, "renew the cycle", change => cycles::renew(change, id, revision, rules_digest))
+    }
+
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
         retried!(self, "record how the step ended", change => cycles::finish(change, outcome))
     }

@@ -569,6 +569,19 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError> {
+        let (id, rules_digest) = (id.to_owned(), rules_digest.to_owned());
+        self.write("renew the cycle", move |change| {
+            cycles::renew(change, &id, revision, &rules_digest)
+        })
+        .await
+    }
+
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
         let outcome = outcome.clone();
         self.write("record how the step ended", move |change| {

@@ -13,7 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{CycleRecord, HoldRecord, Ledger, LedgerError, RuleRecord, StepRecord, fact};
+use super::{
+    CycleRecord, CycleStart, HoldRecord, Ledger, LedgerError, RuleRecord, StepRecord, fact,
+};
 use crate::audit::{Entry, Fact};
 
 /// Cycles read at once.
@@ -53,6 +55,8 @@ struct CycleFacts {
     at: Option<Timestamp>,
     begun: Option<Digest32>,
     ended: Option<Digest32>,
+    /// The revision it was planned from, and the one that it was renewed to last.
+    renewed: Option<(u64, u64)>,
     steps: BTreeMap<u64, (Option<Digest32>, Option<Digest32>)>,
 }
 
@@ -73,12 +77,13 @@ impl Witness {
         let number = |key: &str| body.get(key).and_then(Value::as_u64);
         let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
         match kind.as_str() {
-            "cycle_begun" | "cycle_ended" | "step_intended" | "step_finished" => {
+            "cycle_begun" | "cycle_renewed" | "cycle_ended" | "step_intended" | "step_finished" => {
                 let cycle = self.cycles.entry(text("cycle").to_owned()).or_default();
                 let said = Some(digest(body));
                 let step = number("step").unwrap_or_default();
                 match kind.as_str() {
                     "cycle_begun" => (cycle.begun, cycle.at) = (said, Some(*at)),
+                    "cycle_renewed" => cycle.renew(number("from").zip(number("to"))),
                     "cycle_ended" => cycle.ended = said,
                     "step_intended" => cycle.steps.entry(step).or_default().0 = said,
                     _ => cycle.steps.entry(step).or_default().1 = said,
@@ -165,7 +170,7 @@ impl Witness {
             return must_be_known.then(|| format!("the record does not know cycle {id}"));
         };
         let holder = &cycle.start.holder;
-        let begun = digest(&fact::cycle_begun(&cycle.start).body);
+        let begun = digest(&fact::cycle_begun(&facts.planned(&cycle.start)).body);
         let ended = cycle
             .end
             .as_ref()
@@ -252,6 +257,28 @@ impl Witness {
                 "rule {id} is not active, but the record names nobody who ended it"
             )),
             _ => None,
+        }
+    }
+}
+
+impl CycleFacts {
+    fn renew(&mut self, revisions: Option<(u64, u64)>) {
+        if let Some((from, to)) = revisions {
+            let (planned, _) = self.renewed.unwrap_or((from, to));
+            self.renewed = Some((planned, to));
+        }
+    }
+
+    /// A cycle as it began, if the table holds the revision that it was renewed to last.
+    fn planned(&self, start: &CycleStart) -> CycleStart {
+        let revision = match self.renewed {
+            Some((planned, last)) if last == start.revision => planned,
+            Some((_, last)) => last,
+            None => start.revision,
+        };
+        CycleStart {
+            revision,
+            ..start.clone()
         }
     }
 }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::guard::Guards;
 use crate::resolve::Policies;
+use crate::rule::{Rule, Scope};
 use crate::slot::SlotRange;
-use crate::target::TargetChange;
+use crate::target::{CheckedTarget, TargetChange, Unmatched};
 
 /// Which rules a plan follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,6 +119,32 @@ impl<'a> Terms<'a> {
         } else {
             self
         }
+    }
+
+    /// Rules of now or of the base, and holds, that a target cannot tell rows by. Whoever makes one
+    /// must not stop everybody: it leaves only its own workspace alone.
+    pub(crate) fn unmatched(&self, target: &CheckedTarget) -> Vec<Unmatched> {
+        let base = match self.base {
+            Base::At { policies, .. } => policies,
+            Base::NotNeeded | Base::Missing => None,
+        };
+        let now = self.policies.rules();
+        let is_of_now = |rule: &&Rule| {
+            let same = match &rule.scope {
+                Scope::Organization(name) => now.organization(name),
+                Scope::Workspace(name) => now.workspace(name),
+                Scope::Project { workspace, project } => now.project(workspace, project),
+            };
+            same.is_some_and(|same| same.id == rule.id)
+        };
+        let of_base = base.into_iter().flat_map(|base| base.rules().iter());
+        let rules = now.iter().chain(of_base.filter(|rule| !is_of_now(rule)));
+        let mut found = target.unmatched(rules, self.guards);
+        found.retain(|unmatched| {
+            let slot = self.slot;
+            slot.is_none_or(|slot| slot.contains(&unmatched.workspace))
+        });
+        found
     }
 
     /// Whether the policies of now alone decide about every workspace.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use super::attempts::{LONGEST, delay};
-use super::cycle::{Cycled, End, apply};
+use super::cycle::{Cycled, End, unless_left};
 use super::world::{N_PLANS, World};
 use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
 use crate::config::ApprovalMode;
@@ -129,9 +129,10 @@ impl Sidecar {
         self.board.phase(Phase::Working, reason, world.now);
         let started_at = std::time::Instant::now();
         let span = tracing::info_span!("cycle", kind = "apply", day = world.day);
-        let end = apply(live, &plan, CycleKind::Apply, tenure, stop)
-            .instrument(span)
-            .await;
+        let applied = live
+            .engine
+            .apply(&plan, CycleKind::Apply, tenure, &stop.gently);
+        let end = unless_left(applied, stop).instrument(span).await;
         let cycled = Cycled {
             plan: Some(plan),
             end,

@@ -35,6 +35,9 @@ impl Watch {
             Event::CycleStarted { cycle, plan } => self.started(cycle, plan),
             Event::Throttled { reason, length } => self.metrics.throttled(reason, *length),
             Event::StepFinished { report, .. } => self.finished(report),
+            Event::Replanning => {
+                tracing::info!("rules, holds or pauses changed; planning the rest again");
+            }
             _ => {}
         }
     }

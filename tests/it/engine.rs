@@ -1,6 +1,7 @@
 //! A cycle on real servers: guards, order, healing, and what a crash leaves.
 
 mod approval;
+mod change;
 mod cycle;
 mod hold;
 mod lease;

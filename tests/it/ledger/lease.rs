@@ -157,6 +157,8 @@ async fn without_a_lease_no_step_is_intended(fresh: Fresh) {
         step.cycle = cycle.id;
         let intended = ledger.intend_step(&step).await.unwrap();
         assert_eq!(intended, Intended::LeaseLost);
+        let renewed = ledger.renew_cycle(&step.cycle, 0, "digest").await.unwrap();
+        assert_eq!(renewed, Intended::LeaseLost);
     }
 }
 
