@@ -97,7 +97,6 @@ async fn a_keep_that_is_removed_waits_for_an_approval() {
     const COLUMNS: &str =
         "table: traces, workspace: workspace_id, project: project_id, age: {uuid_v7: id}";
     let scene = Scene::new().await;
-    scene.retention(REQUIRED);
     for sql in [
         "CREATE TABLE items (workspace_id String, trace_id String) ENGINE = MergeTree \
          ORDER BY workspace_id",
@@ -105,15 +104,17 @@ async fn a_keep_that_is_removed_waits_for_an_approval() {
     ] {
         scene.execute(sql).await;
     }
-    scene.targets(&format!(
-        "targets:\n  - {{{COLUMNS}, keep: [{{column: id, in_table: items, in_column: trace_id, \
-         in_workspace: workspace_id}}]}}\n"
-    ));
+    let targets = |keep: &str| {
+        scene.configure(REQUIRED, &format!("targets:\n  - {{{COLUMNS}{keep}}}\n"));
+    };
+    targets(
+        ", keep: [{column: id, in_table: items, in_column: trace_id, in_workspace: workspace_id}]",
+    );
     scene.good(&["plan", "--out", "plan.json"]);
     scene.good(&["apply", "plan.json"]);
     assert_eq!(scene.count_rows().await, N_YOUNG + 1);
 
-    scene.targets(&format!("targets:\n  - {{{COLUMNS}}}\n"));
+    targets("");
     let doctor = scene.good(&["doctor"]).stdout;
     assert!(
         doctor.contains("so its rows wait: target traces: its keep of id in items"),
