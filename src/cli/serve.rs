@@ -37,8 +37,10 @@ pub(super) async fn run(args: &Serve, context: &Context, verbose: u8) -> anyhow:
     let logging = start_logging(config.log_format, &config.traces, verbose)?;
     // Before anything else: a signal that comes now must not kill what has begun.
     let signals = Signals::new().context("cannot listen to signals")?;
-    let instance = instance();
-    let ledger = open_ledger(&config.ledger.url, config.ledger.password.clone())?;
+    let instance = context::instance();
+    let database = config.ledger.clone();
+    let password = Arc::new(move || database.password_now());
+    let ledger = open_ledger(&config.ledger.url, password)?;
     let metrics = Metrics::new()?;
     let listeners = Listeners::bind(&config)?;
     announce(&config, &instance, &listeners)?;
