@@ -15,6 +15,7 @@ mod input;
 mod limits;
 mod memory;
 mod page;
+mod patience;
 mod pauses;
 mod plans;
 mod policies;

@@ -289,6 +289,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+    /// Whether a server that is needed cannot be reached.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.0.kind.ends_with(":unavailable")
+    }
+
         let status = self.status();
         let mut response = (status, Json(&*self.0)).into_response();
         let headers = response.headers_mut();

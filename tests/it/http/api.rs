@@ -47,6 +47,8 @@ pub struct Options {
     pub retention: String,
     /// With the ledger in MySQL instead of SQLite.
     pub with_mysql: bool,
+    /// With the ledger at this address.
+    pub ledger: Option<String>,
     /// With tables in a real ClickHouse.
     pub with_clickhouse: bool,
     pub tls: Option<TlsFiles>,
@@ -101,9 +103,10 @@ impl Api {
         } else {
             None
         };
-        let ledger = match &mysql {
-            Some(mysql) => mysql.url().to_owned(),
-            None => format!("sqlite://{}/ledger.db", folder.path().display()),
+        let ledger = match (&options.ledger, &mysql) {
+            (Some(url), _) => url.clone(),
+            (None, Some(mysql)) => mysql.url().to_owned(),
+            (None, None) => format!("sqlite://{}/ledger.db", folder.path().display()),
         };
         let clickhouse = match &database {
             Some(database) => format!(
