@@ -25,6 +25,7 @@ mod server;
 mod status;
 mod tenant;
 mod wire;
+mod tls;
 mod world;
 
 use std::sync::Arc;
