@@ -16,6 +16,7 @@ mod event;
 mod guards;
 mod preview;
 mod probe;
+mod promise;
 mod report;
 mod request;
 mod review;
@@ -53,6 +54,7 @@ pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
+pub(crate) use promise::Promise;
 pub(crate) use survey::error_chain;
 
 /// How often a cycle plans again because rules changed while it ran.
