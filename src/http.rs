@@ -20,12 +20,13 @@ mod pauses;
 mod plans;
 mod policies;
 mod problem;
+mod rate;
 mod rules;
 mod server;
 mod status;
 mod tenant;
-mod wire;
 mod tls;
+mod wire;
 mod world;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use self::access::Access;
 use self::columns::Columns;
 use self::memory::{Memory, Seen};
 use self::problem::{Answer, Problem};
+use self::rate::Rates;
 use crate::ledger::Ledger;
 use crate::schedule::{Live, Status};
 
@@ -86,6 +88,7 @@ struct Shared {
     memory: Arc<Memory>,
     columns: Columns,
     requests: Semaphore,
+    rates: Rates,
     probes: limits::Probes,
 }
 
@@ -97,6 +100,7 @@ impl Shared {
             memory: Arc::default(),
             columns: Columns::default(),
             requests: Semaphore::new(limits::MOST_REQUESTS),
+            rates: Rates::default(),
             probes: limits::Probes::default(),
         })
     }

@@ -117,12 +117,18 @@ impl Api {
             ),
             None => format!("shards: [{{url: \"{NOWHERE}\"}}]"),
         };
+        // Few tests are about that many requests.
+        let often = if options.api.contains("requests_per_minute") {
+            ""
+        } else {
+            "  requests_per_minute: 1000000\n"
+        };
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{{clickhouse}}}\n\
              ledger: {{url: \"{ledger}\"}}\n\
              retention:\n  max_share_of_table: 1.0\n  enabled: true\n{}\
-             api:\n  tokens:\n{}{}\
+             api:\n  tokens:\n{}{}{often}\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
              - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
