@@ -19,8 +19,9 @@ use super::world::World;
 use crate::ledger::Ledger;
 use crate::schedule::Live;
 
-/// A copy younger than this is used as it is.
-const TRUST: Duration = Duration::from_secs(1);
+/// A copy younger than this is used as it is. The rest of [`LONGEST_TRUST`] is for reading it again:
+/// a hundred thousand rules take half a second, and longer where others are at work.
+const TRUST: Duration = Duration::from_millis(500);
 /// A copy younger than this is used while it is compared with the ledger in the background.
 const LONGEST_TRUST: Duration = Duration::from_secs(2);
 /// The operator's own directory has no revision; it is read again after this time.
