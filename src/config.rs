@@ -78,6 +78,17 @@ pub struct DatabaseConfig {
     pub url: String,
     /// The password, if any.
     pub password: Option<SecretString>,
+    /// The file that it was read from.
+    pub password_file: Option<PathBuf>,
+}
+
+impl DatabaseConfig {
+    /// The password as its file has it now, or as it was where there is no file, or none to be read.
+    pub fn password_now(&self) -> Option<SecretString> {
+        let file = self.password_file.as_deref();
+        let now = file.and_then(|file| check::secret_in(file).ok());
+        now.or_else(|| self.password.clone())
+    }
 }
 
 /// A query for the directory of workspaces.

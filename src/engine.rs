@@ -17,6 +17,7 @@ mod event;
 mod guards;
 mod preview;
 mod probe;
+mod promise;
 mod renew;
 mod report;
 mod request;
@@ -56,6 +57,7 @@ pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
+pub(crate) use promise::Promise;
 pub(crate) use rounds::Rounds;
 pub(crate) use survey::error_chain;
 

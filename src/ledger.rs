@@ -44,6 +44,7 @@ pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
 pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
 pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
+pub use mysql::TellPassword;
 pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
 pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
 pub use witness::Witness;

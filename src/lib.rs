@@ -128,7 +128,8 @@ pub use ledger::{
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
     LeaseAttempt, Ledger, LedgerError, NewApproval, NewHold, NewPause, NewPlan, NewRule,
     PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord,
-    StepIntent, StepOutcome, StepRecord, Witness, connect_ledger, open_ledger, read_directory,
+    StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger, open_ledger,
+    read_directory,
 };
 pub use pace::Pacer;
 pub use plan::{

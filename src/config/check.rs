@@ -35,6 +35,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             raw.ledger.password_file.as_deref(),
             problems,
         ),
+        password_file: raw.ledger.password_file,
     };
     let directory = raw.directory.map(|directory| DirectoryConfig {
         database: DatabaseConfig {
@@ -45,6 +46,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
                 directory.password_file.as_deref(),
                 problems,
             ),
+            password_file: directory.password_file,
         },
         query: directory.query,
     });
@@ -283,10 +285,8 @@ fn secret(
             None
         }
         (Some(variable), None) => std::env::var(variable).ok().map(SecretString::from),
-        (None, Some(file)) => match std::fs::read_to_string(file) {
-            Ok(text) => Some(SecretString::from(
-                text.trim_end_matches(['\r', '\n']).to_owned(),
-            )),
+        (None, Some(file)) => match secret_in(file) {
+            Ok(secret) => Some(secret),
             Err(error) => {
                 problems.push(format!(
                     "{section}.password_file: cannot read {}: {error}",
@@ -297,4 +297,10 @@ fn secret(
         },
         (None, None) => None,
     }
+}
+
+/// The secret in a file; the end of its line is none of it.
+pub(super) fn secret_in(file: &Path) -> std::io::Result<SecretString> {
+    let text = std::fs::read_to_string(file)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
 }

@@ -306,6 +306,7 @@ pub(super) struct RawApi {
     pub(super) tls: Option<TlsFiles>,
     pub(super) tokens: Vec<RawToken>,
     pub(super) body_limit: u64,
+    pub(super) requests_per_minute: u32,
     pub(super) timeout: String,
     pub(super) plan_timeout: String,
 }
@@ -318,6 +319,7 @@ impl Default for RawApi {
             tls: None,
             tokens: Vec::new(),
             body_limit: 1024 * 1024,
+            requests_per_minute: 600,
             timeout: "30s".into(),
             plan_timeout: "5m".into(),
         }

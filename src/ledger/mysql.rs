@@ -4,12 +4,15 @@
 //! changes queue instead of deadlocking. That is for speed: that one scope has one active rule is
 //! guaranteed by a unique key, whoever writes and at any isolation level.
 
+mod access;
+mod borrowed;
 mod change;
 mod connect;
 mod cycles;
 mod fault;
 mod guards;
 mod leases;
+mod limit;
 mod plans;
 mod record;
 mod rules;
@@ -22,12 +25,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Pool};
-use secrecy::SecretString;
-use tokio::time::timeout;
 
-use super::connect::redact;
 use super::import::Batches;
 use super::row::{Malformed, oldest_request, storable};
 use super::{
@@ -43,78 +43,37 @@ use crate::rule::RuleId;
 use crate::slot::SlotRange;
 use crate::sql::sql;
 
+pub use access::TellPassword;
 pub(super) use connect::{connected, options};
 pub(super) use fault::is_lost;
 
+use access::Access;
+use borrowed::Borrowed;
 use change::Change;
 use fault::{Attempts, Fault};
+use limit::{LIMIT, NO_LIMIT, in_time};
 use value::column;
-
-/// So long an operation may take, waiting for locks included; a network that swallows what is sent
-/// answers never.
-const LIMIT: Duration = Duration::from_secs(30);
-/// Imports, and streams of everything, take as long as they take.
-const NO_LIMIT: Option<Duration> = None;
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
-    url: String,
-    pool: Pool,
+    access: Access,
 }
 
 impl MySql {
     /// Nothing is connected to yet.
-    pub(super) fn new(url: &str, password: Option<SecretString>) -> Result<Self, LedgerError> {
-        let opts = options(url, password)?;
-        if opts.db_name().is_none_or(str::is_empty) {
-            return Err(LedgerError::BadUrl {
-                url: redact(url),
-                problem: "it names no database; write mysql://user@host:3306/database".into(),
-            });
-        }
-        Ok(Self {
-            url: redact(url),
-            pool: Pool::new(opts),
-        })
+    pub(super) fn new(url: &str, password: TellPassword) -> Result<Self, LedgerError> {
+        let access = Access::new(url, password)?;
+        Ok(Self { access })
     }
 
-    pub(super) async fn connect(
-        url: &str,
-        password: Option<SecretString>,
-    ) -> Result<Self, LedgerError> {
+    pub(super) async fn connect(url: &str, password: TellPassword) -> Result<Self, LedgerError> {
         let this = Self::new(url, password)?;
-        let mut connection = this.connection().await?;
+        let mut connection = this.access.connection().await?;
         connection
             .ping()
             .await
             .map_err(|error| this.error("be asked", error.into()))?;
         Ok(this)
-    }
-
-    async fn connection(&self) -> Result<Conn, LedgerError> {
-        connected(self.pool.get_conn(), &self.url).await
-    }
-}
-
-/// An operation within its limit.
-async fn in_time<T>(
-    limit: Option<Duration>,
-    work: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
-    match limit {
-        None => work.await,
-        Some(limit) => timeout(limit, work)
-            .await
-            .unwrap_or(Err(Fault::Late(limit))),
-    }
-}
-
-/// A connection that did not answer in time must not go back into the pool.
-async fn given_up<T>(connection: Conn, result: &Result<T, Fault>) {
-    if matches!(result, Err(Fault::Late(_))) {
-        timeout(Duration::from_secs(1), connection.disconnect())
-            .await
-            .ok();
     }
 }
 
@@ -137,9 +96,9 @@ impl MySql {
         if locked.flatten() != Some(1) {
             return Err(Malformed("another migration is running; try again".into()).into());
         }
-        migrations::check_not_too_new(&applied_migrations(connection).await?, &self.url)?;
+        migrations::check_not_too_new(&applied_migrations(connection).await?, &self.access.url)?;
         let runner = migrations::runner(&migrations::MYSQL)?;
-        let mut pool = self.pool.clone();
+        let mut pool = self.access.pool();
         let report = runner
             .run_async(&mut pool)
             .await
@@ -157,13 +116,13 @@ macro_rules! on_connection {
         on_connection!($this, $action, Some(LIMIT), $connection => $operation)
     };
     ($this:ident, $action:literal, $limit:expr, $connection:ident => $operation:expr) => {{
-        let mut connection = $this.connection().await?;
+        let mut borrowed = Borrowed::new($this.access.connection().await?);
         let work = async {
-            let $connection = &mut connection;
+            let $connection = borrowed.connection()?;
             $operation.await
         };
         let result = in_time($limit, work).await;
-        given_up(connection, &result).await;
+        borrowed.after(&result);
         result.map_err(|fault| $this.error($action, fault))
     }};
 }
@@ -171,15 +130,16 @@ macro_rules! on_connection {
 /// Runs a change in a transaction of its own.
 macro_rules! changed {
     ($this:ident, $limit:expr, $change:ident => $operation:expr) => {{
-        let mut connection = $this.connection().await?;
+        let mut borrowed = Borrowed::new($this.access.connection().await?);
         let work = async {
-            let mut change = Change::begin(&mut connection).await?;
+            let beginning = Change::begin(borrowed.connection()?);
+            let mut change = in_time(Some(LIMIT), beginning).await?;
             let $change = &mut change;
             let done = $operation.await;
-            change.end(done).await
+            in_time(Some(LIMIT), change.end(done)).await
         };
         let result = in_time($limit, work).await;
-        given_up(connection, &result).await;
+        borrowed.after(&result);
         result
     }};
 }
@@ -213,7 +173,7 @@ impl Ledger for MySql {
     async fn check_schema(&self) -> Result<(), LedgerError> {
         let applied = on_connection!(self, "read its schema version",
             connection => applied_migrations(connection))?;
-        migrations::check(&applied, &self.url)
+        migrations::check(&applied, &self.access.url)
     }
 
     async fn revision(&self) -> Result<u64, LedgerError> {

@@ -1,5 +1,7 @@
 //! Settings, revisions, and pruning the record, in MySQL.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
@@ -10,6 +12,9 @@ use crate::audit::Head;
 use crate::ledger::row::{oldest_request, storable, whole_microseconds};
 use crate::ledger::{PrunedRecord, fact};
 use crate::sql::sql;
+
+/// So long a statement may take that removes old records: there may be very many.
+const PRUNING: Duration = Duration::from_mins(10);
 
 pub(super) async fn now(connection: &mut Conn) -> Result<Timestamp, Fault> {
     let row: Option<Row> = connection
@@ -91,13 +96,13 @@ pub(super) async fn prune(
     change.execute(sql, vec![instant_value(oldest)]).await?;
     let twice = || vec![at.clone(), at.clone()];
     change
-        .execute(sql!("ledger/mysql/prune_steps.sql"), twice())
+        .execute_within(PRUNING, sql!("ledger/mysql/prune_steps.sql"), twice())
         .await?;
     let n_cycles = change
-        .execute(sql!("ledger/mysql/prune_cycles.sql"), twice())
+        .execute_within(PRUNING, sql!("ledger/mysql/prune_cycles.sql"), twice())
         .await?;
     let n_entries = change
-        .execute(sql!("ledger/mysql/prune_entries.sql"), vec![at])
+        .execute_within(PRUNING, sql!("ledger/mysql/prune_entries.sql"), vec![at])
         .await?;
     let pruned = PrunedRecord {
         n_cycles,
