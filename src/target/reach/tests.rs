@@ -75,27 +75,22 @@ fn reach() -> impl Strategy<Value = Reach> {
 /// A few small changes to a reach.
 fn changed(reach: Reach) -> impl Strategy<Value = Reach> {
     let other = prop::option::weighted(0.3, (name(), target()));
-    let keep = prop::option::weighted(0.5, (name(), name(), any::<bool>()));
-    (Just(reach), other, keep).prop_map(|(mut reach, other, change)| {
+    let kept = prop::option::weighted(0.5, (name(), name().prop_map(keep), any::<bool>()));
+    (Just(reach), other, kept).prop_map(|(mut reach, other, kept)| {
         if let Some((table, target)) = other {
             reach.targets.insert(table.into(), target);
         }
-        if let Some((table, column, is_added)) = change {
-            let target = reach.targets.get_mut(table);
-            target.map(|target| {
-                if is_added {
-                    target.keep.insert(keep_of(column))
-                } else {
-                    target.keep.remove(&keep_of(column))
-                }
-            });
+        if let Some((table, keep, is_added)) = kept
+            && let Some(target) = reach.targets.get_mut(table)
+        {
+            if is_added {
+                target.keep.insert(keep);
+            } else {
+                target.keep.remove(&keep);
+            }
         }
         reach
     })
-}
-
-fn keep_of(column: &str) -> Keep {
-    keep(column)
 }
 
 fn rows() -> Vec<Row<'static>> {
