@@ -168,6 +168,13 @@ pub(super) async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<S
     Ok(slots)
 }
 
+pub(super) async fn last_success(connection: &mut Conn) -> Result<Option<Timestamp>, Fault> {
+    let sql = sql!("ledger/mysql/last_success.sql");
+    let row: Option<Row> = connection.exec_first(sql, ()).await?;
+    let at = row.map(|mut row| optional_instant(&mut row, 0)).transpose()?;
+    Ok(at.flatten())
+}
+
 pub(super) async fn deleted_since(
     connection: &mut Conn,
     since: Timestamp,

@@ -156,6 +156,11 @@ pub(super) fn slots_done(connection: &Connection, day: &str) -> Result<Vec<SlotR
     Ok(slots)
 }
 
+pub(super) fn last_success(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
+    let sql = sql!("ledger/sqlite/last_success.sql");
+    Ok(connection.query_row(sql, (), |row| Ok(optional_instant_at(row, 0)))??)
+}
+
 pub(super) fn deleted_since(
     connection: &Connection,
     since: Timestamp,
