@@ -52,6 +52,7 @@ impl Engine {
         let mut arms: Vec<Arm> = step.arms.clone();
         arms.retain(|arm| !damaged.contains(&arm.workspace));
         let n_due = arms.iter().map(|arm| arm.n_due).sum();
+        let mut is_running = false;
         let ready = match target {
             Ok(_) if arms.is_empty() => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
@@ -59,7 +60,13 @@ impl Engine {
             Ok(target) => {
                 self.wait_for_turn(cycle, n_due).await;
                 // Waiting may have taken a while: only now is it known what else is under way.
-                obstacle(shard, step).await.map_or(Ok(target), Err)
+                match obstacle(shard, step).await {
+                    None => Ok(target),
+                    Some(obstacle) => {
+                        is_running = obstacle.is_running;
+                        Err(obstacle.reason)
+                    }
+                }
             }
             Err(reason) => Err(reason),
         };
@@ -70,7 +77,10 @@ impl Engine {
             Ok(target) => target,
             Err(reason) => {
                 damaged.extend(arms.into_iter().map(|arm| arm.workspace));
-                return Ok(Ok(StepReport::skipped(step, reason)));
+                return Ok(Ok(StepReport {
+                    is_running,
+                    ..StepReport::skipped(step, reason)
+                }));
             }
         };
         let identity = format!("{}-{}", cycle.id, step.number);
@@ -115,6 +125,7 @@ impl Engine {
             })
             .await;
         report.statement = started.elapsed();
+        report.is_running = matches!(execution, Execution::Running { .. });
         report.outcome = self.settle(shard, target, &mut arms, execution).await;
         report.duration = started.elapsed();
         report.probe = report.duration.saturating_sub(report.statement);
@@ -284,11 +295,19 @@ fn bounds(plan: &Plan, arms: &[Arm]) -> String {
     serde_json::to_string(&lines).unwrap_or_default()
 }
 
-/// Why a step cannot be sent now, if so.
-async fn obstacle(shard: &Shard, step: &Step) -> Option<String> {
-    match shard.unfinished_mutations(&step.table).await {
-        Ok(earlier) if earlier.is_empty() => None,
-        Ok(earlier) => Some(still_running(&earlier)),
-        Err(error) => Some(error_chain(&error)),
-    }
+/// Why a step cannot be sent now.
+struct Obstacle {
+    reason: String,
+    /// Whether an earlier statement still runs.
+    is_running: bool,
+}
+
+async fn obstacle(shard: &Shard, step: &Step) -> Option<Obstacle> {
+    let earlier = shard.unfinished_mutations(&step.table).await;
+    let (reason, is_running) = match earlier {
+        Ok(earlier) if earlier.is_empty() => return None,
+        Ok(earlier) => (still_running(&earlier), true),
+        Err(error) => (error_chain(&error), false),
+    };
+    Some(Obstacle { reason, is_running })
 }
