@@ -128,7 +128,10 @@ mod tests {
             (Vec::new(), "has nothing, needs V22__ends_of_cycles"),
             (all.get(..5).unwrap().to_vec(), "has V5__m5, needs"),
             (all.get(1..).unwrap().to_vec(), "has V22__m22, needs"),
-            (newer, "has V23__later, this version knows V22__ends_of_cycles"),
+            (
+                newer,
+                "has V23__later, this version knows V22__ends_of_cycles",
+            ),
         ] {
             let error = check(&applied, "u").unwrap_err().to_string();
             assert!(error.contains(message), "{error}");

@@ -171,7 +171,9 @@ pub(super) async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<S
 pub(super) async fn last_success(connection: &mut Conn) -> Result<Option<Timestamp>, Fault> {
     let sql = sql!("ledger/mysql/last_success.sql");
     let row: Option<Row> = connection.exec_first(sql, ()).await?;
-    let at = row.map(|mut row| optional_instant(&mut row, 0)).transpose()?;
+    let at = row
+        .map(|mut row| optional_instant(&mut row, 0))
+        .transpose()?;
     Ok(at.flatten())
 }
 

@@ -16,7 +16,9 @@ pub(super) async fn note(change: &mut Change<'_>, look: &Look) -> Result<(), Fau
     let (from, to) = (look.range.from, look.range.to);
     let old = instant_value(storable(at - FORGOTTEN_AFTER)?);
     let sql = sql!("ledger/mysql/forget_looks.sql");
-    change.execute(sql, vec![to.into(), from.into(), old]).await?;
+    change
+        .execute(sql, vec![to.into(), from.into(), old])
+        .await?;
     let sql = sql!("ledger/mysql/note_look.sql");
     let values = vec![
         from.into(),
