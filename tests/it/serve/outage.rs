@@ -1,12 +1,13 @@
 //! Servers that go away and come back, and a sidecar that is killed in the middle.
 
-use super::town::N_OLD;
+use super::town::{N_OLD, SHORT_LEASE};
 use super::{Process, Town};
 use crate::support::{Mariadb, embedded_options};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_killed_in_the_middle_is_followed_by_one_that_finishes() {
     let town = Town::new().await;
+    town.configure("", SHORT_LEASE);
     town.sql("SYSTEM STOP MERGES spans").await;
     let mut first = town.start();
     town.until_mutations(1).await;
@@ -67,6 +68,7 @@ async fn a_ledger_that_goes_during_a_cycle_stops_it_before_the_next_statement() 
     let town = Town::with_ledger(&url).await;
     town.ledger().await.migrate().await.unwrap();
     town.rule("30d").await;
+    town.configure("", SHORT_LEASE);
     town.sql("SYSTEM STOP MERGES spans").await;
     let process = town.start();
     town.until_mutations(1).await;
