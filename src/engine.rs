@@ -9,6 +9,7 @@
 //! Invariant: no statement is sent unless the lease is held, rules, holds and pauses are those of
 //! the plan, its intent is in the ledger, and every guard that the planner kept holds again.
 
+mod aftermath;
 mod apply;
 mod base;
 mod error;

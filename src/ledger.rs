@@ -242,6 +242,13 @@ pub trait Ledger: Send + Sync {
     async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError>;
     /// The steps of a cycle in order.
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
+    /// Steps intended at or after an instant that have no outcome, of cycles under leases before this
+    /// token: their process died, or was frozen for too long.
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
     /// When a cycle last ended as `done` or `partial`.

@@ -472,6 +472,14 @@ impl Ledger for MySql {
         on_connection!(self, "list the steps", connection => cycles::steps(connection, cycle))
     }
 
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError> {
+        on_connection!(self, "list the steps without an outcome", connection => cycles::unsettled(connection, token, since))
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         on_connection!(self, "list the slots", connection => cycles::slots_done(connection, day))
     }

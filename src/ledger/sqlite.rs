@@ -614,6 +614,17 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError> {
+        self.read("list the steps without an outcome", move |connection| {
+            cycles::unsettled(connection, token, since)
+        })
+        .await
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         let day = day.to_owned();
         self.read("list the slots", move |connection| {
@@ -623,10 +634,8 @@ impl Ledger for Sqlite {
     }
 
     async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError> {
-        self.read("ask for the last success", |connection| {
-            cycles::last_success(connection)
-        })
-        .await
+        self.read("ask for the last success", cycles::last_success)
+            .await
     }
 
     async fn note_look(&self, look: &Look) -> Result<(), LedgerError> {
@@ -638,8 +647,7 @@ impl Ledger for Sqlite {
     }
 
     async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
-        self.read("list what was seen", |connection| looks::all(connection))
-            .await
+        self.read("list what was seen", looks::all).await
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {

@@ -202,6 +202,17 @@ pub(super) async fn steps(connection: &mut Conn, cycle: &str) -> Result<Vec<Step
     rows.into_iter().map(|mut row| step(&mut row)).collect()
 }
 
+pub(super) async fn unsettled(
+    connection: &mut Conn,
+    token: u64,
+    since: Timestamp,
+) -> Result<Vec<StepRecord>, Fault> {
+    let sql = sql!("ledger/mysql/unsettled_steps.sql");
+    let since = instant_value(whole_microseconds(since));
+    let rows: Vec<Row> = connection.exec(sql, (since, token)).await?;
+    rows.into_iter().map(|mut row| step(&mut row)).collect()
+}
+
 fn step(row: &mut Row) -> Result<StepRecord, Fault> {
     let intent = StepIntent {
         cycle: column(row, 0)?,

@@ -19,6 +19,7 @@ on_both!(
     rows_deleted_are_summed_up_by_table,
     the_last_success_is_found_behind_many_failures,
     a_look_takes_the_place_of_what_it_overlaps,
+    steps_without_an_outcome_are_those_of_earlier_leases,
 );
 
 async fn the_clock_of_the_database_goes(fresh: Fresh) {
@@ -335,4 +336,30 @@ async fn a_look_takes_the_place_of_what_it_overlaps(fresh: Fresh) {
     assert_eq!(ledger.looks().await.unwrap(), [next, wider]);
     assert_eq!(fresh.revision().await, 0);
     assert_eq!(ledger.audit_head().await.unwrap(), head);
+}
+
+async fn steps_without_an_outcome_are_those_of_earlier_leases(fresh: Fresh) {
+    fresh.lease().await;
+    let ledger = &fresh.ledger;
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    let times = ["09:00:00Z", "10:00:00Z", "11:00:00Z", "12:00:00Z"];
+    for (number, time) in (1..).zip(times) {
+        let mut step = intent(number);
+        step.intended_at = at(&format!("2026-11-21T{time}"));
+        ledger.intend_step(&step).await.unwrap();
+    }
+    ledger.finish_step(&outcome(3, "failed")).await.unwrap();
+    let unsettled = async |token, since: &str| -> Vec<u32> {
+        let since = at(&format!("2026-11-21T{since}"));
+        let steps = ledger.unsettled_steps(token, since).await.unwrap();
+        steps.iter().map(|step| step.intent.step).collect()
+    };
+    assert_eq!(unsettled(2, "10:00:00Z").await, [2, 4]);
+    assert_eq!(unsettled(2, "08:00:00Z").await, [1, 2, 4]);
+    assert_eq!(unsettled(2, "12:00:01Z").await, [0_u32; 0]);
+    // Their own holder is at work on them.
+    assert_eq!(unsettled(1, "08:00:00Z").await, [0_u32; 0]);
+    let all = ledger.steps("c1").await.unwrap();
+    let since = at("2026-11-21T12:00:00Z");
+    assert_eq!(ledger.unsettled_steps(9, since).await.unwrap(), all[3..]);
 }

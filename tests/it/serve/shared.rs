@@ -41,7 +41,10 @@ async fn an_idle_instance_shows_what_another_one_saw() {
     })
     .await;
     let status = working.status.borrow().clone();
-    assert_eq!(status.last_success_at, another.status.borrow().last_success_at);
+    assert_eq!(
+        status.last_success_at,
+        another.status.borrow().last_success_at
+    );
     working.end().await;
     another.end().await;
 }
@@ -56,7 +59,10 @@ async fn slots_come_due_while_a_cycle_is_at_work() {
     town.until_mutations(1).await;
     clock.turn(22, 0);
     town.until("more slots are due", async || {
-        sidecar.metrics.render().contains("\nebbtide_slots_due 23\n")
+        sidecar
+            .metrics
+            .render()
+            .contains("\nebbtide_slots_due 23\n")
     })
     .await;
     assert_eq!(sidecar.status.borrow().phase, Phase::Working);

@@ -111,11 +111,13 @@ impl Town {
             "serve: {lease: 15s, shutdown_timeout: 20s}\n"
         };
         let retention = format!(
-            "max_share_of_table: 1.0{}{}{}{retention}",
+            "{}{}{}{}{retention}",
+            default("max_share_of_table", "1.0"),
             default("enabled", "true"),
             default("approval", "none"),
             default("slots_per_day", "1"),
         );
+        let retention = retention.trim_start_matches(", ");
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}, \
@@ -242,7 +244,8 @@ impl Town {
     /// The days on which slots ended as done, each once: a test may run over midnight.
     pub async fn days_done(&self) -> Vec<String> {
         let cycles = self.cycles().await.into_iter();
-        let done = cycles.filter(|(cycle, _)| cycle.end.as_ref().is_some_and(|end| end.1 == "done"));
+        let done =
+            cycles.filter(|(cycle, _)| cycle.end.as_ref().is_some_and(|end| end.1 == "done"));
         let days: Vec<String> = done
             .filter_map(|(cycle, _)| cycle.start.slot.map(|(day, _)| day))
             .collect();
