@@ -307,6 +307,18 @@ fn table(target: &CheckedTarget, out: &mut Sql) {
         .identifier(&target.table);
 }
 
+/// Counts what is left under the predicate of a statement that the compiler made before, as
+/// [`Statement::predicate`] returned it.
+pub(crate) fn recount(database: &str, table: &str, predicate: &str) -> String {
+    let mut sql = Sql::new();
+    sql.raw("SELECT count() AS ebbtide_left FROM ")
+        .identifier(database)
+        .raw(".")
+        .identifier(table)
+        .raw("\nWHERE ");
+    sql.into_string() + predicate
+}
+
 /// An upper bound for the bytes that an arm adds to a statement, whatever its shape.
 pub(crate) fn encoded_len(arm: &Arm, target: &CheckedTarget) -> usize {
     // The longest bound, `toDateTime64('2026-09-22 00:00:00.000', 3, 'UTC')`, and its comma.

@@ -10,6 +10,7 @@
 //! moment allow all of it, its intent is in the ledger, and every guard that the planner kept holds
 //! again.
 
+mod aftermath;
 mod apply;
 mod base;
 mod error;

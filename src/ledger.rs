@@ -16,6 +16,7 @@ mod fact;
 mod guard;
 mod import;
 mod lease;
+mod look;
 mod migrations;
 mod mysql;
 mod row;
@@ -44,6 +45,7 @@ pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
 pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
 pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
+pub use look::Look;
 pub use mysql::TellPassword;
 pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
 pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
@@ -249,8 +251,22 @@ pub trait Ledger: Send + Sync {
     async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError>;
     /// The steps of a cycle in order.
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
+    /// Steps intended at or after an instant that have no outcome, of cycles under leases before this
+    /// token: their process died, or was frozen for too long.
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
+    /// When a cycle last ended as `done` or `partial`.
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError>;
+    /// Notes a look, in the place of those that it overlaps and of old ones. Raises no revision,
+    /// and is no entry of the record: whoever looks again may differ.
+    async fn note_look(&self, look: &Look) -> Result<(), LedgerError>;
+    /// All looks, in the order of their places.
+    async fn looks(&self) -> Result<Vec<Look>, LedgerError>;
     /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
     /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;

@@ -126,7 +126,7 @@ pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
     Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
-    LeaseAttempt, Ledger, LedgerError, NewApproval, NewHold, NewPause, NewPlan, NewRule,
+    LeaseAttempt, Ledger, LedgerError, Look, NewApproval, NewHold, NewPause, NewPlan, NewRule,
     PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord,
     StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger, open_ledger,
     read_directory,

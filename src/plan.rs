@@ -197,6 +197,9 @@ pub struct Unprobed {
     pub reason: String,
     /// Whether the server could not be reached at all.
     pub is_unreachable: bool,
+    /// Whether an earlier delete still runs there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_running: bool,
 }
 
 /// What [`decide`] looks at.

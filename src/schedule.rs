@@ -7,6 +7,7 @@
 //! Invariant: nothing is deleted without the lease, and no failure of a server ends the loop: it
 //! waits, longer each time, and begins again with a fresh look.
 
+mod again;
 mod attempts;
 mod auto;
 mod backlog;
@@ -35,8 +36,8 @@ use crate::slot::SlotRange;
 use crate::telemetry::{Metrics, Watch, metric};
 
 use self::attempts::{Attempts, delay};
-use self::backlog::Backlog;
 use self::board::Board;
+use self::kept::PutOff;
 use self::next::{Next, View};
 use self::world::World;
 
@@ -91,9 +92,8 @@ pub struct Sidecar {
     board: Board,
     wake: Arc<Notify>,
     attempts: Attempts,
-    backlog: Backlog,
-    /// Approved plans that could not be applied, how often in a row, and when they are tried again.
-    put_off: HashMap<String, (usize, Timestamp)>,
+    /// Approved plans that could not be applied.
+    put_off: HashMap<String, PutOff>,
     /// The day, and what a dry run has planned of it.
     rehearsed: (String, Vec<SlotRange>),
     /// The day, and how many slots it has where nobody chose a number.
@@ -143,7 +143,6 @@ impl Sidecar {
             board,
             wake: Arc::new(Notify::new()),
             attempts: Attempts::default(),
-            backlog: Backlog::default(),
             put_off: HashMap::default(),
             rehearsed: Default::default(),
             auto: Default::default(),
@@ -236,8 +235,8 @@ impl Sidecar {
                 tokio::select! {
                     () = tokio::time::sleep(length) => {}
                     () = self.wake.notified() => {
-                        self.attempts.forget();
-                        self.put_off.clear();
+                        self.attempts.hasten();
+                        self.put_off.values_mut().for_each(PutOff::hasten);
                     }
                     () = stop.gently.cancelled() => {}
                 }
@@ -247,7 +246,7 @@ impl Sidecar {
 
     /// One look at the world, and at most one cycle.
     async fn turn(&mut self, live: &Live, stop: &Stop) -> Result<Then, EngineError> {
-        let looked = self.look(live.engine.warehouse());
+        let looked = self.look(&live.engine);
         let Some(world) = stop.unless_told(looked).await.transpose()? else {
             return Ok(Then::Again);
         };
@@ -271,7 +270,9 @@ impl Sidecar {
         }
         let next = next::decide(&self.view(&world, n_slots, &world.settled));
         match next {
-            Next::Slot { .. } => Box::pin(self.work(live, n_slots, stop)).await,
+            Next::Slot { .. } | Next::Again { .. } => {
+                Box::pin(self.work(live, n_slots, stop)).await
+            }
             next if world.settled != world.done => {
                 let why = "rows that are due are paused; everything else is done";
                 Ok(self.rest(next, Phase::Waiting, why, world.now))
@@ -286,6 +287,7 @@ impl Sidecar {
             n_slots,
             done,
             yesterday: &world.yesterday,
+            again: &world.again,
             attempts: &self.attempts,
         }
     }
@@ -298,7 +300,7 @@ impl Sidecar {
                 (at, Phase::Waiting, format!("to be tried again: {failed}"))
             }
             Next::Idle { until } => (until, phase, why.to_owned()),
-            Next::Slot { .. } => return Then::Again,
+            Next::Slot { .. } | Next::Again { .. } => return Then::Again,
         };
         self.board.phase(phase, reason, now);
         Then::Sleep(until_then(now, until).min(POLL))

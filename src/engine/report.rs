@@ -79,6 +79,9 @@ pub struct StepReport {
     /// What became of it.
     #[serde(flatten)]
     pub outcome: StepOutcomeKind,
+    /// Whether a statement of ours still runs: this one, or an earlier one that it waits for.
+    #[serde(skip)]
+    pub is_running: bool,
     /// Seconds from the oldest expired row that is left to its cutoff, as far as is known.
     pub lag_s: u32,
     /// How long the statement took.
@@ -139,6 +142,7 @@ impl StepReport {
             n_left_out: step.arms.len(),
             n_due: step.n_due,
             outcome: StepOutcomeKind::Skipped { reason },
+            is_running: false,
             lag_s: lag_s(&step.arms),
             statement: Duration::ZERO,
             probe: Duration::ZERO,

@@ -65,6 +65,7 @@ impl Engine {
             of: cycle.plan.steps.len(),
         });
         arms.retain(|arm| !course.damaged.contains(&arm.workspace));
+        let mut is_running = false;
         let ready = match targets {
             Ok(_) if arms.is_empty() => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
@@ -72,7 +73,13 @@ impl Engine {
             Ok(targets) => {
                 self.wait_for_turn(cycle, n_due(&arms)).await;
                 // Waiting may have taken a while: only now is it known what else is under way.
-                obstacle(shard, step).await.map_or(Ok(targets), Err)
+                match obstacle(shard, step).await {
+                    None => Ok(targets),
+                    Some(obstacle) => {
+                        is_running = obstacle.is_running;
+                        Err(obstacle.reason)
+                    }
+                }
             }
             Err(reason) => Err(reason),
         };
@@ -84,7 +91,10 @@ impl Engine {
             Err(reason) => {
                 let workspaces = arms.into_iter().map(|arm| arm.workspace);
                 course.damaged.extend(workspaces);
-                return Ok(Ok(Some(StepReport::skipped(step, reason))));
+                return Ok(Ok(Some(StepReport {
+                    is_running,
+                    ..StepReport::skipped(step, reason)
+                })));
             }
         };
         let announced = self.announce(part, targets, arms, course).await?;
@@ -190,6 +200,7 @@ impl Engine {
             })
             .await;
         report.statement = started.elapsed();
+        report.is_running = matches!(execution, Execution::Running { .. });
         report.outcome = self.settle(shard, target, &mut arms, execution).await;
         report.duration = started.elapsed();
         report.probe = report.duration.saturating_sub(report.statement);
@@ -271,11 +282,19 @@ fn n_due(arms: &[Arm]) -> u64 {
     arms.iter().map(|arm| arm.n_due).sum()
 }
 
-/// Why a step cannot be sent now, if so.
-async fn obstacle(shard: &Shard, step: &Step) -> Option<String> {
-    match shard.unfinished_mutations(&step.table).await {
-        Ok(earlier) if earlier.is_empty() => None,
-        Ok(earlier) => Some(still_running(&earlier)),
-        Err(error) => Some(error_chain(&error)),
-    }
+/// Why a step cannot be sent now.
+struct Obstacle {
+    reason: String,
+    /// Whether an earlier statement still runs.
+    is_running: bool,
+}
+
+async fn obstacle(shard: &Shard, step: &Step) -> Option<Obstacle> {
+    let earlier = shard.unfinished_mutations(&step.table).await;
+    let (reason, is_running) = match earlier {
+        Ok(earlier) if earlier.is_empty() => return None,
+        Ok(earlier) => (still_running(&earlier), true),
+        Err(error) => (error_chain(&error), false),
+    };
+    Some(Obstacle { reason, is_running })
 }

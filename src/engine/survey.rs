@@ -40,6 +40,7 @@ impl Engine {
             workspace: None,
             reason: error_chain(error),
             is_unreachable: error.is_unreachable(),
+            is_running: false,
         };
         let targets = match self.checked_targets(shard, false).await {
             Ok(targets) => targets,
@@ -56,6 +57,7 @@ impl Engine {
             workspace: None,
             reason,
             is_unreachable: false,
+            is_running: false,
         };
         let mut is_blocked = false;
         let mut left_out = LeftOut::default();
@@ -82,9 +84,10 @@ impl Engine {
             match self.probe(shard, &target, terms, &mut left_out).await {
                 Ok(mut probed) => {
                     if !probed.running.is_empty() {
-                        survey
-                            .unprobed
-                            .push(left_alone(&table, still_running(&probed.running)));
+                        survey.unprobed.push(Unprobed {
+                            is_running: true,
+                            ..left_alone(&table, still_running(&probed.running))
+                        });
                     }
                     for arm in probed.oversized {
                         let reason = too_many_rules(&arm);

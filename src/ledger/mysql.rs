@@ -13,6 +13,7 @@ mod fault;
 mod guards;
 mod leases;
 mod limit;
+mod looks;
 mod plans;
 mod record;
 mod rules;
@@ -33,7 +34,7 @@ use super::row::{Malformed, oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
+    Look, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
     PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
     migrations,
 };
@@ -440,8 +441,28 @@ impl Ledger for MySql {
         on_connection!(self, "list the steps", connection => cycles::steps(connection, cycle))
     }
 
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError> {
+        on_connection!(self, "list the steps without an outcome", connection => cycles::unsettled(connection, token, since))
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         on_connection!(self, "list the slots", connection => cycles::slots_done(connection, day))
+    }
+
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError> {
+        on_connection!(self, "ask for the last success", connection => cycles::last_success(connection))
+    }
+
+    async fn note_look(&self, look: &Look) -> Result<(), LedgerError> {
+        retried!(self, "note what was seen", change => looks::note(change, look))
+    }
+
+    async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
+        on_connection!(self, "list what was seen", connection => looks::all(connection))
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {

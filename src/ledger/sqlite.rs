@@ -8,6 +8,7 @@ mod cycles;
 mod fault;
 mod guards;
 mod leases;
+mod looks;
 mod migrate;
 mod plans;
 mod ports;
@@ -32,7 +33,7 @@ use super::row::{oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
+    Look, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
     PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
     migrations,
 };
@@ -626,12 +627,40 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError> {
+        self.read("list the steps without an outcome", move |connection| {
+            cycles::unsettled(connection, token, since)
+        })
+        .await
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         let day = day.to_owned();
         self.read("list the slots", move |connection| {
             cycles::slots_done(connection, &day)
         })
         .await
+    }
+
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError> {
+        self.read("ask for the last success", cycles::last_success)
+            .await
+    }
+
+    async fn note_look(&self, look: &Look) -> Result<(), LedgerError> {
+        let look = look.clone();
+        self.write("note what was seen", move |change| {
+            looks::note(change, &look)
+        })
+        .await
+    }
+
+    async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
+        self.read("list what was seen", looks::all).await
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {

@@ -209,7 +209,7 @@ impl Sidecar {
             }
             let reached = tokio::select! {
                 done = &mut cycle => return done,
-                reached = self.reach(live.engine.warehouse()) => reached,
+                reached = self.glance(live) => reached,
             };
             match reached {
                 Ok(()) => {

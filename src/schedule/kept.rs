@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::attempts::{LONGEST, delay};
+use super::attempts::{LONGEST, delay, hastened};
 use super::cycle::{Cycled, End, unless_left};
 use super::world::{N_PLANS, World};
 use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
@@ -19,6 +19,21 @@ use crate::telemetry::metric;
 pub(crate) const LARGEST_PLAN: usize = 8 * 1024 * 1024;
 /// How far back it is looked whether a plan has been applied already.
 const N_CYCLES: u32 = 100;
+
+/// An approved plan that could not be applied.
+pub(super) struct PutOff {
+    /// How often in a row.
+    n_failed: usize,
+    failed_at: Timestamp,
+    retry_at: Timestamp,
+}
+
+impl PutOff {
+    /// Somebody may have mended something.
+    pub(super) fn hasten(&mut self) {
+        self.retry_at = hastened(self.failed_at, self.retry_at);
+    }
+}
 
 impl Sidecar {
     /// Applies the oldest approved plan, exactly as it was approved.
@@ -43,7 +58,7 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<(), EngineError> {
         // Before the lease was ours, somebody else may have applied it.
-        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let looked = stop.unless_told(self.look(&live.engine)).await;
         let Some(world) = looked.transpose()? else {
             return Ok(());
         };
@@ -68,7 +83,7 @@ impl Sidecar {
     pub(super) fn due_plan<'w>(&self, world: &'w World) -> Option<&'w PlanRecord> {
         let is_due = |plan: &&PlanRecord| {
             let put_off = self.put_off.get(&plan.id);
-            put_off.is_none_or(|(_, until)| *until <= world.now)
+            put_off.is_none_or(|put_off| put_off.retry_at <= world.now)
         };
         world.approved.iter().find(is_due)
     }
@@ -76,7 +91,7 @@ impl Sidecar {
     /// It stays approved, and the slots go on meanwhile: one shard may be down for long.
     fn put_off(&mut self, record: &PlanRecord, error: &EngineError, now: Timestamp) {
         let before = self.put_off.get(&record.id);
-        let n_failed = before.map_or(0, |(n_failed, _)| *n_failed) + 1;
+        let n_failed = before.map_or(0, |put_off| put_off.n_failed) + 1;
         let wait = delay(n_failed, LONGEST);
         self.metrics.add(metric::WAREHOUSE_ERRORS, &[], 1);
         tracing::warn!(
@@ -85,8 +100,12 @@ impl Sidecar {
             wait_ms = crate::telemetry::ms(wait),
             "an approved plan is tried again later; slots go on"
         );
-        self.put_off
-            .insert(record.id.clone(), (n_failed, now + wait));
+        let put_off = PutOff {
+            n_failed,
+            failed_at: now,
+            retry_at: now + wait,
+        };
+        self.put_off.insert(record.id.clone(), put_off);
     }
 
     /// What the plan is from now on; nothing if it stays approved.
@@ -140,7 +159,10 @@ impl Sidecar {
         };
         self.note("apply", None, &cycled);
         if let Some(plan) = &cycled.plan {
-            self.look_at(plan, SlotRange::ALL, &cycled);
+            // Its cutoffs may be older than those of today, and some of it may have failed: what
+            // is done of today is looked at again.
+            self.look_at(plan, SlotRange::ALL, &cycled, None, world, stop)
+                .await;
         }
         match cycled.end {
             End::Reported(report) if report.status == CycleStatus::Stopped => {

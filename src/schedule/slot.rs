@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tracing::Instrument as _;
 
+use super::again;
 use super::attempts::{LONGEST, delay};
 use super::cycle::{Cycled, End};
-use super::next::{self, Next};
+use super::next::{self, Next, View};
 use super::world::World;
 use super::{Live, POLL, Phase, Sidecar, Stop, Then, error_chain, until_then};
 use crate::engine::{CycleReport, CycleStatus, EngineError, Tenure};
@@ -46,6 +47,7 @@ impl Sidecar {
         match begun {
             Ok(tenure) => {
                 self.metrics.set_count(metric::LEASE_HELD, &[], 1);
+                self.settle_left(live, &tenure, stop).await;
                 Ok(Ok(tenure))
             }
             Err(EngineError::Busy { holder, until }) => {
@@ -57,6 +59,21 @@ impl Sidecar {
                 Ok(Err(Then::Sleep((until_then(now, until) + apart).min(POLL))))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// What a holder before this one never spoke of would count against the share of the day.
+    async fn settle_left(&self, live: &Live, tenure: &Tenure, stop: &Stop) {
+        let settled = live.engine.settle_left(tenure);
+        match stop.unless_told(settled).await {
+            Some(Ok(n_settled)) if n_settled > 0 => {
+                tracing::info!(n_settled, "steps of a process that ended were settled");
+            }
+            Some(Err(error)) => {
+                self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
+                tracing::warn!(error = error_chain(&error), "steps stay without an outcome");
+            }
+            _ => {}
         }
     }
 
@@ -86,16 +103,21 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<Then, EngineError> {
         // Before the lease was ours, somebody else may have done the slot.
-        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let looked = stop.unless_told(self.look(&live.engine)).await;
         let Some(world) = looked.transpose()? else {
             return Ok(Then::Again);
         };
         let view = self.view(&world, n_slots, &world.settled);
-        let Next::Slot { range, n_due } = next::decide(&view) else {
-            return Ok(Then::Again);
+        let (range, reason) = match next::decide(&view) {
+            Next::Slot { range, n_due } => (range, which(range, n_due, n_slots, &world)),
+            Next::Again { range } => (
+                range,
+                "what was done before is looked at again: rows may have come free".to_owned(),
+            ),
+            Next::Retry { .. } | Next::Idle { .. } => return Ok(Then::Again),
         };
         let next_slot_in = until_then(world.now, next::day(&view).next_slot_at);
-        self.say_working(range, n_due, n_slots, &world);
+        self.board.phase(Phase::Working, reason, world.now);
         let span = tracing::info_span!("cycle", kind = "slot", day = world.day);
         let cycle = self
             .cycle(live, tenure, range, world.now, stop)
@@ -103,7 +125,9 @@ impl Sidecar {
         let cycled = Box::pin(self.watched(live, &world, next_slot_in, cycle)).await;
         self.note("slot", Some(range), &cycled);
         if let Some(plan) = &cycled.plan {
-            self.look_at(plan, range, &cycled);
+            let terms = again::terms(plan.revision, world.base);
+            self.look_at(plan, range, &cycled, Some(terms), &world, stop)
+                .await;
             self.keep_for_review(live, plan, stop).await;
         }
         let then = self.slot_ended(range, &cycled).await?;
@@ -114,21 +138,6 @@ impl Sidecar {
             End::Failed(error @ EngineError::Ledger(_)) => Err(error),
             _ => Ok(then),
         }
-    }
-
-    fn say_working(&self, range: SlotRange, n_due: usize, n_slots: u32, world: &World) {
-        let due_at = next::due_at(range, world.now, n_slots);
-        // What comes before its time of today is what yesterday lacked.
-        let when = if due_at > world.now {
-            due_at - SignedDuration::from_hours(24)
-        } else {
-            due_at
-        };
-        let reason = match n_due {
-            1 => format!("the slot of {when}"),
-            n => format!("the slot of {when}; {} more are due and wait", n - 1),
-        };
-        self.board.phase(Phase::Working, reason, world.now);
     }
 
     /// What follows from how a slot ended.
@@ -162,7 +171,7 @@ impl Sidecar {
                 "the slot is tried again later; others go on"
             );
             let now = self.now().await?;
-            self.attempts.failed(range, now + wait, reason);
+            self.attempts.failed(range, now, wait, reason);
         }
         Ok(Then::Again)
     }
@@ -182,7 +191,10 @@ impl Sidecar {
                  ({n}); they wait"
             ),
         };
-        let next = next::decide(&self.view(world, n_slots, &self.rehearsed.1));
+        let next = next::decide(&View {
+            again: &[],
+            ..self.view(world, n_slots, &self.rehearsed.1)
+        });
         let Next::Slot { range, .. } = next else {
             return Ok(self.rest(next, Phase::DryRun, &why, world.now));
         };
@@ -194,7 +206,7 @@ impl Sidecar {
             .await;
         self.note("dry_run", Some(range), &cycled);
         if let Some(plan) = &cycled.plan {
-            self.look_at(plan, range, &cycled);
+            self.look_at(plan, range, &cycled, None, world, stop).await;
             self.rehearsed.1.push(range);
             self.attempts.ended(range);
         }
@@ -233,6 +245,21 @@ impl Sidecar {
                 tracing::warn!(error = error_chain(&error), "the record is not tidied");
             }
         }
+    }
+}
+
+/// The slot that a range is of, for people.
+fn which(range: SlotRange, n_due: usize, n_slots: u32, world: &World) -> String {
+    let due_at = next::due_at(range, world.now, n_slots);
+    // What comes before its time of today is what yesterday lacked.
+    let when = if due_at > world.now {
+        due_at - SignedDuration::from_hours(24)
+    } else {
+        due_at
+    };
+    match n_due {
+        1 => format!("the slot of {when}"),
+        n => format!("the slot of {when}; {} more are due and wait", n - 1),
     }
 }
 

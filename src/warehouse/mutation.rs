@@ -64,6 +64,20 @@ impl Shard {
         Ok(rows.into_iter().map(MutationState::from).collect())
     }
 
+    /// Whether nothing works on a statement any more, or ever did: neither its query nor its mutation.
+    /// First the query, then the mutation: a query that is gone registers nothing any more.
+    pub(crate) async fn is_over(
+        &self,
+        query_id: &str,
+        marker: &str,
+    ) -> Result<bool, WarehouseError> {
+        if self.is_running(query_id).await? {
+            return Ok(false);
+        }
+        let mutation = self.mutation_of(marker).await?;
+        Ok(mutation.is_none_or(|state| state.is_done || state.is_killed))
+    }
+
     /// The mutation that holds this marker; the unfinished one if there should be several.
     pub(super) async fn mutation_of(
         &self,

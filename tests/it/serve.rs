@@ -1,6 +1,7 @@
 //! The sidecar: real processes against real servers, and the loop in this process where the time of
 //! day matters.
 
+mod again;
 mod approval;
 mod day;
 mod instances;
@@ -10,6 +11,7 @@ mod otel;
 mod outage;
 mod process;
 mod reload;
+mod shared;
 mod signals;
 mod skew;
 mod town;

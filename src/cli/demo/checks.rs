@@ -183,6 +183,7 @@ mod tests {
             n_arms: 1,
             n_left_out: 0,
             n_due: 10,
+            is_running: false,
             outcome: StepOutcomeKind::Applied(Verdict::Verified),
             lag_s: 0,
             statement: std::time::Duration::ZERO,

@@ -197,6 +197,15 @@ pub(super) async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<S
     Ok(slots)
 }
 
+pub(super) async fn last_success(connection: &mut Conn) -> Result<Option<Timestamp>, Fault> {
+    let sql = sql!("ledger/mysql/last_success.sql");
+    let row: Option<Row> = connection.exec_first(sql, ()).await?;
+    let at = row
+        .map(|mut row| optional_instant(&mut row, 0))
+        .transpose()?;
+    Ok(at.flatten())
+}
+
 pub(super) async fn deleted_since(
     connection: &mut Conn,
     since: Timestamp,
@@ -219,6 +228,17 @@ pub(super) async fn steps(connection: &mut Conn, cycle: &str) -> Result<Vec<Step
     let rows: Vec<Row> = connection
         .exec(sql!("ledger/mysql/steps.sql"), (cycle,))
         .await?;
+    rows.into_iter().map(|mut row| step(&mut row)).collect()
+}
+
+pub(super) async fn unsettled(
+    connection: &mut Conn,
+    token: u64,
+    since: Timestamp,
+) -> Result<Vec<StepRecord>, Fault> {
+    let sql = sql!("ledger/mysql/unsettled_steps.sql");
+    let since = instant_value(whole_microseconds(since));
+    let rows: Vec<Row> = connection.exec(sql, (since, token)).await?;
     rows.into_iter().map(|mut row| step(&mut row)).collect()
 }
 

@@ -182,6 +182,11 @@ pub(super) fn slots_done(connection: &Connection, day: &str) -> Result<Vec<SlotR
     Ok(slots)
 }
 
+pub(super) fn last_success(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
+    let sql = sql!("ledger/sqlite/last_success.sql");
+    connection.query_row(sql, (), |row| Ok(optional_instant_at(row, 0)))?
+}
+
 pub(super) fn deleted_since(
     connection: &Connection,
     since: Timestamp,
@@ -202,6 +207,20 @@ pub(super) fn deleted_since(
 pub(super) fn steps(connection: &Connection, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/steps.sql"))?;
     let mut rows = statement.query([cycle])?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(step(row)?);
+    }
+    Ok(steps)
+}
+
+pub(super) fn unsettled(
+    connection: &Connection,
+    token: u64,
+    since: Timestamp,
+) -> Result<Vec<StepRecord>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/unsettled_steps.sql"))?;
+    let mut rows = statement.query(params![instant_text(since), signed(token)?])?;
     let mut steps = Vec::new();
     while let Some(row) = rows.next()? {
         steps.push(step(row)?);

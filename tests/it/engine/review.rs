@@ -193,6 +193,7 @@ async fn a_plan_with_a_table_that_nobody_could_look_at_is_refused() {
         workspace: None,
         reason: "it is down".into(),
         is_unreachable: true,
+        is_running: false,
     });
     plan.digest = plan.computed_digest();
     let changes = stale(&engine, &plan).await;
