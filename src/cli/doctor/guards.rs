@@ -1,6 +1,6 @@
 //! What `doctor` says about guards: what waits, what is held, what is paused, and who is at work.
 
-use super::{Findings, Severity};
+use super::{Code, Findings};
 use crate::config::{ApprovalMode, Config};
 use crate::ledger::{Ledger, LedgerError};
 
@@ -10,7 +10,8 @@ pub(super) async fn check(ledger: &dyn Ledger, config: &Config, findings: &mut F
         in_force(ledger, findings).await
     };
     if let Err(error) = checked.await {
-        findings.error("guards", error);
+        let remedy = "mend the ledger: until then nothing is deleted";
+        findings.error(Code::Ledger, "guards", error, remedy);
     }
 }
 
@@ -23,25 +24,25 @@ async fn approval(
         return Ok(());
     }
     let revision = ledger.revision().await?;
-    let (severity, message) = match ledger.approved_revision().await? {
-        None => (
-            Severity::Warning,
-            "nothing was approved yet, so nothing is deleted; look at `ebbtide plan --out plan.json`, \
-             then `ebbtide apply plan.json`"
-                .to_owned(),
+    match ledger.approved_revision().await? {
+        None => findings.warn(
+            Code::Approval,
+            "approval",
+            "nothing was approved yet, so nothing is deleted",
+            "look at `ebbtide plan --out plan.json`, then `ebbtide apply plan.json`",
         ),
         Some(approved) if approved == revision => {
-            (Severity::Ok, format!("revision {approved} is approved, the latest"))
+            let message = format!("revision {approved} is approved, the latest");
+            findings.ok(Code::Approval, "approval", message);
         }
-        Some(approved) => (
-            Severity::Ok,
-            format!(
-                "revision {approved} is approved; the ledger is at {revision}, and what that deletes \
-                 beyond it waits"
-            ),
-        ),
-    };
-    findings.add(severity, "approval", message);
+        Some(approved) => {
+            let message = format!(
+                "revision {approved} is approved; the ledger is at {revision}, and what that \
+                 deletes beyond it waits"
+            );
+            findings.ok(Code::Approval, "approval", message);
+        }
+    }
     Ok(())
 }
 
@@ -49,17 +50,18 @@ async fn in_force(ledger: &dyn Ledger, findings: &mut Findings) -> Result<(), Le
     let holds = ledger.holds(false).await?;
     if !holds.is_empty() {
         let message = format!("{} in force; `ebbtide holds list` shows them", holds.len());
-        findings.add(Severity::Ok, "holds", message);
+        findings.ok(Code::Hold, "holds", message);
     }
     for record in ledger.pauses(false).await? {
         let pause = &record.pause;
-        findings.add(
-            Severity::Warning,
+        findings.warn(
+            Code::Pause,
             "pause",
             format!(
                 "{} is paused since {} by {}: {}",
                 pause.scope, pause.created_at, record.created_by, pause.reason
             ),
+            "`ebbtide resume`, when the reason is gone",
         );
     }
     for lease in ledger.leases().await? {
@@ -67,7 +69,7 @@ async fn in_force(ledger: &dyn Ledger, findings: &mut Findings) -> Result<(), Le
             "{} is at work, until {} at least",
             lease.holder, lease.expires_at
         );
-        findings.add(Severity::Ok, "lease", message);
+        findings.ok(Code::Lease, "lease", message);
     }
     Ok(())
 }
