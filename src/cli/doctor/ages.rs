@@ -1,108 +1,104 @@
 //! Rows whose age no rule means as it stands: none at all, of the epoch, or far in the future.
 
 use super::finding::{Code, Findings};
-use crate::cli::output::{counted, grouped};
+use crate::cli::output::grouped;
 use crate::target::{AgeColumn, AgeKind};
 use crate::warehouse::AgeCounts;
 
+const NO_AGE: &str = "no rule ever deletes rows without an age: age the table by another column, or \
+                      delete them yourself";
+
 pub(super) fn check(table: &str, age: &AgeColumn, counts: AgeCounts, findings: &mut Findings) {
+    let of_all = |n_rows| {
+        format!(
+            "{} of {} rows",
+            grouped(n_rows),
+            grouped(counts.ebbtide_rows)
+        )
+    };
     let column = &age.name;
     match age.kind {
         AgeKind::UuidText | AgeKind::Uuid => ids(table, column, counts, findings),
-        AgeKind::Date | AgeKind::Date32 | AgeKind::DateTime | AgeKind::DateTime64 => {
-            unset(table, column, counts, findings);
+        AgeKind::Date | AgeKind::Date32 | AgeKind::DateTime | AgeKind::DateTime64
+            if counts.ebbtide_undatable > 0 =>
+        {
+            let unset = of_all(counts.ebbtide_undatable);
+            let message = format!("{unset} have a {column} that was never set");
+            findings.warn(Code::UnsetTimes, table, message, NO_AGE);
         }
+        _ => {}
     }
+    let mut dated = Vec::new();
+    if counts.ebbtide_1970 > 0 {
+        dated.push(format!("{} in 1970 or before", of_all(counts.ebbtide_1970)));
+    }
+    if counts.ebbtide_future > 0 {
+        let ahead = of_all(counts.ebbtide_future);
+        dated.push(format!("{ahead} more than a day ahead{}", years(counts)));
+    }
+    if !dated.is_empty() {
+        findings.warn(
+            Code::OddTimes,
+            table,
+            format!("{column} dates {}", dated.join(", and ")),
+            "any finite rule deletes rows of 1970 at once, and rows ahead only when their time has \
+             come: look at them, mend what writes them, and hold those that are wanted",
+        );
+    }
+}
+
+/// The years that wrong units and overflows end up in.
+fn years(counts: AgeCounts) -> String {
     let years = [
-        (counts.ebbtide_1970, "in 1970 or before"),
-        (counts.ebbtide_2106, "in 2106"),
-        (counts.ebbtide_2299, "in 2299"),
-        (counts.ebbtide_9999, "in 9999"),
-        (counts.ebbtide_future, "more than a day ahead in all"),
+        (counts.ebbtide_2106, "2106"),
+        (counts.ebbtide_2299, "2299"),
+        (counts.ebbtide_9999, "9999"),
     ];
     let years = years.into_iter().filter(|(n_rows, _)| *n_rows > 0);
     let years: Vec<String> = years
-        .map(|(n_rows, when)| format!("{} {when}", grouped(n_rows)))
+        .map(|(n_rows, year)| format!("{} in {year}", grouped(n_rows)))
         .collect();
     if years.is_empty() {
-        return;
+        String::new()
+    } else {
+        format!(" ({})", years.join(", "))
     }
-    let mut effect = Vec::new();
-    if counts.ebbtide_1970 > 0 {
-        effect.push("any finite rule deletes those of 1970 at once");
-    }
-    if counts.ebbtide_future > 0 {
-        effect.push("none deletes those ahead before their time has come");
-    }
-    findings.warn(
-        Code::OddTimes,
-        table,
-        format!(
-            "of {}, {column} dates {}: {}",
-            counted(counts.ebbtide_rows, "row"),
-            years.join(", "),
-            effect.join(", and ")
-        ),
-        "look at these rows, and mend what writes them; hold their workspaces if they are wanted",
-    );
 }
 
 fn ids(table: &str, column: &str, counts: AgeCounts, findings: &mut Findings) {
+    let of_all = |n_rows| {
+        format!(
+            "{} of {} rows",
+            grouped(n_rows),
+            grouped(counts.ebbtide_rows)
+        )
+    };
     if counts.ebbtide_undatable > 0 {
         let empty = match counts.ebbtide_empty {
             0 => String::new(),
-            n_empty => format!(" ({} of them empty)", grouped(n_empty)),
+            n_empty => format!(" ({} of them nothing at all)", grouped(n_empty)),
         };
-        findings.warn(
-            Code::NotVersion7,
-            table,
-            format!(
-                "of {}, {} have no UUIDv7 in {column}{empty}: they have no age, and no rule ever \
-                 deletes them",
-                counted(counts.ebbtide_rows, "row"),
-                grouped(counts.ebbtide_undatable)
-            ),
-            "age the table by another column, or delete these rows yourself",
-        );
+        let without = of_all(counts.ebbtide_undatable);
+        let message = format!("{without} have no UUIDv7 in {column}{empty}");
+        findings.warn(Code::NotVersion7, table, message, NO_AGE);
     }
     if counts.ebbtide_padded > 0 {
+        let padded = of_all(counts.ebbtide_padded);
         findings.warn(
             Code::OddIds,
             table,
-            format!(
-                "{} have a UUIDv7 in {column} with something around it, such as blanks or braces: \
-                 they count as ids without an age",
-                counted(counts.ebbtide_padded, "row")
-            ),
-            "write these ids anew without it",
+            format!("{padded} have something around the UUIDv7 in {column}, and so no age"),
+            "write these ids anew without blanks, braces or quotes",
         );
     }
     if counts.ebbtide_upper > 0 {
+        let upper = of_all(counts.ebbtide_upper);
         findings.warn(
             Code::OddIds,
             table,
-            format!(
-                "{} have upper-case letters in {column}: they are aged right, but another table's \
-                 reference in lower case keeps none of them",
-                counted(counts.ebbtide_upper, "row")
-            ),
-            "write ids in lower case",
-        );
-    }
-}
-
-fn unset(table: &str, column: &str, counts: AgeCounts, findings: &mut Findings) {
-    if counts.ebbtide_undatable > 0 {
-        findings.warn(
-            Code::UnsetTimes,
-            table,
-            format!(
-                "of {}, {} have a {column} that was never set: they have no age, and no rule ever \
-                 deletes them",
-                counted(counts.ebbtide_rows, "row"),
-                grouped(counts.ebbtide_undatable)
-            ),
-            "age the table by another column, or delete these rows yourself",
+            format!("{upper} have upper-case letters in {column}"),
+            "write ids in lower case: these are aged right, but a `keep` finds them only in the same \
+             spelling",
         );
     }
 }
@@ -127,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn each_oddity_is_told_with_its_count_and_its_effect() {
+    fn each_oddity_is_told_with_its_count() {
         let none = AgeCounts {
             ebbtide_rows: 9_000,
             ..AgeCounts::default()
@@ -147,10 +143,10 @@ mod tests {
             &[
                 (
                     "not-version-7",
-                    "9,000 rows, 1,200 have no UUIDv7 in at (7 of them empty)",
+                    "1,200 of 9,000 rows have no UUIDv7 in at (7 of them nothing at all)",
                 ),
-                ("odd-ids", "1 row have a UUIDv7"),
-                ("odd-ids", "2 rows have upper-case"),
+                ("odd-ids", "1 of 9,000 rows have something around"),
+                ("odd-ids", "2 of 9,000 rows have upper-case"),
             ],
         );
         let unset = AgeCounts {
@@ -160,7 +156,10 @@ mod tests {
         check_found(
             AgeKind::DateTime,
             unset,
-            &[("unset-times", "3 have a at that")],
+            &[(
+                "unset-times",
+                "3 of 9,000 rows have a at that was never set",
+            )],
         );
         let epoch = AgeCounts {
             ebbtide_1970: 4,
@@ -169,10 +168,7 @@ mod tests {
         check_found(
             AgeKind::DateTime64,
             epoch,
-            &[(
-                "odd-times",
-                "4 in 1970 or before: any finite rule deletes those of 1970 at once",
-            )],
+            &[("odd-times", "at dates 4 of 9,000 rows in 1970 or before")],
         );
         let ahead = AgeCounts {
             ebbtide_2106: 1,
@@ -186,7 +182,7 @@ mod tests {
             ahead,
             &[(
                 "odd-times",
-                "1 in 2106, 2 in 2299, 3 in 9999, 8 more than a day ahead in all: none",
+                "at dates 8 of 9,000 rows more than a day ahead (1 in 2106, 2 in 2299, 3 in 9999)",
             )],
         );
     }

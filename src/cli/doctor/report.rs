@@ -25,15 +25,26 @@ fn heading(severity: Severity, n_findings: usize) -> String {
         Severity::Error => counted(n_findings, "error"),
         Severity::Warning => counted(n_findings, "warning"),
         Severity::Info => counted(n_findings, "note"),
-        Severity::Ok => format!("{n_findings} as they should be"),
+        Severity::Ok => format!("{n_findings} fine"),
     }
 }
 
 /// The findings of one code.
 fn section(findings: &[Finding]) -> String {
-    let mut text = findings.first().map_or(String::new(), |first| {
-        format!("  {}\n", first.code.as_str())
-    });
+    let Some(code) = findings.first().map(|first| first.code.as_str()) else {
+        return String::new();
+    };
+    if let [only] = findings
+        && only.remedy.is_none()
+    {
+        let subject = if only.subject == code {
+            String::new()
+        } else {
+            format!("{}: ", only.subject)
+        };
+        return wrapped(2, 6, &format!("{code}: {subject}{}", only.message));
+    }
+    let mut text = format!("  {code}\n");
     for alike in findings.chunk_by(|one, other| one.remedy == other.remedy) {
         // Many subjects often share one message.
         for same in alike.chunk_by(|one, other| one.message == other.message) {
