@@ -49,7 +49,7 @@ pub(crate) struct LargestPartition {
     pub(crate) size_bytes: u64,
 }
 
-/// A setting of MergeTree tables, as the server has it.
+/// A setting of `MergeTree` tables, as the server has it.
 #[derive(Debug, Clone, Row, Deserialize)]
 pub(crate) struct MergeTreeSetting {
     pub(crate) name: String,
@@ -149,7 +149,7 @@ impl Shard {
         self.ask_about(text, "tables", tables).await
     }
 
-    /// Settings of MergeTree tables that do not say otherwise.
+    /// Settings of `MergeTree` tables that do not say otherwise.
     pub(crate) async fn merge_tree_settings(
         &self,
         names: &[&str],

@@ -177,6 +177,11 @@ impl Findings {
                 let message = unchecked(&format!("the user {user} lacks {grants}"));
                 self.warn(Code::MissingGrant, shard, message, remedy);
             }
+            // It answered a moment ago.
+            error if error.is_unreachable() => {
+                let remedy = "look why it went away, then look again";
+                self.error(Code::Server, shard, error, remedy);
+            }
             error => {
                 let message = unchecked(&exit::chain(&error.into()));
                 let remedy = "mend what the server says, then look again";

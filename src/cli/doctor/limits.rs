@@ -162,7 +162,7 @@ fn is_renamed(name: &str) -> bool {
 /// The largest by name, with what all hold together.
 fn sizes(logs: &[&SystemLog]) -> String {
     const NAMED: usize = 4;
-    let named: Vec<String> = logs
+    let largest: Vec<String> = logs
         .iter()
         .take(NAMED)
         .map(|log| format!("{} {}", log.name, bytes(log.size_bytes)))
@@ -172,7 +172,7 @@ fn sizes(logs: &[&SystemLog]) -> String {
         n_more => format!(" and {n_more} more"),
     };
     let size_bytes = logs.iter().map(|log| log.size_bytes).sum();
-    let names = named.join(", ");
+    let names = largest.join(", ");
     if logs.len() == 1 {
         names
     } else {
