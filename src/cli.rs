@@ -93,8 +93,8 @@ pub enum Verb {
     Demo(demo::Demo),
     /// Check the configuration alone.
     Validate,
-    /// Check the configuration against the live servers: schema, types, versions, grants, traps.
-    Doctor,
+    /// Check the configuration against the live servers: schema, grants, lineage, odd data, traps.
+    Doctor(doctor::Doctor),
     /// Set, list, import and export rules.
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -189,7 +189,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.verb {
         Verb::Demo(args) => demo::run(args, &context, &mut output).await,
         Verb::Validate => validate::run(&context, &mut output),
-        Verb::Doctor => doctor::run(&context, &mut output).await,
+        Verb::Doctor(args) => doctor::run(args, &context, &mut output).await,
         Verb::Rules(verb) => rules::run(verb, &context, &mut output).await,
         Verb::Workspaces(verb) => workspaces::run(verb, &context, &mut output).await,
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,

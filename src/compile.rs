@@ -12,6 +12,7 @@
 //! ```
 
 mod age;
+mod ages;
 mod keep;
 mod lookup;
 mod membership;
@@ -28,6 +29,7 @@ use self::writer::{Sql, literal_len};
 use crate::plan::Arm;
 use crate::target::CheckedTarget;
 
+pub(crate) use self::ages::ages;
 pub use self::writer::literal;
 
 /// Up to so many distinct bounds are written as OR clauses, more as a lookup. On 6 M rows, 10 OR

@@ -67,6 +67,9 @@ pub struct Config {
     pub rows_per_second: u32,
     /// The targets, children first.
     pub targets: Vec<Target>,
+    /// Tables that hold rows of workspaces and that no rule shall clean: `table` in the database of
+    /// the targets, or `database.table`.
+    pub unmanaged: Vec<String>,
     /// Settings that are accepted but that nothing observes yet; worth a warning.
     pub without_effect: Vec<&'static str>,
 }

@@ -11,8 +11,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::Unmatched;
 pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, TargetProblem};
+pub(crate) use check::{ProblemKind, Unmatched};
 pub use kind::{AgeKind, TextKind};
 pub(crate) use reach::Reach;
 pub use reach::TargetChange;

@@ -7,6 +7,7 @@
 mod answer;
 mod error;
 mod execute;
+mod facts;
 mod grants;
 mod http;
 mod mutation;
@@ -18,6 +19,10 @@ mod shard;
 
 pub use error::WarehouseError;
 pub use execute::{Execution, MARKER_PREFIX, Request, marker};
+pub(crate) use facts::{
+    AgeCounts, ClusterSize, LargestPartition, MergeTreeSetting, MutationBacklog, Relation,
+    SystemLog,
+};
 pub use grants::{GrantNeed, Privilege};
 pub use mutation::MutationState;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};

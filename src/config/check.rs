@@ -59,6 +59,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
     }
     check_limits(&raw.pace, &raw.plan, problems);
     check_targets(&raw.targets, problems);
+    check_unmanaged(&raw.unmanaged, &raw.targets, problems);
     let api = check_api(raw.api, problems);
     let traces = check_traces(raw.telemetry, problems);
     let (periods, default_retention) = retention?;
@@ -86,6 +87,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         statements_per_minute: raw.pace.statements_per_minute,
         rows_per_second: raw.pace.rows_per_second,
         targets: raw.targets,
+        unmanaged: raw.unmanaged,
         without_effect,
     })
 }
@@ -262,6 +264,19 @@ fn check_targets(targets: &[Target], problems: &mut Vec<String>) {
                 "targets[{index}]: table {} is named twice; one table has one age and one target",
                 target.table
             ));
+        }
+    }
+}
+
+fn check_unmanaged(unmanaged: &[String], targets: &[Target], problems: &mut Vec<String>) {
+    for (index, name) in unmanaged.iter().enumerate() {
+        if targets.iter().any(|target| target.table == *name) {
+            problems.push(format!(
+                "unmanaged[{index}]: table {name} is a target; a table is one or the other"
+            ));
+        }
+        if unmanaged.iter().take(index).any(|other| other == name) {
+            problems.push(format!("unmanaged[{index}]: table {name} is named twice"));
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct RawConfig {
     pub(super) telemetry: RawTelemetry,
     #[serde(default)]
     pub(super) targets: Vec<Target>,
+    #[serde(default)]
+    pub(super) unmanaged: Vec<String>,
 }
 
 impl RawConfig {

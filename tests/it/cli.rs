@@ -3,6 +3,7 @@
 
 mod access;
 mod config;
+mod doctor;
 mod explain;
 mod guards;
 mod help;
