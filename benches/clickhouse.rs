@@ -75,7 +75,7 @@ async fn measure(options: &Options) {
     for &spans in &options.sizes {
         for (situation, layout) in situation::ALL {
             let name = format!("{} {}", situation.name(), layout.name());
-            if !name.contains(&options.only) {
+            if !options.only.iter().any(|text| name.contains(text)) {
                 continue;
             }
             for record in compare(&server, spans, situation, layout, options).await {
@@ -130,7 +130,7 @@ async fn compare(
                 cost.parts_rewritten,
                 cost.parts_registered,
                 cost.mutation_ms as f64 / 1_000.0,
-                cost.cpu_ms as f64 / 1_000.0,
+                cost.processor_ms.unwrap_or(0) as f64 / 1_000.0,
                 report::thousands(cost.rows_deleted)
             );
             costs.push(cost);

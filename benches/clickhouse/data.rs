@@ -59,9 +59,9 @@ impl Pristine {
     /// Makes the spans, unless they are there already.
     pub async fn make(server: &Server, n_rows: u64, layout: Layout) -> Self {
         let table = format!("spans_{n_rows}_{}", layout.name());
-        let rows = format!("SELECT count() FROM merge(currentDatabase(), '^{table}$')");
-        let is_there = server.number(&format!("EXISTS TABLE {table}")).await;
-        if is_there == 0 || server.number(&rows).await != n_rows {
+        let rows = server.query(include_str!("sql/rows.sql"));
+        let rows: u64 = rows.param("table", &table).fetch_one().await.unwrap();
+        if rows != n_rows {
             println!("making {n_rows} spans, {}", layout.name());
             fill(server, &table, n_rows, layout).await;
         }

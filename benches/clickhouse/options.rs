@@ -12,8 +12,9 @@ pub struct Options {
     pub patience: Duration,
     /// `BENCH_DIR`: where the server keeps its data; spans that are there already are used again.
     pub directory: PathBuf,
-    /// `BENCH_ONLY`: only situations whose name or layout has this text in it.
-    pub only: String,
+    /// `BENCH_ONLY`: only situations that have one of these texts, separated by commas, in their
+    /// name and layout, as in `nothing due daily`.
+    pub only: Vec<String>,
 }
 
 /// Five spans a trace, and 98 days of equal size.
@@ -33,7 +34,10 @@ impl Options {
             n_runs: text("BENCH_RUNS", "3").parse().unwrap(),
             patience: Duration::from_secs(text("BENCH_PATIENCE", "60").parse().unwrap()),
             directory: text("BENCH_DIR", target).into(),
-            only: text("BENCH_ONLY", ""),
+            only: text("BENCH_ONLY", "")
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
         }
     }
 }

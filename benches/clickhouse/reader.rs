@@ -11,9 +11,9 @@ use crate::server::Server;
 
 /// Between two traces that are opened, and between two charts.
 const TRACE_PAUSE: Duration = Duration::from_millis(20);
-const CHART_PAUSE: Duration = Duration::from_millis(500);
+const CHART_PAUSE: Duration = Duration::from_secs(2);
 /// How long they read on a server that does nothing else.
-const IDLE: Duration = Duration::from_millis(1_500);
+const IDLE: Duration = Duration::from_secs(3);
 
 /// A trace that somebody opens.
 #[derive(Debug, Clone, clickhouse::Row, serde::Deserialize)]

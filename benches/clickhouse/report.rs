@@ -93,7 +93,7 @@ fn costs(records: &[&Record]) -> String {
             }
         };
         let mutation = |cost: &Cost| cost.mutation_ms as f64;
-        let cpu = |cost: &Cost| cost.cpu_ms as f64;
+        let processor = |cost: &Cost| cost.processor_ms.unwrap_or(0) as f64;
         let wall = |cost: &Cost| cost.wall_ms;
         writeln!(
             text,
@@ -106,8 +106,8 @@ fn costs(records: &[&Record]) -> String {
             once.parts_rewritten,
             seconds(record.median(mutation)),
             times(mutation),
-            seconds(record.median(cpu)),
-            times(cpu),
+            seconds(record.median(processor)),
+            times(processor),
             seconds(record.median(wall)),
             times(wall),
             megabytes(record.median(|cost| cost.bytes_written as f64)),

@@ -18,8 +18,8 @@ pub struct Cost {
     pub wall_ms: f64,
     /// `MutationExecuteMilliseconds` of all parts.
     pub mutation_ms: u64,
-    /// Processor time of statements, probes and mutations, readers left out.
-    pub cpu_ms: u64,
+    /// Processor time of the server, readers left out.
+    pub processor_ms: Option<u64>,
     pub n_statements: u64,
     pub n_mutations: u64,
     pub parts_registered: u64,
@@ -47,13 +47,12 @@ struct Mutated {
     parts_untouched: u64,
     mutation_ms: u64,
     bytes_written: u64,
-    cpu_ms: u64,
 }
 
 #[derive(clickhouse::Row, Deserialize)]
 struct Sent {
     n_statements: u64,
-    cpu_ms: u64,
+    reader_ms: u64,
 }
 
 /// Clones, deletes, counts; the clone is dropped again.
@@ -74,9 +73,11 @@ pub async fn run(
 
     let stop = CancellationToken::new();
     let reading = reader.start(&table, &stop);
+    let (processor_ms, from_us) = (server.processor_ms(), now_us());
     let began_at = Instant::now();
     way.delete(server, &table, due, &ready).await;
     let wall_ms = began_at.elapsed().as_secs_f64() * 1_000.0;
+    let (processor_ms, to_us) = (server.processor_ms() - processor_ms, now_us());
     stop.cancel();
     let during = reading.await.unwrap();
 
@@ -89,6 +90,8 @@ pub async fn run(
         .await
         .unwrap();
     let sent: Sent = query(include_str!("sql/statements.sql"))
+        .param("from_us", from_us)
+        .param("to_us", to_us)
         .fetch_one()
         .await
         .unwrap();
@@ -99,7 +102,7 @@ pub async fn run(
     let mut cost = Cost {
         wall_ms,
         mutation_ms: mutated.mutation_ms,
-        cpu_ms: mutated.cpu_ms + sent.cpu_ms,
+        processor_ms: Some(processor_ms.saturating_sub(sent.reader_ms)),
         n_statements: sent.n_statements,
         n_mutations,
         parts_registered: mutated.parts_registered,
@@ -126,6 +129,10 @@ pub async fn run(
             after,
         },
     )
+}
+
+fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
 }
 
 impl ReadsOfRun {

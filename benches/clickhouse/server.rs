@@ -17,6 +17,8 @@ impl Server {
     /// Starts it on a directory that is kept.
     pub async fn start(directory: &Path) -> Self {
         std::fs::create_dir_all(directory).unwrap();
+        // It does not find the logs of its last start again, and makes no new ones over them.
+        std::fs::remove_dir_all(directory.join("data/data/system")).ok();
         let explicit = std::env::var_os("EBBTIDE_LIBCHDB").map(std::path::PathBuf::from);
         let library = ensure_libchdb(explicit.as_deref(), &mut |_| {}).unwrap();
         let mut options = EmbeddedOptions::new(library);
@@ -53,6 +55,22 @@ impl Server {
     /// The only number that a query gives.
     pub async fn number(&self, sql: &str) -> u64 {
         self.query(sql).fetch_one().await.unwrap()
+    }
+
+    /// Processor time of the whole server since it began.
+    pub fn processor_ms(&self) -> u64 {
+        let pid = self.embedded.pid().unwrap();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        // The name of the program ends with a bracket; user and system time are fields 14 and 15.
+        let (_, fields) = text.rsplit_once(')').unwrap();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum();
+        // Linux counts in hundredths of a second.
+        ticks * 10
     }
 
     pub fn client(&self) -> Client {

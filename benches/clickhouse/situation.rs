@@ -48,15 +48,15 @@ use Situation::{Day, FromNowOn, NothingDue, OneCutoff, TenPeriods, WholePartitio
 pub const ALL: [(Situation, Layout); 12] = [
     (NothingDue, Layout::Daily),
     (OneCutoff, Layout::Unpartitioned),
-    (OneCutoff, Layout::Weekly),
     (FromNowOn, Layout::Unpartitioned),
     (WholePartitions, Layout::Daily),
     (Window, Layout::Daily),
     (Day, Layout::Weekly),
-    (FromNowOn, Layout::Weekly),
-    (TenPeriods, Layout::Unpartitioned),
-    (TenPeriods, Layout::Weekly),
     (NothingDue, Layout::Weekly),
+    (OneCutoff, Layout::Weekly),
+    (FromNowOn, Layout::Weekly),
+    (TenPeriods, Layout::Weekly),
+    (TenPeriods, Layout::Unpartitioned),
     (NothingDue, Layout::Unpartitioned),
 ];
 
