@@ -88,6 +88,7 @@ async fn measure(options: &Options) {
             println!("{}: {} ({})", target.verdict(), target.what, target.seen);
         }
     }
+    report::write(&all);
 }
 
 /// All ways in one situation.

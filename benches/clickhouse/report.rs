@@ -25,9 +25,14 @@ fn tables(all: &Measurements) -> String {
     let mut sizes: Vec<u64> = all.records.iter().map(|record| record.spans).collect();
     sizes.sort_unstable_by(|one, other| other.cmp(one));
     sizes.dedup();
+    let loads = all.records.iter().map(|record| record.load);
     let mut text = format!(
-        "\nSeen with ClickHouse {} on {}.\n",
-        all.server_version, all.machine
+        "\nSeen with ClickHouse {} on {}. The load average of the machine meanwhile was {:.0} to {:.0}; with more \
+         than 4, others used it too, and times say little but against each other.\n",
+        all.server_version,
+        all.machine,
+        loads.clone().fold(f64::INFINITY, f64::min),
+        loads.fold(0.0, f64::max)
     );
     for spans in sizes {
         write!(text, "\n### {} spans\n\n", thousands(spans)).unwrap();
@@ -106,7 +111,10 @@ fn costs(records: &[&Record]) -> String {
             once.parts_rewritten,
             seconds(record.median(mutation)),
             times(mutation),
-            seconds(record.median(processor)),
+            match once.processor_ms {
+                Some(_) => seconds(record.median(processor)),
+                None => "–".into(),
+            },
             times(processor),
             seconds(record.median(wall)),
             times(wall),
