@@ -18,9 +18,9 @@ const IDLE: Duration = Duration::from_secs(3);
 /// A trace that somebody opens.
 #[derive(Debug, Clone, clickhouse::Row, serde::Deserialize)]
 struct Key {
-    workspace_id: String,
-    project_id: String,
-    trace_id: String,
+    workspace: String,
+    project: String,
+    trace: String,
 }
 
 /// Milliseconds that reads took.
@@ -82,9 +82,9 @@ impl Reader {
             let query = self.client.query_raw(include_str!("sql/open_trace.sql"));
             let query = query
                 .param("table", table)
-                .param("workspace", &key.workspace_id)
-                .param("project", &key.project_id)
-                .param("trace", &key.trace_id);
+                .param("workspace", &key.workspace)
+                .param("project", &key.project)
+                .param("trace", &key.trace);
             let began_at = Instant::now();
             query.execute().await.unwrap();
             took.push(began_at.elapsed().as_secs_f64() * 1_000.0);

@@ -49,7 +49,7 @@ impl Server {
 
     pub async fn execute(&self, sql: &str) {
         let done = self.query(sql).execute().await;
-        done.unwrap_or_else(|error| panic!("{error}\n{:.2000}", sql));
+        done.unwrap_or_else(|error| panic!("{error}\n{sql:.2000}"));
     }
 
     /// The only number that a query gives.

@@ -18,7 +18,7 @@ impl Due {
         workspace(self.number)
     }
 
-    pub fn from_id(&self) -> String {
+    pub fn lower_id(&self) -> String {
         smallest_id(self.from_ms.unwrap_or(0)).to_string()
     }
 

@@ -144,7 +144,7 @@ fn pairs(table: &str, due: &[Due]) -> String {
         .iter()
         .map(|due| {
             let from = match due.from_ms {
-                Some(_) => format!(" AND trace_id >= '{}'", due.from_id()),
+                Some(_) => format!(" AND trace_id >= '{}'", due.lower_id()),
                 None => String::new(),
             };
             format!(
@@ -169,7 +169,7 @@ async fn posthog(server: &Server, table: &str, due: &[Due]) {
             format!(
                 "('{}', '{}', '{}')",
                 due.workspace(),
-                due.from_id(),
+                due.lower_id(),
                 due.below_id()
             )
         })
