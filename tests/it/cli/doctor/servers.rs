@@ -129,10 +129,10 @@ async fn logs_without_a_ttl_and_partitions_that_are_too_large_to_drop() {
         scene.execute(&sql).await;
     }
     // The finding is right: the server refuses.
-    let drop = scene
+    let dropping = scene
         .client()
         .query("ALTER TABLE parted DROP PARTITION 'w1'");
-    let refused = drop.execute().await.unwrap_err().to_string();
+    let refused = dropping.execute().await.unwrap_err().to_string();
     assert!(
         refused.contains("TABLE_SIZE_EXCEEDS_MAX_DROP_SIZE_LIMIT"),
         "{refused}"
