@@ -69,7 +69,7 @@ async fn ids_as_text() {
     let quoted = |id: String| format!("'{id}'");
     let old = id_at(1_700_000_000_000);
     let values = [
-        quoted("".into()),
+        quoted(String::new()),
         quoted("a4b1c0de-0000-4000-8000-000000000000".into()),
         quoted(format!("{{{old}}}")),
         quoted(format!("{old} ")),
