@@ -24,8 +24,8 @@ mod settings;
 mod step;
 mod survey;
 mod tenure;
+mod turn;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,7 +113,6 @@ impl Engine {
             .cloned()
             .map(Shard::new)
             .collect::<Result<Vec<_>, _>>()?;
-        let quota = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
             warehouse: Warehouse::new(shards),
             ledger,
@@ -127,10 +126,7 @@ impl Engine {
             armed_for: config.armed_for,
             max_clock_skew: config.serve.max_clock_skew,
             limits: config.limits,
-            pacer: Pacer::new(
-                quota(config.statements_per_minute),
-                quota(config.rows_per_second),
-            ),
+            pacer: Pacer::new(config.pace.clone()),
             targets: config.targets.clone(),
         })
     }
@@ -222,6 +218,7 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<(Plan, CycleReport), EngineError> {
+        self.check_window()?;
         self.note_settings(&tenure.holder()).await?;
         let mut before: Option<CycleReport> = None;
         let mut n_replans = 0;

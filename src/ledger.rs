@@ -39,7 +39,7 @@ use crate::slot::SlotRange;
 pub use approval::{Approval, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus};
 pub use author::{Author, Created, RequestKey};
 pub use connect::{connect_ledger, open_ledger};
-pub use cycle::{CycleRecord, CycleStart, PrunedRecord};
+pub use cycle::{CycleRecord, CycleStart, MutationKill, PrunedRecord};
 pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
 pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
@@ -222,6 +222,8 @@ pub trait Ledger: Send + Sync {
     /// Records that a step is about to be sent, unless the revision has moved on since the cycle
     /// was planned, or its lease is lost. Look and record are one transaction.
     async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError>;
+    /// Records that a person is about to end a mutation of ours: only an entry of the record.
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
     /// Records how a cycle ended: `done`, `partial`, `failed`, `refused` or `stale`.

@@ -9,6 +9,8 @@ mod error;
 mod execute;
 mod grants;
 mod http;
+mod kill;
+mod load;
 mod mutation;
 mod rows;
 mod schema;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::step::Part;
 use super::survey::error_chain;
+use super::turn::Waited;
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Arm, Plan, Step};
@@ -21,6 +22,7 @@ pub(super) struct Cycle<'a> {
     pub(super) plan: &'a Plan,
     pub(super) tenure: &'a Tenure,
     pub(super) stop: &'a CancellationToken,
+    pub(super) waited: Waited,
 }
 
 impl Cycle<'_> {
@@ -38,11 +40,12 @@ impl Cycle<'_> {
 
 impl Engine {
     /// Executes exactly this plan, step by step, and records it. Before each statement it looks
-    /// whether the lease is held and `stop` was not called; a statement that runs is waited for,
+    /// whether the lease is held, the window of the day open, and `stop` not called; a statement that runs is waited for,
     /// verified and recorded.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] if a guard forbids it, other errors if the ledger or the whole
+    /// [`EngineError::Refused`] if a guard forbids it, [`EngineError::Closed`] outside of the window
+    /// of the day, other errors if the ledger or the whole
     /// warehouse fails. What goes wrong with a step is an outcome in the report.
     pub async fn apply(
         &self,
@@ -51,6 +54,7 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
+        self.check_window()?;
         // If they were not noted when the plan was made, this makes it stale.
         self.note_settings(&tenure.holder()).await?;
         self.check_guards(plan).await?;
@@ -59,6 +63,7 @@ impl Engine {
             plan,
             tenure,
             stop,
+            waited: Waited::default(),
         };
         let start = CycleStart {
             id: cycle.id.clone(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::compile::Shape;
+use crate::pace::Signal;
 use crate::plan::{Arm, Method, Step, Unprobed};
 use crate::verify::Verdict;
 
@@ -78,6 +79,9 @@ pub struct StepReport {
     /// What became of it.
     #[serde(flatten)]
     pub outcome: StepOutcomeKind,
+    /// What ClickHouse was too busy with, if that is why it was not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Signal>,
     /// Seconds from the oldest expired row that is left to its cutoff, as far as is known.
     pub lag_s: u32,
     /// How long the statement took.
@@ -138,6 +142,7 @@ impl StepReport {
             n_left_out: step.arms.len(),
             n_due: step.n_due,
             outcome: StepOutcomeKind::Skipped { reason },
+            held_by: None,
             lag_s: lag_s(&step.arms),
             statement: Duration::ZERO,
             probe: Duration::ZERO,

@@ -42,7 +42,7 @@ impl Engine {
         damaged: &mut Damaged,
     ) -> Result<Result<StepReport, CycleStatus>, EngineError> {
         let Part { cycle, shard, step } = *part;
-        if let Some(status) = cycle.halt() {
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
         (self.observer)(&Event::StepStarted {
@@ -52,25 +52,31 @@ impl Engine {
         let mut arms: Vec<Arm> = step.arms.clone();
         arms.retain(|arm| !damaged.contains(&arm.workspace));
         let n_due = arms.iter().map(|arm| arm.n_due).sum();
+        let mut held_by = None;
         let ready = match target {
             Ok(_) if arms.is_empty() => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }
-            Ok(target) => {
-                self.wait_for_turn(cycle, n_due).await;
+            Ok(target) => match self.wait_for_turn(part, n_due).await {
                 // Waiting may have taken a while: only now is it known what else is under way.
-                obstacle(shard, step).await.map_or(Ok(target), Err)
-            }
+                Ok(()) => obstacle(shard, step).await.map_or(Ok(target), Err),
+                Err(wait) => {
+                    held_by = Some(wait.signal);
+                    Err(wait.to_string())
+                }
+            },
             Err(reason) => Err(reason),
         };
-        if let Some(status) = cycle.halt() {
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
         let target = match ready {
             Ok(target) => target,
             Err(reason) => {
                 damaged.extend(arms.into_iter().map(|arm| arm.workspace));
-                return Ok(Ok(StepReport::skipped(step, reason)));
+                let mut report = StepReport::skipped(step, reason);
+                report.held_by = held_by;
+                return Ok(Ok(report));
             }
         };
         let identity = format!("{}-{}", cycle.id, step.number);
@@ -105,16 +111,15 @@ impl Engine {
             return Ok(Err(CycleStatus::LeaseLost));
         }
         let started = Instant::now();
-        let execution = shard
-            .execute(&Request {
-                sql: &statement.sql,
-                query_id: report.query_id.as_deref().unwrap_or_default(),
-                log_comment: &marker,
-                marker: &marker,
-                settings: &statement.settings,
-            })
-            .await;
-        report.statement = started.elapsed();
+        let request = Request {
+            sql: &statement.sql,
+            query_id: report.query_id.as_deref().unwrap_or_default(),
+            log_comment: &marker,
+            marker: &marker,
+            settings: &statement.settings,
+        };
+        let (execution, took) = self.execute_watched(part, &request).await;
+        report.statement = took;
         report.outcome = self.settle(shard, target, &mut arms, execution).await;
         report.duration = started.elapsed();
         report.probe = report.duration.saturating_sub(report.statement);
@@ -129,20 +134,6 @@ impl Engine {
             .finish_step(&self.outcome(part, &report))
             .await?;
         Ok(Ok(report))
-    }
-
-    /// Waits for the pace, unless the cycle is halted meanwhile.
-    async fn wait_for_turn(&self, cycle: &Cycle<'_>, n_due: u64) {
-        let began = Instant::now();
-        tokio::select! {
-            () = self.pacer.ready(n_due) => {}
-            () = cycle.stop.cancelled() => {}
-            () = cycle.tenure.lost().cancelled() => {}
-        }
-        (self.observer)(&Event::Throttled {
-            reason: "pace",
-            length: began.elapsed(),
-        });
     }
 
     /// What an execution means. Where the server says done, failed, or cannot say, the rows left

@@ -33,9 +33,9 @@ use super::row::{Malformed, oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
-    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
-    migrations,
+    MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval,
+    PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome,
+    StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -445,6 +445,10 @@ impl Ledger for MySql {
 
     async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError> {
         in_change!(self, "record the step", Some(LIMIT), change => cycles::intend(change, intent))
+    }
+
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {
+        in_change!(self, "record the end of a mutation", Some(LIMIT), change => record::note_kill(change, kill, by))
     }
 
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {

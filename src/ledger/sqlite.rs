@@ -32,9 +32,9 @@ use super::row::{oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
-    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
-    migrations,
+    MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval,
+    PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome,
+    StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -565,6 +565,14 @@ impl Ledger for Sqlite {
         let intent = intent.clone();
         self.write("record the step", move |change| {
             cycles::intend(change, &intent)
+        })
+        .await
+    }
+
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {
+        let (kill, by) = (kill.clone(), by.to_owned());
+        self.write("record the end of a mutation", move |change| {
+            record::note_kill(change, &kill, &by)
         })
         .await
     }

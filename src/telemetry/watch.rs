@@ -1,5 +1,6 @@
 //! What is heard of a cycle, as metrics and as one wide event for each step.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Metrics, metric, ms};
@@ -10,6 +11,8 @@ use crate::plan::{Plan, TableInventory};
 pub(crate) struct Watch {
     metrics: Metrics,
     cycle: Mutex<Cycle>,
+    /// Stalled mutations by table and shard.
+    stalled: Mutex<BTreeMap<(String, String), usize>>,
 }
 
 /// The cycle that is at work: what each of its steps says besides its own.
@@ -25,6 +28,7 @@ impl Watch {
         Self {
             metrics,
             cycle: Mutex::default(),
+            stalled: Mutex::default(),
         }
     }
 
@@ -35,6 +39,21 @@ impl Watch {
             Event::CycleStarted { cycle, plan } => self.started(cycle, plan),
             Event::Throttled { reason, length } => self.metrics.throttled(reason, *length),
             Event::StepFinished { report, .. } => self.finished(report),
+            Event::HeldBack { shard, table, wait } => match wait {
+                Some(wait) => tracing::warn!(
+                    shard,
+                    table,
+                    signal = wait.signal.as_str(),
+                    reason = %wait,
+                    "a table is held back"
+                ),
+                None => tracing::info!(shard, table, "a table is held back no longer"),
+            },
+            Event::Stalled {
+                shard,
+                table,
+                mutations,
+            } => self.stalled(shard, table, mutations),
             _ => {}
         }
     }
@@ -43,6 +62,26 @@ impl Watch {
         let label = [("table", &*inventory.table)];
         self.metrics
             .record(metric::PROBE_DURATION, &label, inventory.probed_in);
+    }
+
+    /// Each look says so in the metric, and each change once in the log.
+    fn stalled(&self, shard: &str, table: &str, mutations: &[String]) {
+        let (is_new, n_stalled) = {
+            let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (table.to_owned(), shard.to_owned());
+            let before = stalled.insert(key, mutations.len()).unwrap_or(0);
+            let of_table = stalled.iter().filter(|((name, _), _)| name == table);
+            let n_stalled: usize = of_table.map(|(_, n)| n).sum();
+            (before < mutations.len(), n_stalled)
+        };
+        if is_new {
+            for reason in mutations {
+                tracing::warn!(shard, table, reason, "a mutation is stalled");
+            }
+        }
+        let n_stalled = u64::try_from(n_stalled).unwrap_or(u64::MAX);
+        self.metrics
+            .set_count(metric::STALLED, &[("table", table)], n_stalled);
     }
 
     fn started(&self, cycle: &str, plan: &Plan) {
