@@ -196,6 +196,24 @@ mod tests {
         })
     }
 
+    #[test]
+    fn a_step_that_was_slow_or_strained_the_server_is_followed_by_a_smaller_one() {
+        let pacer = pacer(1, 1);
+        let shard = Shard::new(crate::warehouse::ShardOptions::new("http://h")).unwrap();
+        let target = pacer.config().statement_target;
+        pacer.learn(&shard, "spans", target, true);
+        assert_eq!(pacer.rows_per_step(&shard, "spans"), 2_500_000);
+        pacer.learn(&shard, "spans", target + Duration::from_millis(1), false);
+        assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_250_000);
+        pacer.learn(&shard, "spans", target, false);
+        assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_750_000);
+        assert_eq!(
+            pacer.rows_per_step(&shard, "traces"),
+            5_000_000,
+            "each for itself"
+        );
+    }
+
     #[tokio::test]
     async fn rows_beyond_the_quota_take_their_time() {
         let pacer = pacer(1_000, 1_000);

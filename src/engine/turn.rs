@@ -74,13 +74,13 @@ impl Engine {
             if before.as_ref().map(|before| before.signal) != Some(wait.signal) {
                 self.say_held(part, Some(&wait));
             }
-            if self.waited(part, Duration::ZERO) >= self.pacer.config().longest_wait {
+            if cycle.waited.add(part, Duration::ZERO) >= self.pacer.config().longest_wait {
                 return Err(wait);
             }
             let began = Instant::now();
             unless_halted(cycle, sleep(LOOK_EVERY)).await;
             let length = began.elapsed();
-            self.waited(part, length);
+            cycle.waited.add(part, length);
             (self.observer)(&Event::Throttled {
                 reason: wait.signal.as_str(),
                 length,
@@ -91,10 +91,6 @@ impl Engine {
             self.say_held(part, None);
         }
         Ok(())
-    }
-
-    fn waited(&self, part: &Part<'_>, more: Duration) -> Duration {
-        part.cycle.waited.add(part, more)
     }
 
     fn say_held(&self, part: &Part<'_>, wait: Option<&Wait>) {

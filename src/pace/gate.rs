@@ -223,7 +223,7 @@ mod tests {
     fn a_read_that_nobody_notices_holds_nothing_back() {
         let limits = Thresholds::default();
         let readings = Readings {
-            latency_ms: 199.0,
+            latency_ms: 299.0,
             usual_latency_ms: 1.0,
             ..IDLE
         };

@@ -121,7 +121,7 @@ impl Default for Thresholds {
 }
 
 /// A read that is faster than this never holds anything back, whatever it usually takes.
-const UNNOTICED_MS: f64 = 200.0;
+const UNNOTICED_MS: f64 = 300.0;
 
 impl Readings {
     /// Each signal with its value and its limit.

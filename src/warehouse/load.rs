@@ -39,7 +39,7 @@ impl Shard {
                 .with_setting("max_execution_time", PATIENCE.as_secs().to_string())
                 .param("table", table);
             let row: LoadRow = self.fetch_one(query).await?;
-            Ok((row, self.latency(table).await?))
+            Ok::<_, WarehouseError>((row, self.latency(table).await?))
         };
         let read = tokio::time::timeout(PATIENCE, read).await;
         let (row, latency) = read.unwrap_or_else(|_| {

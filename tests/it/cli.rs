@@ -10,6 +10,7 @@ mod holds;
 mod json;
 mod layers;
 mod ledger;
+mod mutations;
 mod names;
 mod preview;
 mod record;

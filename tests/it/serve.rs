@@ -8,6 +8,7 @@ mod metrics;
 #[cfg(feature = "otel")]
 mod otel;
 mod outage;
+mod pace;
 mod process;
 mod reload;
 mod signals;

@@ -184,6 +184,7 @@ mod tests {
             n_left_out: 0,
             n_due: 10,
             outcome: StepOutcomeKind::Applied(Verdict::Verified),
+            held_by: None,
             lag_s: 0,
             statement: std::time::Duration::ZERO,
             probe: std::time::Duration::ZERO,
