@@ -15,12 +15,12 @@ use crate::ledger::MutationKill;
 use crate::warehouse::{MutationState, Shard};
 
 /// List our deletes that ClickHouse still works on, or end one of them.
-///
-/// A mutation that is ended has deleted from some parts of its table and not from others: part of its
-/// rows may be gone, and stay gone. The next cycle takes the rest, if it still is due.
 #[derive(Debug, Args)]
 pub struct Mutations {
     /// End the mutation with this id.
+    ///
+    /// It has deleted from some parts of its table and not from others: part of its rows may be gone,
+    /// and stay gone. The next cycle takes the rest, if it still is due.
     #[arg(long, value_name = "ID")]
     kill: Option<String>,
     /// Only of this table; needed to end one where several tables have one of that id.

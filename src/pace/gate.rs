@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn without_a_limit_a_full_disk_holds_nothing_back() {
+        let limits = Thresholds {
+            free_disk_share: 0.0,
+            ..Thresholds::default()
+        };
+        let full = Readings {
+            free_disk_share: 0.0,
+            ..IDLE
+        };
+        assert_eq!(decide(&full, &limits, &Held::new()).0, Decision::Go);
+    }
+
+    #[test]
     fn a_slow_read_stands_out_and_a_slow_server_becomes_usual() {
         let limits = Thresholds::default();
         let mut usual = Usual::default();

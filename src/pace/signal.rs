@@ -56,6 +56,8 @@ impl Signal {
     /// How far a value is on its way to its limit: 1 is at it. What is no number is beyond it.
     pub(super) fn load(self, value: f64, limit: f64) -> f64 {
         let load = match self {
+            // Without a limit even a full disk holds nothing back.
+            Self::FreeDiskShare if limit == 0.0 => 0.0,
             Self::FreeDiskShare => limit / value,
             _ => value / limit,
         };
