@@ -15,10 +15,13 @@ use crate::warehouse::{Execution, MutationState, Request, Shard};
 /// While a statement runs, it is looked how the server copes.
 const WATCH_EVERY: Duration = Duration::from_secs(5);
 
+/// A shard and a table.
+type ShardTable = (Arc<str>, Arc<str>);
+
 /// How long the tables of a cycle were waited for.
 #[derive(Debug, Default)]
 pub(super) struct Waited {
-    tables: Mutex<HashMap<(Arc<str>, Arc<str>), Duration>>,
+    tables: Mutex<HashMap<ShardTable, Duration>>,
 }
 
 impl Waited {

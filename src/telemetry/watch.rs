@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Metrics, metric, ms};
 use crate::engine::{Event, StepOutcomeKind, StepReport};
+use crate::pace::Wait;
 use crate::plan::{Plan, TableInventory};
 
 /// Listens to an engine.
@@ -39,16 +40,7 @@ impl Watch {
             Event::CycleStarted { cycle, plan } => self.started(cycle, plan),
             Event::Throttled { reason, length } => self.metrics.throttled(reason, *length),
             Event::StepFinished { report, .. } => self.finished(report),
-            Event::HeldBack { shard, table, wait } => match wait {
-                Some(wait) => tracing::warn!(
-                    shard,
-                    table,
-                    signal = wait.signal.as_str(),
-                    reason = %wait,
-                    "a table is held back"
-                ),
-                None => tracing::info!(shard, table, "a table is held back no longer"),
-            },
+            Event::HeldBack { shard, table, wait } => held_back(shard, table, *wait),
             Event::Stalled {
                 shard,
                 table,
@@ -142,6 +134,16 @@ impl Watch {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Cycle> {
         self.cycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Heard once for each change.
+fn held_back(shard: &str, table: &str, wait: Option<&Wait>) {
+    if let Some(wait) = wait {
+        let signal = wait.signal.as_str();
+        tracing::warn!(shard, table, signal, reason = %wait, "a table is held back");
+    } else {
+        tracing::info!(shard, table, "a table is held back no longer");
     }
 }
 
