@@ -266,7 +266,7 @@ impl Default for RawBackpressure {
             parts_share: 0.8,
             replication_lag: "5m".into(),
             replication_queue: 500,
-            free_disk_share: 0.1,
+            free_disk_share: 0.05,
             foreground_latency: 5.0,
             resume_at: 0.7,
         }

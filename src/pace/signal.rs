@@ -115,7 +115,7 @@ impl Default for Thresholds {
             parts_share: 0.8,
             replication_lag_s: 300.0,
             replication_queue: 500.0,
-            free_disk_share: 0.1,
+            free_disk_share: 0.05,
             foreground_latency: 5.0,
             resume_at: 0.7,
         }
