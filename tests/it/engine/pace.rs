@@ -180,11 +180,11 @@ async fn an_idle_table_may_go_and_each_limit_holds_it_back() {
     world
         .sql("ALTER TABLE spans MODIFY SETTING parts_to_delay_insert = 1")
         .await;
-    let share = |decision| match decision {
+    let over = |decision| match decision {
         Decision::Wait(wait) => Some((wait.signal, wait.value >= 1.0)),
         Decision::Go => None,
     };
-    let full = share(look("longest_wait: 1s").await);
+    let full = over(look("longest_wait: 1s").await);
     assert_eq!(full, Some((Signal::PartsShare, true)));
     world
         .sql("ALTER TABLE spans RESET SETTING parts_to_delay_insert")
