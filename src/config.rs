@@ -7,6 +7,7 @@
 
 mod check;
 mod layer;
+mod pace;
 mod raw;
 mod serve;
 mod sidecar;
@@ -25,6 +26,7 @@ pub use self::serve::{
 
 use self::check::check;
 use self::raw::RawConfig;
+use crate::pace::PaceConfig;
 use crate::plan::Limits;
 use crate::rule::{Periods, Retention};
 use crate::target::Target;
@@ -61,10 +63,8 @@ pub struct Config {
     pub traces: TraceExport,
     /// The limits of a plan.
     pub limits: Limits,
-    /// Statements per minute.
-    pub statements_per_minute: u32,
-    /// Rows per second.
-    pub rows_per_second: u32,
+    /// How fast statements follow each other, and what holds them back.
+    pub pace: PaceConfig,
     /// The targets, children first.
     pub targets: Vec<Target>,
     /// Tables that hold rows of workspaces and that no rule shall clean: `table` in the database of

@@ -29,8 +29,8 @@ mod settings;
 mod step;
 mod survey;
 mod tenure;
+mod turn;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +118,6 @@ impl Engine {
             .cloned()
             .map(Shard::new)
             .collect::<Result<Vec<_>, _>>()?;
-        let quota = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
             ledger,
             clock,
@@ -132,10 +131,7 @@ impl Engine {
             armed_for: config.armed_for,
             max_clock_skew: config.serve.max_clock_skew,
             limits: config.limits,
-            pacer: Pacer::new(
-                quota(config.statements_per_minute),
-                quota(config.rows_per_second),
-            ),
+            pacer: Pacer::new(config.pace.clone()),
             targets: config.targets.clone(),
         })
     }
@@ -228,6 +224,7 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<(Plan, CycleReport), EngineError> {
+        self.check_window()?;
         let mut rounds = Rounds::new(self, PlanRequest::default(), CycleKind::Run, tenure);
         let last = rounds.go(stop).await?;
         let report = match rounds.before {

@@ -40,7 +40,7 @@ use crate::slot::SlotRange;
 pub use approval::{Approval, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus};
 pub use author::{Author, Created, RequestKey};
 pub use connect::{connect_ledger, open_ledger};
-pub use cycle::{CycleRecord, CycleStart, PrunedRecord};
+pub use cycle::{CycleRecord, CycleStart, MutationKill, PrunedRecord};
 pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
 pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
@@ -233,6 +233,8 @@ pub trait Ledger: Send + Sync {
         revision: u64,
         rules_digest: &str,
     ) -> Result<Intended, LedgerError>;
+    /// Records that a person is about to end a mutation of ours: only an entry of the record.
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
     /// Records how a cycle ended: `done`, `partial`, `failed`, `refused` or `stale`.

@@ -263,6 +263,11 @@ impl Plan {
         let n_kept = arms.iter().map(|arm| arm.n_kept).sum();
         let due: Vec<Arm> = arms.into_iter().filter(|arm| arm.n_due > 0).collect();
         let n_due = due.iter().map(|arm| arm.n_due).sum();
+        let rows_per_step = inventory.rows_per_step.unwrap_or(u64::MAX);
+        let limits = &Limits {
+            rows_per_step: limits.rows_per_step.min(rows_per_step),
+            ..*limits
+        };
         for arms in pack(due, target, limits).statements {
             let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
             self.steps.push(Step {

@@ -63,13 +63,18 @@ struct Parts {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    board: Board,
 }
 
 impl Parts {
     fn live(&self, config: Config) -> Result<Arc<Live>, EngineError> {
         let watch = Watch::new(self.metrics.clone());
+        let (board, clock) = (self.board.clone(), Arc::clone(&self.clock));
         let engine = Engine::new(&config, Arc::clone(&self.ledger), Arc::clone(&self.clock))?
-            .observed_by(move |event| watch.hear(event));
+            .observed_by(move |event| {
+                watch.hear(event);
+                board.hear(event, clock.now());
+            });
         self.metrics.know_tables(tables(&config));
         self.metrics
             .set_count(metric::ENABLED, &[], config.enabled.into());
@@ -131,6 +136,7 @@ impl Sidecar {
             ledger: Arc::clone(&ledger),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
+            board: board.clone(),
         };
         let live = parts.live(config)?;
         Ok(Self {
@@ -172,7 +178,6 @@ impl Sidecar {
         Reloader::new(
             self.parts.clone(),
             self.live.clone(),
-            self.board.clone(),
             Arc::clone(&self.wake),
         )
     }
@@ -265,10 +270,14 @@ impl Sidecar {
             self.board.phase(Phase::Waiting, reason, world.now);
             return Ok(Then::Sleep(POLL));
         }
+        let next = next::decide(&self.view(&world, n_slots, &world.settled));
+        let is_due = self.due_plan(&world).is_some() || matches!(next, Next::Slot { .. });
+        if let (true, Err(closed)) = (is_due, live.engine.check_window()) {
+            return Ok(self.wait_for_the_window(&closed, world.now));
+        }
         if self.due_plan(&world).is_some() {
             return self.apply_approved(live, stop).await;
         }
-        let next = next::decide(&self.view(&world, n_slots, &world.settled));
         match next {
             Next::Slot { .. } | Next::Again { .. } => {
                 Box::pin(self.work(live, n_slots, stop)).await
@@ -279,6 +288,16 @@ impl Sidecar {
             }
             next => Ok(self.rest(next, Phase::Idle, "nothing is due", world.now)),
         }
+    }
+
+    /// Something is due, and it is not the time of day for it.
+    fn wait_for_the_window(&self, closed: &EngineError, now: Timestamp) -> Then {
+        self.board.phase(Phase::Waiting, closed.to_string(), now);
+        let until = match closed {
+            EngineError::Closed { opens_at, .. } => until_then(now, *opens_at),
+            _ => POLL,
+        };
+        Then::Sleep(until.min(POLL))
     }
 
     fn view<'v>(&'v self, world: &'v World, n_slots: u32, done: &'v [SlotRange]) -> View<'v> {

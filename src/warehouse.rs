@@ -10,6 +10,8 @@ mod execute;
 mod facts;
 mod grants;
 mod http;
+mod kill;
+mod load;
 mod mutation;
 mod rows;
 mod schema;

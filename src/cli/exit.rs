@@ -43,6 +43,7 @@ impl Exit {
                     | EngineError::Clock { .. } => Self::Refused,
                     EngineError::Unsettled { .. }
                     | EngineError::Busy { .. }
+                    | EngineError::Closed { .. }
                     | EngineError::Stopped => Self::Busy,
                     error if error.is_unreachable() => Self::Unreachable,
                     EngineError::Ledger(error) => Self::of_ledger(error),

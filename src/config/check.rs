@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::raw::{RawConfig, RawPace, RawPlan, RawRetention};
+use super::pace::check_pace;
+use super::raw::{RawConfig, RawPlan, RawRetention};
 use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_traces};
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::Limits;
@@ -57,7 +58,8 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             "retention.max_share_of_table: {max_share} is no share; write a number above 0 and at most 1"
         ));
     }
-    check_limits(&raw.pace, &raw.plan, problems);
+    let pace = check_pace(&raw.pace, raw.plan.rows_per_step, problems);
+    check_limits(&raw.plan, problems);
     check_targets(&raw.targets, problems);
     check_unmanaged(&raw.unmanaged, &raw.targets, problems);
     let api = check_api(raw.api, problems);
@@ -84,8 +86,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             rows_per_step: raw.plan.rows_per_step,
             max_share_of_table: max_share,
         },
-        statements_per_minute: raw.pace.statements_per_minute,
-        rows_per_second: raw.pace.rows_per_second,
+        pace,
         targets: raw.targets,
         unmanaged: raw.unmanaged,
         without_effect,
@@ -181,6 +182,7 @@ fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions
         probe_threads: clickhouse.probe_threads,
         statement_timeout,
         settle_timeout,
+        workload: raw.pace.workload.clone(),
     };
     clickhouse
         .shards
@@ -226,17 +228,12 @@ pub(super) fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Dur
         })
 }
 
-fn check_limits(pace: &RawPace, plan: &RawPlan, problems: &mut Vec<String>) {
+fn check_limits(plan: &RawPlan, problems: &mut Vec<String>) {
     let mut positive = |key: &str, value: u64| {
         if value == 0 {
             problems.push(format!("{key}: 0 would stop everything; write at least 1"));
         }
     };
-    positive(
-        "pace.statements_per_minute",
-        u64::from(pace.statements_per_minute),
-    );
-    positive("pace.rows_per_second", u64::from(pace.rows_per_second));
     positive(
         "plan.workspaces_per_statement",
         plan.workspaces_per_statement,

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::renew::Moved;
 use super::step::Part;
 use super::survey::error_chain;
+use super::turn::Waited;
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Arm, Basis, Plan, Step};
@@ -32,6 +33,7 @@ pub(super) struct Cycle<'a> {
     pub(super) may_renew: bool,
     pub(super) tenure: &'a Tenure,
     pub(super) stop: &'a CancellationToken,
+    pub(super) waited: Waited,
 }
 
 impl Cycle<'_> {
@@ -46,25 +48,26 @@ impl Cycle<'_> {
         }
     }
 
-    /// Waits for something, unless it is halted meanwhile.
-    pub(super) async fn unless_halted(&self, wait: impl Future<Output = ()>) {
+    /// What comes of something, unless it is told to stop or loses its lease before.
+    pub(super) async fn unless_halted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            () = wait => {}
-            () = self.stop.cancelled() => {}
-            () = self.tenure.lost().cancelled() => {}
+            done = work => Some(done),
+            () = self.stop.cancelled() => None,
+            () = self.tenure.lost().cancelled() => None,
         }
     }
 }
 
 impl Engine {
     /// Executes this plan, step by step, and records it. Before each statement it looks whether the
-    /// lease is held and `stop` was not called; a statement that runs is waited for, verified and
+    /// lease is held, the window of the day open, and `stop` not called; a statement that runs is waited for, verified and
     /// recorded. Where the ledger moved on, it leaves out what the rules of now do not allow just as
     /// it was planned, and ends as [`CycleStatus::Stale`]; a plan that was reviewed it does not go
     /// on with at all.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] if a guard forbids it, other errors if the ledger or the whole
+    /// [`EngineError::Refused`] if a guard forbids it, [`EngineError::Closed`] outside of the window
+    /// of the day, other errors if the ledger or the whole
     /// warehouse fails. What goes wrong with a step is an outcome in the report.
     pub async fn apply(
         &self,
@@ -73,6 +76,7 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
+        self.check_window()?;
         // If they were not noted when the plan was made, this makes it stale.
         self.note_settings(&tenure.holder()).await?;
         self.check_guards(plan).await?;
@@ -82,6 +86,7 @@ impl Engine {
             may_renew: plan.basis == Basis::Effective && kind != CycleKind::Apply,
             tenure,
             stop,
+            waited: Waited::default(),
         };
         let start = CycleStart {
             id: cycle.id.clone(),

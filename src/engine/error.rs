@@ -1,6 +1,7 @@
 //! Why a cycle cannot be planned or applied at all.
 
 use crate::ledger::{DirectoryError, LedgerError};
+use crate::pace::Window;
 use crate::plan::Refusal;
 use crate::resolve::AmbiguousWorkspace;
 use crate::rule::RuleSetError;
@@ -82,6 +83,14 @@ pub enum EngineError {
     /// It was told to stop before anything was sent.
     #[error("told to stop before anything was sent; the next cycle goes on")]
     Stopped,
+    /// It is not the time of day in which statements are sent.
+    #[error("nothing is deleted outside of pace.window {window} (UTC); it opens at {opens_at}")]
+    Closed {
+        /// The configured window.
+        window: Window,
+        /// When it opens.
+        opens_at: jiff::Timestamp,
+    },
     /// Another instance holds the lease.
     #[error(
         "{holder} is at work and holds the lease until {until}, unless it is renewed; try again later"

@@ -47,6 +47,7 @@ impl Engine {
         let started = Instant::now();
         let of_table = terms.of_table(shard.name(), &target.table);
         let running = shard.unfinished_mutations(&target.table).await?;
+        self.say_stalled(shard, &target.table, &running);
         let now_ms = terms.now.as_millisecond();
         let future_ms = now_ms.saturating_add(FUTURE_TOLERANCE_MS);
         let census = shard.census(&compile::census(target, future_ms)).await?;
@@ -92,6 +93,7 @@ impl Engine {
             n_paused: paused.n_due(),
             lag_s: lag_s(&due.arms).max(lag_s(&paused.arms)),
             holds: found.holds.into_iter().collect(),
+            rows_per_step: Some(self.pacer.rows_per_step(shard, &target.table)),
             arms: due.arms,
             n_deleted_today: 0,
             probed_in: started.elapsed(),

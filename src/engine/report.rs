@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::compile::Shape;
+use crate::pace::Signal;
 use crate::plan::{Arm, Method, Step, Unprobed};
 use crate::verify::Verdict;
 
@@ -82,6 +83,9 @@ pub struct StepReport {
     /// Whether a statement of ours still runs: this one, or an earlier one that it waits for.
     #[serde(skip)]
     pub is_running: bool,
+    /// What ClickHouse was too busy with, if that is why it was not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Signal>,
     /// Seconds from the oldest expired row that is left to its cutoff, as far as is known.
     pub lag_s: u32,
     /// How long the statement took.
@@ -143,6 +147,7 @@ impl StepReport {
             n_due: step.n_due,
             outcome: StepOutcomeKind::Skipped { reason },
             is_running: false,
+            held_by: None,
             lag_s: lag_s(&step.arms),
             statement: Duration::ZERO,
             probe: Duration::ZERO,

@@ -103,6 +103,8 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
+        // Or else it would be approved, and not applied.
+        self.check_window()?;
         self.reviewed(plan).await?;
         let approval = NewApproval {
             revision: plan.revision,

@@ -48,7 +48,7 @@ impl Engine {
         course: &mut Course,
     ) -> Result<Result<Option<StepReport>, CycleStatus>, EngineError> {
         let Part { cycle, shard, step } = *part;
-        if let Some(status) = cycle.halt() {
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
         let mut arms = step.arms.clone();
@@ -65,25 +65,28 @@ impl Engine {
             of: cycle.plan.steps.len(),
         });
         arms.retain(|arm| !course.damaged.contains(&arm.workspace));
-        let mut is_running = false;
+        let (mut is_running, mut held_by) = (false, None);
         let ready = match targets {
             Ok(_) if arms.is_empty() => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }
-            Ok(targets) => {
-                self.wait_for_turn(cycle, n_due(&arms)).await;
+            Ok(targets) => match self.wait_for_turn(part, n_due(&arms)).await {
                 // Waiting may have taken a while: only now is it known what else is under way.
-                match obstacle(shard, step).await {
+                Ok(()) => match obstacle(shard, step).await {
                     None => Ok(targets),
                     Some(obstacle) => {
                         is_running = obstacle.is_running;
                         Err(obstacle.reason)
                     }
+                },
+                Err(wait) => {
+                    held_by = Some(wait.signal);
+                    Err(wait.to_string())
                 }
-            }
+            },
             Err(reason) => Err(reason),
         };
-        if let Some(status) = cycle.halt() {
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
         let targets = match ready {
@@ -93,6 +96,7 @@ impl Engine {
                 course.damaged.extend(workspaces);
                 return Ok(Ok(Some(StepReport {
                     is_running,
+                    held_by,
                     ..StepReport::skipped(step, reason)
                 })));
             }
@@ -190,16 +194,15 @@ impl Engine {
             return Ok(Err(CycleStatus::LeaseLost));
         }
         let started = Instant::now();
-        let execution = shard
-            .execute(&Request {
-                sql: &statement.sql,
-                query_id: report.query_id.as_deref().unwrap_or_default(),
-                log_comment: &marker,
-                marker: &marker,
-                settings: &statement.settings,
-            })
-            .await;
-        report.statement = started.elapsed();
+        let request = Request {
+            sql: &statement.sql,
+            query_id: report.query_id.as_deref().unwrap_or_default(),
+            log_comment: &marker,
+            marker: &marker,
+            settings: &statement.settings,
+        };
+        let (execution, took) = self.execute_watched(part, &request).await;
+        report.statement = took;
         report.is_running = matches!(execution, Execution::Running { .. });
         report.outcome = self.settle(shard, target, &mut arms, execution).await;
         report.duration = started.elapsed();
@@ -215,16 +218,6 @@ impl Engine {
             .finish_step(&self.outcome(part, &report))
             .await?;
         Ok(Ok(report))
-    }
-
-    /// Waits for the pace, unless the cycle is halted meanwhile.
-    async fn wait_for_turn(&self, cycle: &Cycle<'_>, n_due: u64) {
-        let began = Instant::now();
-        cycle.unless_halted(self.pacer.ready(n_due)).await;
-        (self.observer)(&Event::Throttled {
-            reason: "pace",
-            length: began.elapsed(),
-        });
     }
 
     /// What an execution means. Where the server says done, failed, or cannot say, the rows left

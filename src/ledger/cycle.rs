@@ -48,3 +48,16 @@ pub struct PrunedRecord {
     /// Entries of the hash chain.
     pub n_entries: u64,
 }
+
+/// A mutation of ours that a person is about to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MutationKill {
+    /// The shard.
+    pub shard: String,
+    /// The table.
+    pub table: String,
+    /// Its id on the server.
+    pub mutation: String,
+    /// The marker of its statement, which names cycle and step.
+    pub marker: String,
+}

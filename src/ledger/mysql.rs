@@ -34,9 +34,9 @@ use super::row::{Malformed, oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    Look, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
-    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
-    migrations,
+    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
+    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
+    StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -415,6 +415,10 @@ impl Ledger for MySql {
         rules_digest: &str,
     ) -> Result<Intended, LedgerError> {
         retried!(self, "renew the cycle", change => cycles::renew(change, id, revision, rules_digest))
+    }
+
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {
+        in_change!(self, "record the end of a mutation", Some(LIMIT), change => record::note_kill(change, kill, by))
     }
 
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {

@@ -33,9 +33,9 @@ use super::row::{oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    Look, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
-    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
-    migrations,
+    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
+    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
+    StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -579,6 +579,14 @@ impl Ledger for Sqlite {
         let (id, rules_digest) = (id.to_owned(), rules_digest.to_owned());
         self.write("renew the cycle", move |change| {
             cycles::renew(change, &id, revision, &rules_digest)
+        })
+        .await
+    }
+
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {
+        let (kill, by) = (kill.clone(), by.to_owned());
+        self.write("record the end of a mutation", move |change| {
+            record::note_kill(change, &kill, &by)
         })
         .await
     }

@@ -94,11 +94,7 @@ impl Sidecar {
                 target.eta = eta(target.backlog_rows, n_deleted, cycled.took, now);
                 let held = held.get(&target.table);
                 let by = held.map(|held| held.by.to_owned());
-                if target.held_back_by != by {
-                    target.since = by.is_some().then_some(now);
-                    target.held_back_by = by;
-                }
-                target.reason = held.map(|held| held.reason.clone());
+                target.hold(by, held.map(|held| held.reason.clone()), now);
             }
         });
     }
@@ -211,10 +207,10 @@ fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
     match &cycled.end {
         End::Reported(report) => {
             for step in report.steps.iter().filter(|step| !step.is_verified()) {
-                let by = if step.is_running {
-                    "running_mutation"
-                } else {
-                    "failed"
+                let by = match step.held_by {
+                    Some(signal) => signal.as_str(),
+                    None if step.is_running => "running_mutation",
+                    None => "failed",
                 };
                 note(&step.table, by, step.why());
             }

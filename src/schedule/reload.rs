@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::board::Board;
 use super::{Live, Parts, tables};
 use crate::config::{Config, ConfigError};
 use crate::engine::EngineError;
@@ -37,23 +36,12 @@ pub enum ReloadError {
 pub struct Reloader {
     parts: Parts,
     live: watch::Sender<Arc<Live>>,
-    board: Board,
     wake: Arc<Notify>,
 }
 
 impl Reloader {
-    pub(super) fn new(
-        parts: Parts,
-        live: watch::Sender<Arc<Live>>,
-        board: Board,
-        wake: Arc<Notify>,
-    ) -> Self {
-        Self {
-            parts,
-            live,
-            board,
-            wake,
-        }
+    pub(super) fn new(parts: Parts, live: watch::Sender<Arc<Live>>, wake: Arc<Notify>) -> Self {
+        Self { parts, live, wake }
     }
 
     /// Reads the configuration again, all of it or nothing. A cycle that is at work ends under the
@@ -75,7 +63,7 @@ impl Reloader {
         } else {
             tracing::info!("the configuration was read again");
         }
-        self.board.write(|status| status.config_error = error);
+        self.parts.board.write(|status| status.config_error = error);
         taken
     }
 
@@ -90,7 +78,9 @@ impl Reloader {
             return Err(ReloadError::Restart { keys });
         }
         let live = self.parts.live(config)?;
-        self.board.retarget(tables(&live.config).map(str::to_owned));
+        self.parts
+            .board
+            .retarget(tables(&live.config).map(str::to_owned));
         self.live.send_replace(live);
         self.wake.notify_one();
         Ok(())

@@ -158,7 +158,11 @@ impl Sidecar {
                 CycleStatus::Stopped => None,
                 CycleStatus::LeaseLost => Some("the lease was lost".to_owned()),
             },
-            End::Rehearsed | End::Stopped | End::Abandoned => None,
+            // The window closed between the look and the cycle.
+            End::Failed(EngineError::Closed { .. })
+            | End::Rehearsed
+            | End::Stopped
+            | End::Abandoned => None,
             End::Failed(error) => Some(error_chain(error)),
         };
         if let Some(reason) = failure {

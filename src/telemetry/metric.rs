@@ -68,6 +68,8 @@ metrics! {
         "Rows that would go once a change of rules is approved, or its armed time is over.";
     THROTTLED: Counter "ebbtide_throttled_seconds_total" ["reason"], Some(Unit::Seconds),
         "Time that statements waited for their turn.";
+    STALLED: Gauge "ebbtide_stalled_mutations" ["table"], Some(Unit::Count),
+        "Mutations of ours without a finished part for pace.stall_after, as last looked at.";
     LEASE_HELD: Gauge "ebbtide_lease_held" [], None,
         "1 while this instance holds the lease that deletes need.";
     LEASE_LOSSES: Counter "ebbtide_lease_losses_total" [], Some(Unit::Count),
@@ -124,11 +126,27 @@ pub(super) const OUTCOMES: [&str; 8] = [
 pub(super) const VERDICTS: [&str; 5] = ["verified", "incomplete", "unknown", "failed", "skipped"];
 
 /// Why statements wait.
-pub(super) const REASONS: [&str; 1] = ["pace"];
+pub(super) const REASONS: [&str; 9] = [
+    "pace",
+    "parts_mutating",
+    "unfinished_mutations",
+    "parts_share",
+    "replication_lag",
+    "replication_queue",
+    "free_disk_share",
+    "foreground_latency",
+    "unreadable",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_signal_is_a_reason() {
+        let signals = crate::pace::Signal::ALL.map(crate::pace::Signal::as_str);
+        assert_eq!(REASONS[1..], signals);
+    }
 
     #[test]
     fn names_have_the_prefix_and_the_suffix_of_their_kind_and_are_there_once() {

@@ -3,8 +3,8 @@
 //! Invariant: a metric is there from the start, with every label that is known by then, so that a
 //! rate over it never misses the first event.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,7 +20,8 @@ use super::metric::{self, METRICS, MetricKind};
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
-    throttled_ms: Arc<AtomicU64>,
+    /// By reason: counters are whole numbers, and most waits are shorter than a second.
+    throttled_ms: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 static METADATA: Metadata<'static> = Metadata::new("ebbtide", Level::INFO, None);
@@ -116,6 +117,7 @@ impl Metrics {
                 metric::UNDATABLE,
                 metric::FUTURE,
                 metric::WAITING,
+                metric::STALLED,
             ] {
                 self.recorder
                     .register_gauge(&key(name, &label), &METADATA)
@@ -180,9 +182,17 @@ impl Metrics {
             .record(duration.as_secs_f64());
     }
 
-    /// Statements waited. Counters are whole numbers, and most waits are shorter than a second.
+    /// Statements waited.
     pub(crate) fn throttled(&self, reason: &str, length: Duration) {
-        let ms = self.throttled_ms.fetch_add(super::ms(length), Relaxed) + super::ms(length);
+        let ms = {
+            let mut waited = self
+                .throttled_ms
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let waited = waited.entry(reason.to_owned()).or_default();
+            *waited += super::ms(length);
+            *waited
+        };
         let labels = [("reason", reason)];
         self.recorder
             .register_counter(&key(metric::THROTTLED, &labels), &METADATA)
@@ -276,8 +286,14 @@ mod tests {
         for _ in 0..5 {
             metrics.throttled("pace", Duration::from_millis(500));
         }
-        let line = "ebbtide_throttled_seconds_total{reason=\"pace\"} 2";
-        assert!(metrics.render().contains(line));
+        metrics.throttled("parts_mutating", Duration::from_secs(1));
+        let text = metrics.render();
+        for line in [
+            "ebbtide_throttled_seconds_total{reason=\"pace\"} 2",
+            "ebbtide_throttled_seconds_total{reason=\"parts_mutating\"} 1",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod holds;
 mod json;
 mod layers;
 mod ledger;
+mod mutations;
 mod names;
 mod preview;
 mod record;

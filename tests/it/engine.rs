@@ -6,6 +6,7 @@ mod cycle;
 mod hold;
 mod lease;
 mod order;
+mod pace;
 mod pause;
 mod preview;
 mod reach;

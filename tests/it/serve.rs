@@ -9,6 +9,7 @@ mod metrics;
 #[cfg(feature = "otel")]
 mod otel;
 mod outage;
+mod pace;
 mod process;
 mod reload;
 mod shared;

@@ -185,6 +185,7 @@ mod tests {
             n_due: 10,
             is_running: false,
             outcome: StepOutcomeKind::Applied(Verdict::Verified),
+            held_by: None,
             lag_s: 0,
             statement: std::time::Duration::ZERO,
             probe: std::time::Duration::ZERO,

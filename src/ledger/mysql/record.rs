@@ -10,7 +10,7 @@ use super::value::{column, instant, instant_value};
 use super::{Change, Fault, Malformed, change};
 use crate::audit::Head;
 use crate::ledger::row::{oldest_request, storable, whole_microseconds};
-use crate::ledger::{PrunedRecord, fact};
+use crate::ledger::{MutationKill, PrunedRecord, fact};
 use crate::sql::sql;
 
 /// So long a statement may take that removes old records: there may be very many.
@@ -82,6 +82,14 @@ pub(super) async fn settings_within(
 ) -> Result<Vec<(u64, String)>, Fault> {
     let sql = sql!("ledger/mysql/settings_within.sql");
     Ok(connection.exec(sql, (first, last)).await?)
+}
+
+pub(super) async fn note_kill(
+    change: &mut Change<'_>,
+    kill: &MutationKill,
+    by: &str,
+) -> Result<(), Fault> {
+    change.record(fact::mutation_killed(kill, by)).await
 }
 
 pub(super) async fn prune(

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Change, Fault, instant, instant_text, signed, unsigned};
 use crate::audit::Head;
 use crate::ledger::row::{oldest_request, storable};
-use crate::ledger::{PrunedRecord, fact};
+use crate::ledger::{MutationKill, PrunedRecord, fact};
 use crate::sql::sql;
 
 pub(super) fn now(connection: &Connection) -> Result<Timestamp, Fault> {
@@ -60,6 +60,14 @@ pub(super) fn settings_within(
         settings.push((unsigned(row.get(0)?)?, row.get(1)?));
     }
     Ok(settings)
+}
+
+pub(super) fn note_kill(
+    change: &mut Change<'_>,
+    kill: &MutationKill,
+    by: &str,
+) -> Result<(), Fault> {
+    change.record(fact::mutation_killed(kill, by))
 }
 
 pub(super) fn prune(
