@@ -244,7 +244,7 @@ impl Ledger for MySql {
         last: u64,
         visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the rules", connection => rules::each_within(connection, first, last, visit))
+        on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each_within(connection, first, last, visit))
     }
 
     async fn rules_after(
