@@ -64,7 +64,7 @@ impl Sidecar {
         let base = engine.base_revision().await?;
         let looks = ledger.looks().await?;
         let again = again(&settled, &looks, &terms(revision, base), now);
-        self.show_left(&looks, now);
+        self.show_left(&looks);
         let mut n_pending = 0;
         for plan in plans
             .iter()
