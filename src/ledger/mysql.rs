@@ -488,6 +488,13 @@ impl Ledger for MySql {
         by: &str,
         now: Timestamp,
     ) -> Result<PrunedRecord, LedgerError> {
-        in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))
+        let mut pruned = PrunedRecord::default();
+        loop {
+            let batch = in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))?;
+            pruned.add(batch);
+            if !batch.is_full() {
+                return Ok(pruned);
+            }
+        }
     }
 }
