@@ -191,7 +191,7 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
 
 /// The tables of which a plan does not know all.
 fn unseen(plan: &Plan) -> BTreeSet<&str> {
-    let mut unseen = BTreeSet::new();
+    let mut unseen: BTreeSet<&str> = BTreeSet::new();
     for unprobed in &plan.unprobed {
         match &unprobed.table {
             Some(table) => _ = unseen.insert(table),
