@@ -88,7 +88,7 @@ impl Sidecar {
         let mut approved = plans;
         approved.retain(|plan| plan.status == PlanStatus::Approved);
         approved.reverse();
-        Ok(World {
+        let world = World {
             now,
             day,
             done,
@@ -98,7 +98,11 @@ impl Sidecar {
             yesterday,
             approved,
             pauses,
-        })
+        };
+        let is_paused = world.pause().is_some();
+        self.metrics
+            .set_count(metric::EVERYTHING_PAUSED, &[], is_paused.into());
+        Ok(world)
     }
 
     /// A look from beside a cycle: what all instances show stays fresh meanwhile.
