@@ -355,16 +355,18 @@ impl Sidecar {
     }
 
     fn show_day(&self, world: &World, n_slots: u32) {
-        let done = if self.live.borrow().config.enabled {
-            &world.done
+        let (done, settled) = if self.live.borrow().config.enabled {
+            (&world.done, &world.settled)
         } else {
-            &self.rehearsed.1
+            (&self.rehearsed.1, &self.rehearsed.1)
         };
         let day = next::day(&self.view(world, n_slots, done));
+        // Nothing is wrong where somebody paused something: a pause has a metric of its own.
+        let n_settled = next::day(&self.view(world, n_slots, settled)).n_done;
         self.metrics
             .set_count(metric::SLOTS_DUE, &[], day.n_due.into());
         self.metrics
-            .set_count(metric::SLOTS_DONE, &[], day.n_done.into());
+            .set_count(metric::SLOTS_DONE, &[], n_settled.into());
         self.board.write(|status| {
             status.n_slots = n_slots;
             status.done_permille = day.done_permille;

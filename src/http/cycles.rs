@@ -32,9 +32,9 @@ pub(super) struct Cycle {
     status: Option<String>,
     /// The instant that its cutoffs are made from.
     as_of: Timestamp,
-    /// The revision of the ledger that it was planned from.
+    /// The revision of the ledger that it was planned from; once it was renewed, the one that it went on under.
     revision: u64,
-    /// The digest of the rules it was planned from.
+    /// The digest of the rules of that revision.
     rules_digest: String,
     /// The digest of its plan.
     plan_digest: String,

@@ -1,14 +1,9 @@
 //! Looks: what a plan or a cycle saw last of a share of the workspaces. Instances share them, so
 //! that all say the same; they are no part of the record.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::slot::SlotRange;
-
-/// Every place is looked at once a day; what is older says nothing any more.
-pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_hours(26);
 
 /// A look at some places.
 #[derive(Debug, Clone, PartialEq, Eq)]

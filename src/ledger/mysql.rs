@@ -244,7 +244,7 @@ impl Ledger for MySql {
         last: u64,
         visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the rules", connection => rules::each_within(connection, first, last, visit))
+        on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each_within(connection, first, last, visit))
     }
 
     async fn rules_after(
@@ -492,6 +492,13 @@ impl Ledger for MySql {
         by: &str,
         now: Timestamp,
     ) -> Result<PrunedRecord, LedgerError> {
-        in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))
+        let mut pruned = PrunedRecord::default();
+        loop {
+            let batch = in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))?;
+            pruned.add(batch);
+            if !batch.is_full() {
+                return Ok(pruned);
+            }
+        }
     }
 }

@@ -703,10 +703,17 @@ impl Ledger for Sqlite {
         by: &str,
         now: Timestamp,
     ) -> Result<PrunedRecord, LedgerError> {
-        let by = by.to_owned();
-        self.write("prune the record", move |change| {
-            record::prune(change, before, &by, now)
-        })
-        .await
+        let mut pruned = PrunedRecord::default();
+        loop {
+            let by = by.to_owned();
+            let pruning = self.write("prune the record", move |change| {
+                record::prune(change, before, &by, now)
+            });
+            let batch = pruning.await?;
+            pruned.add(batch);
+            if !batch.is_full() {
+                return Ok(pruned);
+            }
+        }
     }
 }

@@ -36,7 +36,7 @@ type Digest32 = [u8; 32];
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Witness {
     cycles: BTreeMap<String, CycleFacts>,
     holds: BTreeMap<u64, ScopedFact>,
@@ -50,17 +50,19 @@ pub struct Witness {
     is_pruned: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct CycleFacts {
     at: Option<Timestamp>,
     begun: Option<Digest32>,
     ended: Option<Digest32>,
-    /// The revision it was planned from, and the one that it was renewed to last.
-    renewed: Option<(u64, u64)>,
+    /// The revision and the digest of the rules it was planned from.
+    planned: Option<(u64, String)>,
+    /// Those that it was renewed to last.
+    renewed: Option<(u64, String)>,
     steps: BTreeMap<u64, (Option<Digest32>, Option<Digest32>)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ScopedFact {
     said: Digest32,
     is_over: bool,
@@ -81,9 +83,16 @@ impl Witness {
                 let cycle = self.cycles.entry(text("cycle").to_owned()).or_default();
                 let said = Some(digest(body));
                 let step = number("step").unwrap_or_default();
+                let under = |revision: &str| {
+                    let digest = text("rules_digest").to_owned();
+                    number(revision).map(|revision| (revision, digest))
+                };
                 match kind.as_str() {
-                    "cycle_begun" => (cycle.begun, cycle.at) = (said, Some(*at)),
-                    "cycle_renewed" => cycle.renew(number("from").zip(number("to"))),
+                    "cycle_begun" => {
+                        (cycle.begun, cycle.at) = (said, Some(*at));
+                        cycle.planned = under("revision");
+                    }
+                    "cycle_renewed" => cycle.renewed = under("to"),
                     "cycle_ended" => cycle.ended = said,
                     "step_intended" => cycle.steps.entry(step).or_default().0 = said,
                     _ => cycle.steps.entry(step).or_default().1 = said,
@@ -262,24 +271,15 @@ impl Witness {
 }
 
 impl CycleFacts {
-    fn renew(&mut self, revisions: Option<(u64, u64)>) {
-        if let Some((from, to)) = revisions {
-            let (planned, _) = self.renewed.unwrap_or((from, to));
-            self.renewed = Some((planned, to));
-        }
-    }
-
-    /// A cycle as it began, if the table holds the revision that it was renewed to last.
+    /// A cycle as it began, if the table holds what it was renewed to last.
     fn planned(&self, start: &CycleStart) -> CycleStart {
-        let revision = match self.renewed {
-            Some((planned, last)) if last == start.revision => planned,
-            Some((_, last)) => last,
-            None => start.revision,
-        };
-        CycleStart {
-            revision,
-            ..start.clone()
+        let mut planned = start.clone();
+        if let (Some(renewed), Some(begun)) = (&self.renewed, &self.planned) {
+            let is_last = *renewed == (start.revision, start.rules_digest.clone());
+            let under = if is_last { begun } else { renewed };
+            (planned.revision, planned.rules_digest) = under.clone();
         }
+        planned
     }
 }
 

@@ -34,7 +34,7 @@ struct Attempt {
     reason: String,
 }
 
-fn overlap(one: SlotRange, other: SlotRange) -> bool {
+pub(super) fn overlap(one: SlotRange, other: SlotRange) -> bool {
     one.from < other.to && other.from < one.to
 }
 

@@ -2,13 +2,16 @@
 //!
 //! A plan is for a slot, so what is known of a table is made of many looks at different places. They
 //! are in the ledger: every instance says the same, whichever of them looked, also after a restart.
+//!
+//! Invariant: where nobody could look, what was seen last stands, however old it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attempts::overlap;
 use super::cycle::{Cycled, End};
 use super::world::World;
 use super::{Sidecar, Stop, error_chain};
@@ -18,9 +21,6 @@ use crate::plan::{Plan, Refusal};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::verify::Verdict;
-
-/// A slot is looked at every day; what nobody has looked at for longer says nothing any more.
-const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(26);
 
 /// What is left of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,19 +67,24 @@ impl Sidecar {
         let is_settled = |report: &&CycleReport| {
             [CycleStatus::Done, CycleStatus::Partial].contains(&report.status)
         };
-        let look = Look {
-            range,
-            at: world.now,
-            terms: report.filter(is_settled).and(terms).unwrap_or_default(),
-            // A map of names and numbers: this cannot fail.
-            body: serde_json::to_string(&left(plan, report)).unwrap_or_default(),
-        };
+        let mut left = left(plan, report);
+        let unseen = unseen(plan);
         let noted = async {
+            if !unseen.is_empty() {
+                keep_unseen(&mut left, &unseen, range, &self.ledger.looks().await?);
+            }
+            let look = Look {
+                range,
+                at: world.now,
+                terms: report.filter(is_settled).and(terms).unwrap_or_default(),
+                // A map of names and numbers: this cannot fail.
+                body: serde_json::to_string(&left).unwrap_or_default(),
+            };
             self.ledger.note_look(&look).await?;
             self.ledger.looks().await
         };
         match stop.unless_told(noted).await {
-            Some(Ok(looks)) => self.show_left(&looks, world.now),
+            Some(Ok(looks)) => self.show_left(&looks),
             Some(Err(error)) => {
                 self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
                 tracing::warn!(error = error_chain(&error), "what was seen is not noted");
@@ -100,8 +105,8 @@ impl Sidecar {
     }
 
     /// Publishes what all instances have seen.
-    pub(super) fn show_left(&self, looks: &[Look], now: Timestamp) {
-        let seen = seen(looks, now);
+    pub(super) fn show_left(&self, looks: &[Look]) {
+        let seen = seen(looks);
         self.board.write(|status| {
             for target in &mut status.targets {
                 let left = left_of(&seen, &target.table);
@@ -123,10 +128,9 @@ impl Sidecar {
     }
 }
 
-/// What looks of late have seen, the latest first.
-fn seen(looks: &[Look], now: Timestamp) -> Vec<Tables> {
-    let is_of_late = |look: &&Look| now.duration_since(look.at) < FORGOTTEN_AFTER;
-    let mut looks: Vec<&Look> = looks.iter().filter(is_of_late).collect();
+/// What looks have seen, the latest first.
+fn seen<'l>(looks: impl IntoIterator<Item = &'l Look>) -> Vec<Tables> {
+    let mut looks: Vec<&Look> = looks.into_iter().collect();
     looks.sort_by_key(|look| std::cmp::Reverse(look.at));
     // Another version may have written something else.
     let read = |look: &Look| serde_json::from_str(&look.body).unwrap_or_default();
@@ -179,6 +183,37 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
     }
     tables.retain(|_, left| *left != Left::default());
     tables
+}
+
+/// The tables of which a plan does not know all.
+fn unseen(plan: &Plan) -> BTreeSet<&str> {
+    let mut unseen: BTreeSet<&str> = BTreeSet::new();
+    for unprobed in &plan.unprobed {
+        match &unprobed.table {
+            Some(table) => _ = unseen.insert(table),
+            None => unseen.extend(plan.targets.iter().map(|target| &*target.target.table)),
+        }
+    }
+    unseen
+}
+
+/// What was seen before of tables that could not be looked at now. Another shard may have been: the
+/// larger number stands.
+fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, looks: &[Look]) {
+    let everywhere = seen(looks);
+    let here = seen(looks.iter().filter(|look| overlap(look.range, range)));
+    for table in unseen {
+        let now = tables.entry((*table).to_owned()).or_default();
+        let (of_table, was) = (left_of(&everywhere, table), left_of(&here, table));
+        *now = Left {
+            n_rows: now.n_rows.max(was.n_rows),
+            lag_s: now.lag_s.max(was.lag_s),
+            n_waiting: now.n_waiting.max(was.n_waiting),
+            n_undatable: now.n_undatable.max(of_table.n_undatable),
+            n_future: now.n_future.max(of_table.n_future),
+        };
+    }
+    tables.retain(|_, left| *left != Left::default());
 }
 
 /// What holds each table back; the first reason stands.
@@ -302,7 +337,6 @@ mod tests {
             look(1, 4, left(7, 3)),
             look(2, 2, left(1, 9)),
         ];
-        let at = |hour: i64| Timestamp::from_second(hour * 3_600).unwrap();
         let all = Left {
             n_rows: 13,
             lag_s: 70,
@@ -310,16 +344,34 @@ mod tests {
             n_undatable: 6,
             n_future: 3,
         };
-        assert_eq!(left_of(&seen(&looks, at(5)), "traces"), all);
-        assert_eq!(left_of(&seen(&looks, at(5)), "spans"), Left::default());
-        let of_the_day_after = left_of(&seen(&looks, at(29)), "traces");
-        assert_eq!(of_the_day_after, left(7, 3));
-        assert_eq!(left_of(&seen(&looks, at(40)), "traces"), Left::default());
+        assert_eq!(left_of(&seen(&looks), "traces"), all);
+        assert_eq!(left_of(&seen(&looks), "spans"), Left::default());
         let strange = Look {
             body: "[]".into(),
             ..looks[0].clone()
         };
-        assert_eq!(left_of(&seen(&[strange], at(5)), "traces"), Left::default());
+        assert_eq!(left_of(&seen([&strange]), "traces"), Left::default());
+    }
+
+    #[test]
+    fn a_table_that_could_not_be_looked_at_keeps_what_was_seen_of_it() {
+        let looks = [look(0, 3, left(5, 1)), look(1, 4, left(7, 3))];
+        let range = SlotRange { from: 0, to: 1 };
+        let mut tables = Tables::from([("spans".to_owned(), left(2, 0))]);
+        keep_unseen(&mut tables, &["traces", "other"].into(), range, &looks);
+        // Of these places, and of the whole table as any look saw it last.
+        let kept = Left {
+            n_undatable: 6,
+            n_future: 3,
+            ..left(5, 1)
+        };
+        let expected = [("spans", left(2, 0)), ("traces", kept)];
+        let expected = expected.map(|(table, left)| (table.to_owned(), left));
+        assert_eq!(tables, Tables::from(expected.clone()));
+        // A second shard, with less, was looked at.
+        tables.insert("traces".into(), left(1, 0));
+        keep_unseen(&mut tables, &["traces"].into(), range, &looks);
+        assert_eq!(tables, Tables::from(expected));
     }
 
     #[test]

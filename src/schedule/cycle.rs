@@ -207,6 +207,7 @@ impl Sidecar {
                 tracing::warn!("{LATE}");
                 self.board.phase(Phase::Working, LATE, world.now);
             }
+            self.metrics.tidy();
             let reached = tokio::select! {
                 done = &mut cycle => return done,
                 reached = self.glance(live) => reached,

@@ -77,10 +77,14 @@ impl Reloader {
         if !keys.is_empty() {
             return Err(ReloadError::Restart { keys });
         }
+        let old = Arc::clone(&self.live.borrow());
         let live = self.parts.live(config)?;
         self.parts
             .board
             .retarget(tables(&live.config).map(str::to_owned));
+        let stays = |table: &&str| tables(&live.config).any(|other| other == *table);
+        let gone = tables(&old.config).filter(|table| !stays(table));
+        self.parts.metrics.forget_tables(gone);
         self.live.send_replace(live);
         self.wake.notify_one();
         Ok(())

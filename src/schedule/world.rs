@@ -64,7 +64,7 @@ impl Sidecar {
         let base = engine.base_revision().await?;
         let looks = ledger.looks().await?;
         let again = again(&settled, &looks, &terms(revision, base), now);
-        self.show_left(&looks, now);
+        self.show_left(&looks);
         let mut n_pending = 0;
         for plan in plans
             .iter()
@@ -88,7 +88,7 @@ impl Sidecar {
         let mut approved = plans;
         approved.retain(|plan| plan.status == PlanStatus::Approved);
         approved.reverse();
-        Ok(World {
+        let world = World {
             now,
             day,
             done,
@@ -98,7 +98,11 @@ impl Sidecar {
             yesterday,
             approved,
             pauses,
-        })
+        };
+        let is_paused = world.pause().is_some();
+        self.metrics
+            .set_count(metric::EVERYTHING_PAUSED, &[], is_paused.into());
+        Ok(world)
     }
 
     /// A look from beside a cycle: what all instances show stays fresh meanwhile.

@@ -78,6 +78,8 @@ metrics! {
         "Holds in force.";
     PAUSES: Gauge "ebbtide_pauses" [], Some(Unit::Count),
         "Pauses in force.";
+    EVERYTHING_PAUSED: Gauge "ebbtide_everything_paused" [], None,
+        "1 while a pause of everything is in force.";
     PLANS_PENDING: Gauge "ebbtide_plans_pending" [], Some(Unit::Count),
         "Kept plans that wait for an approval.";
     LAST_SUCCESS: Gauge "ebbtide_last_success_timestamp_seconds" [], Some(Unit::Seconds),
@@ -85,7 +87,7 @@ metrics! {
     SLOTS_DUE: Gauge "ebbtide_slots_due" [], Some(Unit::Count),
         "Slots of today that are due by now.";
     SLOTS_DONE: Gauge "ebbtide_slots_done" [], Some(Unit::Count),
-        "Slots of today that are done, by whichever instance.";
+        "Slots of today that are done, by whichever instance, apart from rows that are paused.";
     READY: Gauge "ebbtide_ready" [], None,
         "1 once the ledger and a shard of ClickHouse have been reached, and while they can be.";
     ENABLED: Gauge "ebbtide_enabled" [], None,

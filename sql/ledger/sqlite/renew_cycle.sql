@@ -1,2 +1,2 @@
--- renew_cycle: the revision that a cycle goes on under; its steps are fenced by it
-UPDATE cycles SET revision = ? WHERE id = ? AND ended_at IS NULL
+-- renew_cycle: the revision that a cycle goes on under, which fences its steps, and the rules of it
+UPDATE cycles SET revision = ?, rules_digest = ? WHERE id = ? AND ended_at IS NULL

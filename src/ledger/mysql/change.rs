@@ -1,7 +1,6 @@
 //! A change under way: it raises the revision and adds to the record, all in one transaction.
 
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
@@ -92,19 +91,9 @@ impl<'c> Change<'c> {
 
     /// Executes a statement; returns how many rows it found.
     pub(super) async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, Fault> {
-        self.execute_within(LIMIT, sql, values).await
-    }
-
-    /// The same for a statement that may be slow.
-    pub(super) async fn execute_within(
-        &mut self,
-        limit: Duration,
-        sql: &str,
-        values: Vec<Value>,
-    ) -> Result<u64, Fault> {
         let values = Params::Positional(values);
         let execution = async { Ok(self.transaction.exec_drop(sql, values).await?) };
-        in_time(Some(limit), execution).await?;
+        in_time(Some(LIMIT), execution).await?;
         Ok(self.transaction.affected_rows())
     }
 

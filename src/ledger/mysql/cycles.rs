@@ -70,7 +70,7 @@ pub(super) async fn renew(
         return Ok(Intended::Stale);
     }
     let sql = sql!("ledger/mysql/renew_cycle.sql");
-    let values = vec![revision.into(), id.into()];
+    let values = vec![revision.into(), rules_digest.into(), id.into()];
     if change.execute(sql, values).await? == 0 {
         return Err(not_open(id));
     }

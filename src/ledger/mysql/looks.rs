@@ -6,7 +6,6 @@ use mysql_async::{Conn, Row};
 use super::value::{column, instant, instant_value};
 use super::{Change, Fault};
 use crate::ledger::Look;
-use crate::ledger::look::FORGOTTEN_AFTER;
 use crate::ledger::row::storable;
 use crate::slot::SlotRange;
 use crate::sql::sql;
@@ -14,11 +13,8 @@ use crate::sql::sql;
 pub(super) async fn note(change: &mut Change<'_>, look: &Look) -> Result<(), Fault> {
     let at = storable(look.at)?;
     let (from, to) = (look.range.from, look.range.to);
-    let old = instant_value(storable(at - FORGOTTEN_AFTER)?);
     let sql = sql!("ledger/mysql/forget_looks.sql");
-    change
-        .execute(sql, vec![to.into(), from.into(), old])
-        .await?;
+    change.execute(sql, vec![to.into(), from.into()]).await?;
     let sql = sql!("ledger/mysql/note_look.sql");
     let values = vec![
         from.into(),

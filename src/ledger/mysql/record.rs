@@ -1,7 +1,5 @@
 //! Settings, revisions, and pruning the record, in MySQL.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
@@ -12,9 +10,6 @@ use crate::audit::Head;
 use crate::ledger::row::{oldest_request, storable, whole_microseconds};
 use crate::ledger::{MutationKill, PrunedRecord, fact};
 use crate::sql::sql;
-
-/// So long a statement may take that removes old records: there may be very many.
-const PRUNING: Duration = Duration::from_mins(10);
 
 pub(super) async fn now(connection: &mut Conn) -> Result<Timestamp, Fault> {
     let row: Option<Row> = connection
@@ -92,6 +87,7 @@ pub(super) async fn note_kill(
     change.record(fact::mutation_killed(kill, by)).await
 }
 
+/// Prunes a batch. Entries go before cycles: a cycle that the chain names must be there.
 pub(super) async fn prune(
     change: &mut Change<'_>,
     before: Timestamp,
@@ -102,20 +98,17 @@ pub(super) async fn prune(
     let oldest = oldest_request(now);
     let sql = sql!("ledger/mysql/forget_requests.sql");
     change.execute(sql, vec![instant_value(oldest)]).await?;
-    let twice = || vec![at.clone(), at.clone()];
-    change
-        .execute_within(PRUNING, sql!("ledger/mysql/prune_steps.sql"), twice())
-        .await?;
-    let n_cycles = change
-        .execute_within(PRUNING, sql!("ledger/mysql/prune_cycles.sql"), twice())
-        .await?;
-    let n_entries = change
-        .execute_within(PRUNING, sql!("ledger/mysql/prune_entries.sql"), vec![at])
-        .await?;
-    let pruned = PrunedRecord {
-        n_cycles,
-        n_entries,
-    };
+    let mut pruned = PrunedRecord::default();
+    let values = vec![at.clone(), PrunedRecord::MOST_ENTRIES.into()];
+    let sql = sql!("ledger/mysql/prune_entries.sql");
+    pruned.n_entries = change.execute(sql, values).await?;
+    if !pruned.is_full() {
+        let values = vec![at.clone(), at, PrunedRecord::MOST_CYCLES.into()];
+        let sql = sql!("ledger/mysql/prune_steps.sql");
+        change.execute(sql, values.clone()).await?;
+        let sql = sql!("ledger/mysql/prune_cycles.sql");
+        pruned.n_cycles = change.execute(sql, values).await?;
+    }
     if pruned != PrunedRecord::default() {
         let sql = sql!("ledger/mysql/first_entry.sql");
         let first: Option<Row> = change.exec_first(sql, ()).await?;

@@ -66,7 +66,7 @@ pub(super) fn renew(
     if revision != change.revision() {
         return Ok(Intended::Stale);
     }
-    let values = params![signed(revision)?, id];
+    let values = params![signed(revision)?, rules_digest, id];
     if change.execute(sql!("ledger/sqlite/renew_cycle.sql"), values)? == 0 {
         return Err(not_open(id));
     }

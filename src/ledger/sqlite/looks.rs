@@ -5,7 +5,6 @@ use rusqlite::{Connection, params};
 use super::value::instant_at;
 use super::{Change, Fault, instant_text, signed, unsigned};
 use crate::ledger::Look;
-use crate::ledger::look::FORGOTTEN_AFTER;
 use crate::ledger::row::storable;
 use crate::slot::SlotRange;
 use crate::sql::sql;
@@ -13,11 +12,7 @@ use crate::sql::sql;
 pub(super) fn note(change: &Change<'_>, look: &Look) -> Result<(), Fault> {
     let at = storable(look.at)?;
     let (from, to) = (signed(look.range.from)?, signed(look.range.to)?);
-    let old = storable(at - FORGOTTEN_AFTER)?;
-    change.execute(
-        sql!("ledger/sqlite/forget_looks.sql"),
-        params![to, from, instant_text(old)],
-    )?;
+    change.execute(sql!("ledger/sqlite/forget_looks.sql"), params![to, from])?;
     change.execute(
         sql!("ledger/sqlite/note_look.sql"),
         params![from, to, instant_text(at), look.terms, look.body],

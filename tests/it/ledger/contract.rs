@@ -398,7 +398,10 @@ async fn a_cycle_goes_on_under_the_revision_that_holds(fresh: Fresh) {
         assert_eq!(recorded, Intended::Recorded);
     }
     let cycle = ledger.cycle("c1").await.unwrap().unwrap();
-    assert_eq!(cycle.start.revision, 2);
+    assert_eq!(
+        (cycle.start.revision, cycle.start.rules_digest),
+        (2, digest.clone())
+    );
     assert_eq!(fresh.revision().await, 2, "a renewal is no change of rules");
     let entries = fresh.entries().await;
     let renewals: Vec<_> = entries

@@ -330,10 +330,13 @@ async fn a_look_takes_the_place_of_what_it_overlaps(fresh: Fresh) {
         ledger.looks().await.unwrap(),
         [wider.clone(), first[2].clone()]
     );
-    // More than a day later, what was seen before says nothing any more.
-    let next = look(0, 10, "2026-11-22T13:00:00Z");
+    // What nobody looks at again is not forgotten, however old it is.
+    let next = look(0, 10, "2026-12-22T13:00:00Z");
     ledger.note_look(&next).await.unwrap();
-    assert_eq!(ledger.looks().await.unwrap(), [next, wider]);
+    assert_eq!(
+        ledger.looks().await.unwrap(),
+        [next, wider, first[2].clone()]
+    );
     assert_eq!(fresh.revision().await, 0);
     assert_eq!(ledger.audit_head().await.unwrap(), head);
 }

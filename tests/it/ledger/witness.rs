@@ -58,7 +58,7 @@ async fn lived(fresh: &Fresh) {
         let rule = rule(workspace(name), "7d");
         ledger.create_rule(&rule, "eva".into()).await.unwrap();
         let revision = fresh.revision().await;
-        ledger.renew_cycle("c1", revision, "d").await.unwrap();
+        ledger.renew_cycle("c1", revision, name).await.unwrap();
     }
     ledger.intend_step(&intent(1)).await.unwrap();
     ledger.finish_step(&outcome(1, "unknown")).await.unwrap();
@@ -92,6 +92,11 @@ async fn every_edit_of_a_table_is_found(fresh: Fresh) {
         (
             "UPDATE cycles SET revision = revision - 2",
             "UPDATE cycles SET revision = revision + 2",
+            "cycle c1 is not",
+        ),
+        (
+            "UPDATE cycles SET rules_digest = 'w5'",
+            "UPDATE cycles SET rules_digest = 'w6'",
             "cycle c1 is not",
         ),
         (

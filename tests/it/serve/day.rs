@@ -209,6 +209,8 @@ async fn while_everything_is_paused_nothing_is_done_and_afterwards_all_of_it() {
         status.reason
     );
     assert!(sidecar.metrics.render().contains("\nebbtide_pauses 1\n"));
+    let everything = "\nebbtide_everything_paused 1\n";
+    assert!(sidecar.metrics.render().contains(everything));
     assert_eq!(town.cycles().await.len(), 0);
     let now = Timestamp::now();
     assert!(ledger.resume(&pause.scope, "eva", now).await.unwrap());
@@ -233,6 +235,16 @@ async fn rows_of_a_workspace_that_was_paused_go_on_the_day_it_is_resumed() {
     let status = sidecar.until_phase(Phase::Waiting).await;
     assert!(status.reason.contains("are paused"), "{}", status.reason);
     assert_eq!(status.done_permille, 750);
+    // No alert is raised for what somebody paused.
+    let seen = sidecar.metrics.render();
+    for sample in [
+        "slots_due 4",
+        "slots_done 4",
+        "pauses 1",
+        "everything_paused 0",
+    ] {
+        assert!(seen.contains(&format!("\nebbtide_{sample}\n")), "{seen}");
+    }
     let ends = async || -> Vec<String> {
         let cycles = town.cycles().await.into_iter();
         cycles.map(|(cycle, _)| cycle.end.unwrap().1).collect()

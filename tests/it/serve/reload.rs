@@ -58,9 +58,21 @@ async fn sighup_takes_a_good_configuration_and_refuses_a_bad_one() {
         (2 * N_OLD, 0)
     );
 
-    town.configure("", "");
+    // What was left of a table that is a target no more raises no alert for ever.
+    let path = town.configure(", enabled: false", "");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let spans = "- {table: spans, workspace: w, age: {time: at}}\n";
+    assert!(text.contains(spans));
+    std::fs::write(&path, text.replace(spans, "")).unwrap();
     process.signal(Signal::HUP);
     process.until_logged("the configuration was read again");
+    for sample in ["backlog_rows", "retention_lag_seconds"] {
+        let sample = format!("ebbtide_{sample}{{table=\"spans\"}}");
+        assert_eq!(process.metric(&sample), Some(0.0), "{sample}");
+    }
+
+    town.configure("", "");
+    process.signal(Signal::HUP);
     town.until_ended("done").await;
     process.until_phase("idle");
     assert_eq!(
