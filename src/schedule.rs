@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -55,6 +56,19 @@ pub struct Live {
     pub config: Config,
     /// The engine made from it.
     pub engine: Engine,
+    /// Cancelled when another one has taken its place.
+    replaced: CancellationToken,
+}
+
+impl Live {
+    /// A configuration with the engine made from it.
+    pub fn new(config: Config, engine: Engine) -> Self {
+        Self {
+            config,
+            engine,
+            replaced: CancellationToken::new(),
+        }
+    }
 }
 
 /// What an engine is made from, beside its configuration.
@@ -73,7 +87,7 @@ impl Parts {
         self.metrics.know_tables(tables(&config));
         self.metrics
             .set_count(metric::ENABLED, &[], config.enabled.into());
-        Ok(Arc::new(Live { config, engine }))
+        Ok(Arc::new(Live::new(config, engine)))
     }
 }
 
@@ -217,10 +231,12 @@ impl Sidecar {
     async fn turns(&mut self, stop: &Stop) {
         while !stop.gently.is_cancelled() {
             let live = Arc::clone(&self.live.borrow());
+            let stop_turn = stop.of_a_turn();
             let turned = tokio::select! {
                 // A turn that hears of it itself says what it left.
                 biased;
-                turned = self.turn(&live, stop) => turned,
+                turned = self.turn(&live, &stop_turn) => turned,
+                () = stop_turn.when_replaced(&live.replaced) => return,
                 () = stop.at_once.cancelled() => return,
             };
             let then = match turned {

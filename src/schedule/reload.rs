@@ -56,8 +56,8 @@ impl Reloader {
         }
     }
 
-    /// Reads the configuration again, all of it or nothing. A cycle that is at work ends under the
-    /// one it began with.
+    /// Reads the configuration again, all of it or nothing. A cycle that is at work ends after its
+    /// statement: what is left is planned under the new one, which may keep more.
     ///
     /// # Errors
     /// [`ReloadError`]; it is logged, counted and shown in the status as well.
@@ -91,7 +91,7 @@ impl Reloader {
         }
         let live = self.parts.live(config)?;
         self.board.retarget(tables(&live.config).map(str::to_owned));
-        self.live.send_replace(live);
+        self.live.send_replace(live).replaced.cancel();
         self.wake.notify_one();
         Ok(())
     }
