@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -58,6 +58,8 @@ pub struct Live {
     pub engine: Engine,
     /// Cancelled when another one has taken its place.
     replaced: CancellationToken,
+    /// Whether its settings are noted in the ledger.
+    noted: OnceCell<()>,
 }
 
 impl Live {
@@ -67,7 +69,15 @@ impl Live {
             config,
             engine,
             replaced: CancellationToken::new(),
+            noted: OnceCell::new(),
         }
+    }
+
+    /// Notes the settings as soon as they are in force: what they free is looked at again on the same
+    /// day, and armed from now on. Once only: instances of two configurations would take turns.
+    async fn note_settings(&self, instance: &str) -> Result<(), EngineError> {
+        let note = async || self.engine.note_settings(instance).await.map(drop);
+        self.noted.get_or_try_init(note).await.copied()
     }
 }
 
@@ -262,6 +272,10 @@ impl Sidecar {
 
     /// One look at the world, and at most one cycle.
     async fn turn(&mut self, live: &Live, stop: &Stop) -> Result<Then, EngineError> {
+        if live.config.enabled {
+            let noted = stop.unless_told(live.note_settings(&self.instance));
+            noted.await.transpose()?;
+        }
         let looked = self.look(&live.engine);
         let Some(world) = stop.unless_told(looked).await.transpose()? else {
             return Ok(Then::Again);

@@ -113,3 +113,30 @@ async fn rules_whose_armed_time_is_over_act_on_the_same_day() {
     sidecar.wake.notify_one();
     gone_by_a_second_look(&town, &clock, sidecar).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_shorter_default_frees_goes_on_the_same_day() {
+    let town = Town::new().await;
+    for table in ["spans", "traces"] {
+        town.sql(&format!(
+            "INSERT INTO {table} SELECT 'x', now() - toIntervalDay(40), number FROM numbers(9)"
+        ))
+        .await;
+    }
+    town.configure(", default: 60d", "");
+    let (clock, mut sidecar) = done_at_ten(&town).await;
+    assert_eq!(town.count("traces").await, N_OLD + 9);
+    let before = town.ledger().await.revision().await.unwrap();
+
+    town.configure(", default: 20d", "");
+    sidecar.reloader.reload(&town.path()).unwrap();
+    town.until("the settings are noted, although no slot is due", async || {
+        town.ledger().await.revision().await.unwrap() > before
+    })
+    .await;
+    sidecar.until_phase(Phase::Idle).await;
+    assert_eq!(town.cycles().await.len(), 1, "not at once");
+    clock.turn(LATER.0, LATER.1);
+    sidecar.wake.notify_one();
+    gone_by_a_second_look(&town, &clock, sidecar).await;
+}
