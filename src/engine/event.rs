@@ -46,7 +46,7 @@ pub enum Event<'a> {
     },
     /// A statement waited for its turn.
     Throttled {
-        /// Why: `pace`.
+        /// Why: `pace`, or `ledger` where changes of the ledger came before it again and again.
         reason: &'static str,
         /// How long.
         length: Duration,

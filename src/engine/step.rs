@@ -123,7 +123,7 @@ impl Engine {
         };
         let identity = format!("{}-{}", cycle.id, step.number);
         let marker = marker(&step.table, &identity);
-        let mut patience = Patience::default();
+        let mut patience = Patience::new();
         while !arms.is_empty() {
             let statement = compile::compile(target, &arms, &marker);
             let report = StepReport {

@@ -124,7 +124,7 @@ pub(super) const OUTCOMES: [&str; 8] = [
 pub(super) const VERDICTS: [&str; 5] = ["verified", "incomplete", "unknown", "failed", "skipped"];
 
 /// Why statements wait.
-pub(super) const REASONS: [&str; 1] = ["pace"];
+pub(super) const REASONS: [&str; 2] = ["pace", "ledger"];
 
 #[cfg(test)]
 mod tests {

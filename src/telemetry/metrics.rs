@@ -3,8 +3,8 @@
 //! Invariant: a metric is there from the start, with every label that is known by then, so that a
 //! rate over it never misses the first event.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use super::metric::{self, METRICS, MetricKind};
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
-    throttled_ms: Arc<AtomicU64>,
+    throttled: Arc<Mutex<BTreeMap<&'static str, Duration>>>,
 }
 
 static METADATA: Metadata<'static> = Metadata::new("ebbtide", Level::INFO, None);
@@ -55,7 +55,7 @@ impl Metrics {
         let this = Self {
             handle: recorder.handle(),
             recorder,
-            throttled_ms: Arc::default(),
+            throttled: Arc::default(),
         };
         this.describe();
         this.begin();
@@ -181,12 +181,14 @@ impl Metrics {
     }
 
     /// Statements waited. Counters are whole numbers, and most waits are shorter than a second.
-    pub(crate) fn throttled(&self, reason: &str, length: Duration) {
-        let ms = self.throttled_ms.fetch_add(super::ms(length), Relaxed) + super::ms(length);
+    pub(crate) fn throttled(&self, reason: &'static str, length: Duration) {
+        let mut waited = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = waited.entry(reason).or_default();
+        *sum += length;
         let labels = [("reason", reason)];
         self.recorder
             .register_counter(&key(metric::THROTTLED, &labels), &METADATA)
-            .absolute(ms / 1_000);
+            .absolute(sum.as_secs());
     }
 
     /// When a cycle last ended as done.
@@ -276,7 +278,10 @@ mod tests {
         for _ in 0..5 {
             metrics.throttled("pace", Duration::from_millis(500));
         }
+        metrics.throttled("ledger", Duration::from_secs(3));
         let line = "ebbtide_throttled_seconds_total{reason=\"pace\"} 2";
+        assert!(metrics.render().contains(line));
+        let line = "ebbtide_throttled_seconds_total{reason=\"ledger\"} 3";
         assert!(metrics.render().contains(line));
     }
 
