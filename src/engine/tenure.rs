@@ -127,6 +127,11 @@ fn certain(length: Duration) -> Duration {
     length.saturating_sub(length / 10)
 }
 
+/// How long one attempt to renew may take: a connection that went silent must leave time for another.
+fn patience(length: Duration) -> Duration {
+    (length / 6).max(Duration::from_secs(1))
+}
+
 /// Renews a lease at a third of its length, until it is lost.
 async fn renew(ledger: Arc<dyn Ledger>, shared: Arc<Shared>, length: Duration) {
     let mut pause = length / 3;
@@ -139,13 +144,18 @@ async fn renew(ledger: Arc<dyn Ledger>, shared: Arc<Shared>, length: Duration) {
             break;
         }
         let renewal = ledger.renew_lease(&lease, length);
-        match tokio::time::timeout_at(until.into(), renewal).await {
+        let given_up = (asked + patience(length)).min(until);
+        match tokio::time::timeout_at(given_up.into(), renewal).await {
             Ok(Ok(Some(lease))) => {
                 pause = length / 3;
                 let mut held = shared.lease.lock().unwrap_or_else(PoisonError::into_inner);
                 *held = (lease, asked + certain(length));
             }
-            Ok(Ok(None)) | Err(_) => break,
+            Ok(Ok(None)) => break,
+            Err(_) => {
+                tracing::warn!("the ledger does not answer; renewing the lease is tried again");
+                pause = length / 10;
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the lease could not be renewed; trying again");
                 pause = length / 10;
