@@ -103,6 +103,7 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
+        self.settle_left(tenure).await?;
         self.reviewed(plan).await?;
         let approval = NewApproval {
             revision: plan.revision,

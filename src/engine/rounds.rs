@@ -58,6 +58,7 @@ impl<'e> Rounds<'e> {
         let holder = self.tenure.holder();
         // Noted later, they would make the plan stale.
         unless_told(stop, engine.note_settings(&holder)).await?;
+        unless_told(stop, engine.settle_left(self.tenure)).await?;
         let mut n_idle = 0;
         loop {
             let applied = Box::pin(self.round(stop)).await;

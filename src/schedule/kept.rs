@@ -132,7 +132,11 @@ impl Sidecar {
                 return Ok(Some(PlanStatus::Stale));
             }
         };
-        let Some(reviewed) = stop.unless_told(live.engine.reviewed(&plan)).await else {
+        let reviewed = async {
+            live.engine.settle_left(tenure).await?;
+            live.engine.reviewed(&plan).await
+        };
+        let Some(reviewed) = stop.unless_told(reviewed).await else {
             return Ok(None);
         };
         match reviewed {

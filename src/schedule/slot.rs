@@ -47,7 +47,6 @@ impl Sidecar {
         match begun {
             Ok(tenure) => {
                 self.metrics.set_count(metric::LEASE_HELD, &[], 1);
-                self.settle_left(live, &tenure, stop).await;
                 Ok(Ok(tenure))
             }
             Err(EngineError::Busy { holder, until }) => {
@@ -59,21 +58,6 @@ impl Sidecar {
                 Ok(Err(Then::Sleep((until_then(now, until) + apart).min(POLL))))
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// What a holder before this one never spoke of would count against the share of the day.
-    async fn settle_left(&self, live: &Live, tenure: &Tenure, stop: &Stop) {
-        let settled = live.engine.settle_left(tenure);
-        match stop.unless_told(settled).await {
-            Some(Ok(n_settled)) if n_settled > 0 => {
-                tracing::info!(n_settled, "steps of a process that ended were settled");
-            }
-            Some(Err(error)) => {
-                self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
-                tracing::warn!(error = error_chain(&error), "steps stay without an outcome");
-            }
-            _ => {}
         }
     }
 
