@@ -20,6 +20,7 @@ pub use error::WarehouseError;
 pub use execute::{Execution, MARKER_PREFIX, Request, marker};
 pub use grants::{GrantNeed, Privilege};
 pub use mutation::MutationState;
+pub(crate) use http::DELIVERY;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};
 

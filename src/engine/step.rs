@@ -176,9 +176,9 @@ impl Engine {
             marker,
             mut report,
         } = announced;
-        // Recording may have taken longer than the lease lasts.
-        if !cycle.tenure.is_held() {
-            let reason = "not started: the lease was lost";
+        // Recording may have taken longer than the lease lasts; sending takes its time, too.
+        if !cycle.tenure.may_send() {
+            let reason = "not started: the lease was lost, or nearly";
             // Nothing was sent, so nothing went.
             report.outcome = StepOutcomeKind::Failed {
                 error: reason.into(),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use crate::ledger::{CYCLE_LEASE, Lease, LeaseAttempt, Ledger};
+use crate::warehouse::DELIVERY;
 
 /// The lease, held and renewed in the background until this value is released. Dropping it ends
 /// the renewals; the lease then ends by itself.
@@ -19,6 +20,7 @@ pub struct Tenure {
     ledger: Arc<dyn Ledger>,
     shared: Arc<Shared>,
     token: u64,
+    length: Duration,
     renewals: JoinHandle<()>,
 }
 
@@ -59,6 +61,7 @@ impl Tenure {
             ledger: Arc::clone(ledger),
             shared,
             token,
+            length,
             renewals,
         })
     }
@@ -81,6 +84,14 @@ impl Tenure {
             self.shared.lost.cancel();
         }
         !self.shared.lost.is_cancelled()
+    }
+
+    /// Whether it is held for long enough that a statement arrives before it ends. A third of it is
+    /// always left while it can be renewed, and enough where the whole of it is short.
+    pub fn may_send(&self) -> bool {
+        let (_, until) = self.shared.lease();
+        let needed = DELIVERY.min(self.length / 3);
+        self.is_held() && until.saturating_duration_since(Instant::now()) >= needed
     }
 
     /// Cancelled as soon as the lease is lost, or may be: by this process's own monotonic clock,

@@ -43,11 +43,9 @@ async fn somebody_died(world: &World) {
         statement_digest: "s".into(),
         n_workspaces: 4,
         rows_due: N_DUE,
-        predicate: format!(
-            "at < toDateTime('{}', 'UTC') - toIntervalDay(30) \
-             AND 'ebbtide:retention:spans:dead-1' != ''",
-            &NOW[..10]
-        ),
+        predicate: "at < toDateTime('2026-10-22 00:00:00', 'UTC') \
+                    AND 'ebbtide:retention:spans:dead-1' != ''"
+            .into(),
         bounds: "[]".into(),
         intended_at: at(NOW),
     };

@@ -64,8 +64,13 @@ async fn a_lease_that_cannot_be_renewed_counts_as_lost_before_it_ends() {
     // Nobody can write to the ledger.
     let connection = rusqlite::Connection::open(world.folder.path().join("ledger.db")).unwrap();
     connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let mut was_too_late = false;
+    while tenure.is_held() {
+        was_too_late |= !tenure.may_send() && tenure.is_held();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(was_too_late, "a statement needs some time to arrive");
     tenure.lost().cancelled().await;
-    assert!(!tenure.is_held());
     // From a renewal that came before the lock, at the latest.
     assert!(asked.elapsed() < 2 * length, "{:?}", asked.elapsed());
     connection.execute_batch("ROLLBACK").unwrap();
@@ -182,7 +187,7 @@ async fn an_intent_that_took_longer_to_record_than_the_lease_lasts_leads_to_no_s
             outcome.rows_left,
             outcome.error.as_deref()
         ),
-        ("failed", Some(69), Some("not started: the lease was lost"))
+        ("failed", Some(69), Some("not started: the lease was lost, or nearly"))
     );
 }
 
