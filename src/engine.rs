@@ -230,10 +230,7 @@ impl Engine {
     ) -> Result<(Plan, CycleReport), EngineError> {
         let mut rounds = Rounds::new(self, PlanRequest::default(), CycleKind::Run, tenure);
         let last = rounds.go(stop).await?;
-        let report = match rounds.before {
-            Some(before) => before.followed_by(last),
-            None => last,
-        };
+        let report = rounds.together(Some(&last)).unwrap_or(last);
         let plan = rounds.plan.ok_or(EngineError::Stopped)?;
         Ok((plan, report))
     }

@@ -60,10 +60,7 @@ impl Sidecar {
         world: &World,
         stop: &Stop,
     ) {
-        let report = match &cycled.end {
-            End::Reported(report) => Some(report),
-            _ => None,
-        };
+        let report = cycled.end.report();
         let is_settled = |report: &&CycleReport| {
             [CycleStatus::Done, CycleStatus::Partial].contains(&report.status)
         };
@@ -87,7 +84,8 @@ impl Sidecar {
             None => {}
         }
         let held = held_back(plan, cycled);
-        let n_deleted = report.map_or(0, CycleReport::n_deleted);
+        let together = cycled.together.as_ref();
+        let n_deleted = together.map_or(0, CycleReport::n_deleted);
         let now = self.clock.now();
         self.board.write(|status| {
             for target in &mut status.targets {

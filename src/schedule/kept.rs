@@ -158,6 +158,7 @@ impl Sidecar {
         let end = unless_left(applied, stop).instrument(span).await;
         let cycled = Cycled {
             plan: Some(plan),
+            together: end.report().cloned(),
             end,
             took: started_at.elapsed(),
         };
