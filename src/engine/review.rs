@@ -5,7 +5,7 @@ mod changes;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use super::{CycleKind, CycleReport, Engine, EngineError, Tenure};
+use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Tenure};
 use crate::config::ApprovalMode;
 use crate::cutoff::utc_day;
 use crate::ledger::{Approval, NewApproval};
@@ -95,7 +95,8 @@ impl Engine {
     /// Approves a plan in a person's name and executes exactly it.
     ///
     /// # Errors
-    /// [`EngineError::Stale`] if the world changed since it was made; else as [`Engine::apply`].
+    /// [`EngineError::Stale`] if the world changed since it was made, also where that was after its
+    /// approval and before its first statement; else as [`Engine::apply`].
     pub async fn apply_reviewed(
         &self,
         plan: &Plan,
@@ -116,6 +117,19 @@ impl Engine {
                 changes: vec![change],
             });
         }
-        self.apply(plan, CycleKind::Apply, tenure, stop).await
+        let report = self.apply(plan, CycleKind::Apply, tenure, stop).await?;
+        if report.status == CycleStatus::Stale && report.n_statements() == 0 {
+            let changes = self.changes_since(plan).await?;
+            return Err(EngineError::Stale { changes });
+        }
+        Ok(report)
+    }
+
+    /// What changed in the ledger since a plan was made, in words.
+    ///
+    /// # Errors
+    /// [`EngineError::Ledger`].
+    pub(crate) async fn changes_since(&self, plan: &Plan) -> Result<Vec<String>, EngineError> {
+        self.changes_of_the_ledger(plan).await
     }
 }
