@@ -59,6 +59,7 @@ pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
 pub(crate) use promise::Promise;
+pub(crate) use review::MAX_AGE;
 pub(crate) use rounds::Rounds;
 pub(crate) use survey::error_chain;
 

@@ -22,7 +22,7 @@ mod stop;
 mod world;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -60,6 +60,8 @@ pub struct Live {
     replaced: CancellationToken,
     /// Whether its settings are noted in the ledger.
     noted: OnceCell<()>,
+    /// A revision, and until when nobody asks again whether there is a plan of it to review.
+    kept_for: Mutex<Option<(u64, Timestamp)>>,
 }
 
 impl Live {
@@ -70,6 +72,7 @@ impl Live {
             engine,
             replaced: CancellationToken::new(),
             noted: OnceCell::new(),
+            kept_for: Mutex::default(),
         }
     }
 
@@ -122,8 +125,6 @@ pub struct Sidecar {
     rehearsed: (String, Vec<SlotRange>),
     /// The day, and how many slots it has where nobody chose a number.
     auto: (String, u32),
-    /// The latest revision for which a plan was kept, if one had to be.
-    kept_for: Option<u64>,
     /// The day on which the record was tidied last.
     tidied: String,
     /// Failures to reach a server, in a row.
@@ -170,7 +171,6 @@ impl Sidecar {
             put_off: HashMap::default(),
             rehearsed: Default::default(),
             auto: Default::default(),
-            kept_for: None,
             tidied: String::new(),
             n_unreached: 0,
         })

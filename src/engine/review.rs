@@ -14,7 +14,7 @@ use crate::plan::{Basis, Plan};
 use changes::named;
 
 /// How old a plan may be when it is approved: every day more is expired than it shows.
-const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl Engine {
     /// Whether a plan from a file or from the ledger may be applied now: it is as it was made, and
@@ -49,7 +49,7 @@ impl Engine {
     }
 
     /// What nobody can have seen in this plan, although its approval would be one of all rules.
-    fn unseen(&self, plan: &Plan) -> Vec<String> {
+    pub(crate) fn unseen(&self, plan: &Plan) -> Vec<String> {
         let mut unseen = Vec::new();
         if plan.is_hypothetical() {
             unseen.push(format!(

@@ -112,7 +112,7 @@ impl Sidecar {
             let terms = again::terms(plan.revision, world.base);
             self.look_at(plan, range, &cycled, Some(terms), &world, stop)
                 .await;
-            self.keep_for_review(live, plan, stop).await;
+            self.keep_for_review(live, plan, world.now, stop).await;
         }
         let then = self.slot_ended(range, &cycled).await?;
         if !stop.gently.is_cancelled() {
