@@ -342,11 +342,7 @@ impl Sidecar {
         let wait = delay(self.n_unreached, POLL);
         let reason = error_chain(error);
         self.metrics.set_count(metric::READY, &[], 0);
-        let counter = match error {
-            EngineError::Ledger(_) => metric::LEDGER_ERRORS,
-            _ => metric::WAREHOUSE_ERRORS,
-        };
-        self.metrics.add(counter, &[], 1);
+        self.count_error(error);
         tracing::warn!(
             error = reason,
             n_in_a_row = self.n_unreached,
@@ -355,6 +351,16 @@ impl Sidecar {
         );
         self.board.phase(Phase::Starting, reason, self.clock.now());
         Then::Sleep(wait)
+    }
+
+    /// Counts what failed by the server that did; rules that make no sense are no server's fault.
+    fn count_error(&self, error: &EngineError) {
+        let counter = match error {
+            EngineError::Ledger(_) => metric::LEDGER_ERRORS,
+            EngineError::Warehouse(_) | EngineError::NoShard { .. } => metric::WAREHOUSE_ERRORS,
+            _ => return,
+        };
+        self.metrics.add(counter, &[], 1);
     }
 
     /// What failed yesterday is due anew.

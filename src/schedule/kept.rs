@@ -14,7 +14,6 @@ use crate::engine::{CycleKind, CycleStatus, EngineError, MAX_AGE, PlanRequest, T
 use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
 use crate::plan::{Basis, Plan};
 use crate::slot::SlotRange;
-use crate::telemetry::metric;
 
 /// A larger plan is not kept: the ledger's database may refuse such a statement. A person can still
 /// make it a file.
@@ -106,7 +105,7 @@ impl Sidecar {
         let before = self.put_off.get(&record.id);
         let n_failed = before.map_or(0, |put_off| put_off.n_failed) + 1;
         let wait = delay(n_failed, LONGEST);
-        self.metrics.add(metric::WAREHOUSE_ERRORS, &[], 1);
+        self.count_error(error);
         tracing::warn!(
             plan = record.id,
             reason = error_chain(error),
