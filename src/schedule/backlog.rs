@@ -50,7 +50,7 @@ struct HeldBack {
 
 impl Sidecar {
     /// Notes and publishes what a cycle found and left; with the terms that are settled by it where
-    /// all of it went.
+    /// all of it went. Returns why it could not be noted, if so.
     pub(super) async fn look_at(
         &self,
         plan: &Plan,
@@ -59,7 +59,7 @@ impl Sidecar {
         terms: Option<String>,
         world: &World,
         stop: &Stop,
-    ) {
+    ) -> Option<String> {
         let report = cycled.end.report();
         let is_settled = |report: &&CycleReport| {
             [CycleStatus::Done, CycleStatus::Partial].contains(&report.status)
@@ -75,14 +75,19 @@ impl Sidecar {
             self.ledger.note_look(&look).await?;
             self.ledger.looks().await
         };
-        match stop.unless_told(noted).await {
-            Some(Ok(looks)) => self.show_left(&looks, world.now),
+        let unnoted = match stop.unless_told(noted).await {
+            Some(Ok(looks)) => {
+                self.show_left(&looks, world.now);
+                None
+            }
             Some(Err(error)) => {
                 self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
-                tracing::warn!(error = error_chain(&error), "what was seen is not noted");
+                let reason = format!("what was seen is not noted: {}", error_chain(&error));
+                tracing::warn!("{reason}");
+                Some(reason)
             }
-            None => {}
-        }
+            None => None,
+        };
         let held = held_back(plan, cycled);
         let together = cycled.together.as_ref();
         let n_deleted = together.map_or(0, CycleReport::n_deleted);
@@ -99,6 +104,7 @@ impl Sidecar {
                 target.reason = held.map(|held| held.reason.clone());
             }
         });
+        unnoted
     }
 
     /// Publishes what all instances have seen.

@@ -108,13 +108,15 @@ impl Sidecar {
             .instrument(span);
         let cycled = Box::pin(self.watched(live, &world, next_slot_in, cycle)).await;
         self.note("slot", Some(range), &cycled);
+        let mut unnoted = None;
         if let Some(plan) = &cycled.plan {
             let terms = again::terms(plan.revision, world.base);
-            self.look_at(plan, range, &cycled, Some(terms), &world, stop)
+            unnoted = self
+                .look_at(plan, range, &cycled, Some(terms), &world, stop)
                 .await;
             self.keep_for_review(live, plan, world.now, stop).await;
         }
-        let then = self.slot_ended(range, &cycled).await?;
+        let then = self.slot_ended(range, &cycled, unnoted).await?;
         if !stop.gently.is_cancelled() {
             self.tidy_record(live, &world).await;
         }
@@ -124,10 +126,17 @@ impl Sidecar {
         }
     }
 
-    /// What follows from how a slot ended.
-    async fn slot_ended(&mut self, range: SlotRange, cycled: &Cycled) -> Result<Then, EngineError> {
+    /// What follows from how a slot ended. Where that could not be noted it counts as failed: or else
+    /// it would be looked at again at once, and for ever.
+    async fn slot_ended(
+        &mut self,
+        range: SlotRange,
+        cycled: &Cycled,
+        unnoted: Option<String>,
+    ) -> Result<Then, EngineError> {
         let failure = match &cycled.end {
             End::Reported(report) => match report.status {
+                CycleStatus::Done | CycleStatus::Partial if unnoted.is_some() => unnoted,
                 CycleStatus::Done => {
                     self.attempts.ended(range);
                     None
@@ -194,7 +203,7 @@ impl Sidecar {
             self.rehearsed.1.push(range);
             self.attempts.ended(range);
         }
-        let then = self.slot_ended(range, &cycled).await?;
+        let then = self.slot_ended(range, &cycled, None).await?;
         match cycled.end {
             End::Failed(error @ EngineError::Ledger(_)) => Err(error),
             _ => Ok(then),
