@@ -19,8 +19,8 @@ mod shard;
 pub use error::WarehouseError;
 pub use execute::{Execution, MARKER_PREFIX, Request, marker};
 pub use grants::{GrantNeed, Privilege};
-pub use mutation::MutationState;
 pub(crate) use http::DELIVERY;
+pub use mutation::MutationState;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};
 

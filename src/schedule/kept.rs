@@ -207,9 +207,9 @@ impl Sidecar {
     ) {
         let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
         let needs_approval = live.config.approval == ApprovalMode::Required;
-        let is_there = live.kept_for().is_some_and(|(revision, until)| {
-            revision == plan.revision && now < until
-        });
+        let is_there = live
+            .kept_for()
+            .is_some_and(|(revision, until)| revision == plan.revision && now < until);
         if !waits || !needs_approval || is_there || stop.gently.is_cancelled() {
             return;
         }

@@ -182,7 +182,10 @@ impl Metrics {
 
     /// Statements waited. Counters are whole numbers, and most waits are shorter than a second.
     pub(crate) fn throttled(&self, reason: &'static str, length: Duration) {
-        let mut waited = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waited = self
+            .throttled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let sum = waited.entry(reason).or_default();
         *sum += length;
         let labels = [("reason", reason)];

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use ebbtide::{
-    CYCLE_LEASE, CycleStart, CycleStatus, Engine, Intended, LeaseAttempt, StepIntent,
-};
+use ebbtide::{CYCLE_LEASE, CycleStart, CycleStatus, Engine, Intended, LeaseAttempt, StepIntent};
 
 use super::world::{NOW, World, apply_reviewed, at, propose, run};
 

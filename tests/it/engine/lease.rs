@@ -121,7 +121,10 @@ async fn a_connection_that_goes_silent_does_not_cost_the_lease() {
     let tenure = Tenure::begin(&ledger, "first", length).await.unwrap();
     is_told.store(true, Ordering::Relaxed);
     let lost = tokio::time::timeout(length, tenure.lost().cancelled());
-    assert!(lost.await.is_err(), "one silent connection of two is not the ledger");
+    assert!(
+        lost.await.is_err(),
+        "one silent connection of two is not the ledger"
+    );
     assert!(!is_told.load(Ordering::Relaxed), "it went silent");
     tenure.release().await.unwrap();
 }
@@ -187,7 +190,11 @@ async fn an_intent_that_took_longer_to_record_than_the_lease_lasts_leads_to_no_s
             outcome.rows_left,
             outcome.error.as_deref()
         ),
-        ("failed", Some(69), Some("not started: the lease was lost, or nearly"))
+        (
+            "failed",
+            Some(69),
+            Some("not started: the lease was lost, or nearly")
+        )
     );
 }
 

@@ -1,8 +1,8 @@
 //! Plans from files: a fresh one is applied, a stale one is refused and says why.
 
 use ebbtide::{
-    Basis, Config, CycleStatus, Engine, EngineError, Event, NewRule, PauseScope, Plan, PlanRequest, Scope,
-    Unprobed,
+    Basis, Config, CycleStatus, Engine, EngineError, Event, NewRule, PauseScope, Plan, PlanRequest,
+    Scope, Unprobed,
 };
 use mysql_async::prelude::Queryable;
 

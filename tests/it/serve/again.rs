@@ -130,9 +130,10 @@ async fn what_a_shorter_default_frees_goes_on_the_same_day() {
 
     town.configure(", default: 20d", "");
     sidecar.reloader.reload(&town.path()).unwrap();
-    town.until("the settings are noted, although no slot is due", async || {
-        town.ledger().await.revision().await.unwrap() > before
-    })
+    town.until(
+        "the settings are noted, although no slot is due",
+        async || town.ledger().await.revision().await.unwrap() > before,
+    )
     .await;
     sidecar.until_phase(Phase::Idle).await;
     assert_eq!(town.cycles().await.len(), 1, "not at once");
@@ -145,12 +146,17 @@ async fn what_a_shorter_default_frees_goes_on_the_same_day() {
 async fn what_cannot_be_noted_is_not_looked_at_all_the_time() {
     let town = Town::new().await;
     let ledger = rusqlite::Connection::open(town.folder.path().join("ledger.db")).unwrap();
-    let broken = "CREATE TRIGGER broken BEFORE INSERT ON looks BEGIN SELECT RAISE(ABORT, 'no'); END";
+    let broken =
+        "CREATE TRIGGER broken BEFORE INSERT ON looks BEGIN SELECT RAISE(ABORT, 'no'); END";
     ledger.execute_batch(broken).unwrap();
     let clock = TestClock::at(10, 0);
     let mut sidecar = Running::start(&town, "me", &clock).await;
     let status = sidecar.until_phase(Phase::Waiting).await;
-    assert!(status.reason.contains("what was seen is not noted"), "{}", status.reason);
+    assert!(
+        status.reason.contains("what was seen is not noted"),
+        "{}",
+        status.reason
+    );
     assert_eq!(town.cycles().await.len(), 1, "the slot is done");
     for n_cycles in [2, 3] {
         clock.set(clock.now() + jiff::SignedDuration::from_mins(10));

@@ -187,8 +187,10 @@ async fn a_plan_that_became_too_old_makes_room_for_another_one() {
     let first = plans(&town).await[0].0.clone();
     clock.set(clock.now() + jiff::SignedDuration::from_hours(8 * 24));
     sidecar.wake.notify_one();
-    town.until("another plan is kept", async || plans(&town).await.len() == 2)
-        .await;
+    town.until("another plan is kept", async || {
+        plans(&town).await.len() == 2
+    })
+    .await;
     sidecar.end().await;
     let after = plans(&town).await;
     assert_eq!(after[0].1, PlanStatus::Pending);

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use ebbtide::{
-    Clock, Metrics, N_PLACES, NewPause, PauseScope, Phase, Reloader, Sidecar, SlotRange, Status, Stop,
+    Clock, Metrics, N_PLACES, NewPause, PauseScope, Phase, Reloader, Sidecar, SlotRange, Status,
+    Stop,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
