@@ -11,6 +11,7 @@ mod otel;
 mod outage;
 mod process;
 mod reload;
+mod said;
 mod shared;
 mod signals;
 mod skew;
