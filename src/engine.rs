@@ -59,6 +59,7 @@ pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
 pub(crate) use promise::Promise;
+pub(crate) use review::MAX_AGE;
 pub(crate) use rounds::Rounds;
 pub(crate) use survey::error_chain;
 
@@ -227,10 +228,7 @@ impl Engine {
         self.check_window()?;
         let mut rounds = Rounds::new(self, PlanRequest::default(), CycleKind::Run, tenure);
         let last = rounds.go(stop).await?;
-        let report = match rounds.before {
-            Some(before) => before.followed_by(last),
-            None => last,
-        };
+        let report = rounds.together(Some(&last)).unwrap_or(last);
         let plan = rounds.plan.ok_or(EngineError::Stopped)?;
         Ok((plan, report))
     }

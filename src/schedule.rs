@@ -22,11 +22,12 @@ mod stop;
 mod world;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -55,6 +56,32 @@ pub struct Live {
     pub config: Config,
     /// The engine made from it.
     pub engine: Engine,
+    /// Cancelled when another one has taken its place.
+    replaced: CancellationToken,
+    /// Whether its settings are noted in the ledger.
+    noted: OnceCell<()>,
+    /// A revision, and until when nobody asks again whether there is a plan of it to review.
+    kept_for: Mutex<Option<(u64, Timestamp)>>,
+}
+
+impl Live {
+    /// A configuration with the engine made from it.
+    pub fn new(config: Config, engine: Engine) -> Self {
+        Self {
+            config,
+            engine,
+            replaced: CancellationToken::new(),
+            noted: OnceCell::new(),
+            kept_for: Mutex::default(),
+        }
+    }
+
+    /// Notes the settings as soon as they are in force: what they free is looked at again on the same
+    /// day, and armed from now on. Once only: instances of two configurations would take turns.
+    async fn note_settings(&self, instance: &str) -> Result<(), EngineError> {
+        let note = async || self.engine.note_settings(instance).await.map(drop);
+        self.noted.get_or_try_init(note).await.copied()
+    }
 }
 
 /// What an engine is made from, beside its configuration.
@@ -78,7 +105,7 @@ impl Parts {
         self.metrics.know_tables(tables(&config));
         self.metrics
             .set_count(metric::ENABLED, &[], config.enabled.into());
-        Ok(Arc::new(Live { config, engine }))
+        Ok(Arc::new(Live::new(config, engine)))
     }
 }
 
@@ -103,8 +130,6 @@ pub struct Sidecar {
     rehearsed: (String, Vec<SlotRange>),
     /// The day, and how many slots it has where nobody chose a number.
     auto: (String, u32),
-    /// The latest revision for which a plan was kept, if one had to be.
-    kept_for: Option<u64>,
     /// The day on which the record was tidied last.
     tidied: String,
     /// Failures to reach a server, in a row.
@@ -152,7 +177,6 @@ impl Sidecar {
             put_off: HashMap::default(),
             rehearsed: Default::default(),
             auto: Default::default(),
-            kept_for: None,
             tidied: String::new(),
             n_unreached: 0,
         })
@@ -222,10 +246,12 @@ impl Sidecar {
     async fn turns(&mut self, stop: &Stop) {
         while !stop.gently.is_cancelled() {
             let live = Arc::clone(&self.live.borrow());
+            let stop_turn = stop.of_a_turn();
             let turned = tokio::select! {
                 // A turn that hears of it itself says what it left.
                 biased;
-                turned = self.turn(&live, stop) => turned,
+                turned = self.turn(&live, &stop_turn) => turned,
+                () = stop_turn.when_replaced(&live.replaced) => return,
                 () = stop.at_once.cancelled() => return,
             };
             let then = match turned {
@@ -251,6 +277,10 @@ impl Sidecar {
 
     /// One look at the world, and at most one cycle.
     async fn turn(&mut self, live: &Live, stop: &Stop) -> Result<Then, EngineError> {
+        if live.config.enabled {
+            let noted = stop.unless_told(live.note_settings(&self.instance));
+            noted.await.transpose()?;
+        }
         let looked = self.look(&live.engine);
         let Some(world) = stop.unless_told(looked).await.transpose()? else {
             return Ok(Then::Again);
@@ -331,11 +361,7 @@ impl Sidecar {
         let wait = delay(self.n_unreached, POLL);
         let reason = error_chain(error);
         self.metrics.set_count(metric::READY, &[], 0);
-        let counter = match error {
-            EngineError::Ledger(_) => metric::LEDGER_ERRORS,
-            _ => metric::WAREHOUSE_ERRORS,
-        };
-        self.metrics.add(counter, &[], 1);
+        self.count_error(error);
         tracing::warn!(
             error = reason,
             n_in_a_row = self.n_unreached,
@@ -344,6 +370,16 @@ impl Sidecar {
         );
         self.board.phase(Phase::Starting, reason, self.clock.now());
         Then::Sleep(wait)
+    }
+
+    /// Counts what failed by the server that did; rules that make no sense are no server's fault.
+    fn count_error(&self, error: &EngineError) {
+        let counter = match error {
+            EngineError::Ledger(_) => metric::LEDGER_ERRORS,
+            EngineError::Warehouse(_) | EngineError::NoShard { .. } => metric::WAREHOUSE_ERRORS,
+            _ => return,
+        };
+        self.metrics.add(counter, &[], 1);
     }
 
     /// What failed yesterday is due anew.

@@ -26,6 +26,7 @@ pub(crate) use facts::{
     SystemLog,
 };
 pub use grants::{GrantNeed, Privilege};
+pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};

@@ -16,12 +16,12 @@ const LOOKS_BACK: Duration = Duration::from_hours(24);
 
 impl Engine {
     /// Records what is left under the steps of the last day that holders of earlier leases left without an
-    /// outcome. Who only was frozen may still say more: the verdict stays `unknown`. Returns how many
-    /// were settled; those that still run, or whose shard cannot be asked, are left for later.
+    /// outcome. Who only was frozen may still say more: the verdict stays `unknown`. Those that still
+    /// run, or whose shard cannot be asked, are left for later.
     ///
     /// # Errors
     /// [`EngineError::Ledger`].
-    pub(crate) async fn settle_left(&self, tenure: &Tenure) -> Result<usize, EngineError> {
+    pub(crate) async fn settle_left(&self, tenure: &Tenure) -> Result<(), EngineError> {
         let since = self.clock.now() - LOOKS_BACK;
         let steps = self.ledger.unsettled_steps(tenure.token(), since).await?;
         let mut n_settled = 0;
@@ -57,7 +57,10 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(n_settled)
+        if n_settled > 0 {
+            tracing::info!(n_settled, "steps of a process that ended were settled");
+        }
+        Ok(())
     }
 
     /// Rows that are left under the predicate of a step; nothing while its statement runs, or where it

@@ -47,7 +47,8 @@ pub enum Event<'a> {
     },
     /// A statement waited for its turn.
     Throttled {
-        /// Why: `pace`, or the signal of ClickHouse's load that it waited for.
+        /// Why: `pace`, the signal of ClickHouse's load that it waited for, or `ledger` where changes
+        /// of the ledger came before it again and again.
         reason: &'static str,
         /// How long.
         length: Duration,

@@ -4,13 +4,13 @@
 //! rules were read; whoever writes faster than they are read makes a cycle wait, never send.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use foldhash::HashSet;
 
 use super::apply::Cycle;
-use super::{BaseBook, CycleStatus, Engine, EngineError, Rulebook};
+use super::{BaseBook, CycleStatus, Engine, EngineError, Event, Rulebook};
 use crate::ledger::Intended;
 use crate::plan::{Arm, Plan, Still, Terms, still_due};
 use crate::resolve::resolve;
@@ -23,6 +23,10 @@ const AT_ONCE: usize = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause, before chance is added.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// After so long without a gap it says why nothing happens.
+const SAYS_SO_AFTER: Duration = Duration::from_secs(30);
+/// After so long it gives up: the cycle ends as stale.
+const GIVES_UP_AFTER: Duration = Duration::from_mins(5);
 
 /// Rules, directory, guards and base of the revision that a cycle goes on under.
 pub(super) struct Renewed {
@@ -110,9 +114,15 @@ impl Engine {
         patience: &mut Patience,
     ) -> Result<Result<Renewed, CycleStatus>, EngineError> {
         loop {
-            cycle
-                .unless_halted(tokio::time::sleep(patience.pause()))
-                .await;
+            let waited = patience.began_at.elapsed();
+            let Some(pause) = patience.pause(waited) else {
+                return Ok(Err(CycleStatus::Stale));
+            };
+            cycle.unless_halted(tokio::time::sleep(pause)).await;
+            (self.observer)(&Event::Throttled {
+                reason: "ledger",
+                length: pause,
+            });
             if let Some(status) = cycle.halt() {
                 return Ok(Err(status));
             }
@@ -142,25 +152,42 @@ impl Engine {
 
 /// How long to wait between attempts at one statement that changes of the ledger come before: not at
 /// all at first, then longer each time and never for a fixed time, to find a gap.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Patience {
+    began_at: Instant,
     n_attempts: usize,
+    has_said_so: bool,
 }
 
 impl Patience {
-    fn pause(&mut self) -> Duration {
+    pub(super) fn new() -> Self {
+        Self {
+            began_at: Instant::now(),
+            n_attempts: 0,
+            has_said_so: false,
+        }
+    }
+
+    /// How long to wait before the next attempt; nothing when it has taken too long.
+    fn pause(&mut self, waited: Duration) -> Option<Duration> {
+        if waited >= SAYS_SO_AFTER && !self.has_said_so {
+            self.has_said_so = true;
+            tracing::warn!(
+                n_attempts = self.n_attempts,
+                "the ledger changes faster than its rules can be read; the statement waits for a gap"
+            );
+        }
         self.n_attempts += 1;
         let Some(nth) = self.n_attempts.checked_sub(AT_ONCE + 1) else {
-            return Duration::ZERO;
+            return Some(Duration::ZERO);
         };
-        ExponentialBuilder::new()
+        let pauses = ExponentialBuilder::new()
             .with_jitter()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
-            .without_max_times()
-            .build()
-            .nth(nth.min(16))
-            .unwrap_or(LONGEST_PAUSE)
+            .without_max_times();
+        let pause = pauses.build().nth(nth.min(16)).unwrap_or(LONGEST_PAUSE);
+        (waited < GIVES_UP_AFTER).then_some(pause)
     }
 }
 
@@ -170,8 +197,9 @@ mod tests {
 
     #[test]
     fn pauses_begin_late_grow_and_have_a_bound() {
-        let mut patience = Patience::default();
-        let pauses: Vec<u128> = (0..40).map(|_| patience.pause().as_millis()).collect();
+        let mut patience = Patience::new();
+        let mut pause = || patience.pause(Duration::ZERO).unwrap().as_millis();
+        let pauses: Vec<u128> = (0..40).map(|_| pause()).collect();
         assert_eq!(pauses[..3], [0, 0, 0]);
         assert!((20..=40).contains(&pauses[3]), "{pauses:?}");
         let late = &pauses[12..];
@@ -179,5 +207,19 @@ mod tests {
             late.iter().all(|pause| (1_000..=2_000).contains(pause)),
             "{pauses:?}"
         );
+    }
+
+    #[test]
+    fn it_says_so_and_then_gives_up() {
+        let mut patience = Patience::new();
+        let mut after = |seconds| {
+            let waited = Duration::from_secs(seconds);
+            let is_a_try = (0..10).all(|_| patience.pause(waited).is_some());
+            (is_a_try, patience.has_said_so)
+        };
+        assert_eq!(after(29), (true, false));
+        assert_eq!(after(30), (true, true));
+        assert_eq!(after(299), (true, true));
+        assert_eq!(after(300), (false, true));
     }
 }

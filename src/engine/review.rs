@@ -5,7 +5,7 @@ mod changes;
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use super::{CycleKind, CycleReport, Engine, EngineError, Tenure};
+use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Tenure};
 use crate::config::ApprovalMode;
 use crate::cutoff::utc_day;
 use crate::ledger::{Approval, NewApproval};
@@ -14,7 +14,7 @@ use crate::plan::{Basis, Plan};
 use changes::named;
 
 /// How old a plan may be when it is approved: every day more is expired than it shows.
-const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(crate) const MAX_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl Engine {
     /// Whether a plan from a file or from the ledger may be applied now: it is as it was made, and
@@ -49,7 +49,7 @@ impl Engine {
     }
 
     /// What nobody can have seen in this plan, although its approval would be one of all rules.
-    fn unseen(&self, plan: &Plan) -> Vec<String> {
+    pub(crate) fn unseen(&self, plan: &Plan) -> Vec<String> {
         let mut unseen = Vec::new();
         if plan.is_hypothetical() {
             unseen.push(format!(
@@ -95,7 +95,8 @@ impl Engine {
     /// Approves a plan in a person's name and executes exactly it.
     ///
     /// # Errors
-    /// [`EngineError::Stale`] if the world changed since it was made; else as [`Engine::apply`].
+    /// [`EngineError::Stale`] if the world changed since it was made, also where that was after its
+    /// approval and before its first statement; else as [`Engine::apply`].
     pub async fn apply_reviewed(
         &self,
         plan: &Plan,
@@ -105,6 +106,7 @@ impl Engine {
     ) -> Result<CycleReport, EngineError> {
         // Or else it would be approved, and not applied.
         self.check_window()?;
+        self.settle_left(tenure).await?;
         self.reviewed(plan).await?;
         let approval = NewApproval {
             revision: plan.revision,
@@ -117,6 +119,19 @@ impl Engine {
                 changes: vec![change],
             });
         }
-        self.apply(plan, CycleKind::Apply, tenure, stop).await
+        let report = self.apply(plan, CycleKind::Apply, tenure, stop).await?;
+        if report.status == CycleStatus::Stale && report.n_statements() == 0 {
+            let changes = self.changes_since(plan).await?;
+            return Err(EngineError::Stale { changes });
+        }
+        Ok(report)
+    }
+
+    /// What changed in the ledger since a plan was made, in words.
+    ///
+    /// # Errors
+    /// [`EngineError::Ledger`].
+    pub(crate) async fn changes_since(&self, plan: &Plan) -> Result<Vec<String>, EngineError> {
+        self.changes_of_the_ledger(plan).await
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Rounds<'e> {
     /// The last plan that was made.
     pub(crate) plan: Option<Plan>,
     /// What the rounds before the last one did.
-    pub(crate) before: Option<CycleReport>,
+    before: Option<CycleReport>,
     /// What the last round did.
     last: Option<CycleReport>,
 }
@@ -58,6 +58,7 @@ impl<'e> Rounds<'e> {
         let holder = self.tenure.holder();
         // Noted later, they would make the plan stale.
         unless_told(stop, engine.note_settings(&holder)).await?;
+        unless_told(stop, engine.settle_left(self.tenure)).await?;
         let mut n_idle = 0;
         loop {
             let applied = Box::pin(self.round(stop)).await;
@@ -81,6 +82,15 @@ impl<'e> Rounds<'e> {
             }
             (engine.observer)(&Event::Replanning);
         }
+    }
+
+    /// What all rounds did together, where the last of them has this report, if it has one.
+    pub(crate) fn together(&mut self, last: Option<&CycleReport>) -> Option<CycleReport> {
+        let rounds = [self.before.take(), self.last.take(), last.cloned()];
+        rounds
+            .into_iter()
+            .flatten()
+            .reduce(CycleReport::followed_by)
     }
 
     async fn round(&mut self, stop: &CancellationToken) -> Result<CycleReport, EngineError> {

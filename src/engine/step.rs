@@ -127,7 +127,7 @@ impl Engine {
         };
         let identity = format!("{}-{}", cycle.id, step.number);
         let marker = marker(&step.table, &identity);
-        let mut patience = Patience::default();
+        let mut patience = Patience::new();
         while !arms.is_empty() {
             let statement = compile::compile(target, &arms, &marker);
             let report = StepReport {
@@ -180,9 +180,9 @@ impl Engine {
             marker,
             mut report,
         } = announced;
-        // Recording may have taken longer than the lease lasts.
-        if !cycle.tenure.is_held() {
-            let reason = "not started: the lease was lost";
+        // Recording may have taken longer than the lease lasts; sending takes its time, too.
+        if !cycle.tenure.may_send() {
+            let reason = "not started: the lease was lost, or nearly";
             // Nothing was sent, so nothing went.
             report.outcome = StepOutcomeKind::Failed {
                 error: reason.into(),

@@ -50,7 +50,7 @@ struct HeldBack {
 
 impl Sidecar {
     /// Notes and publishes what a cycle found and left; with the terms that are settled by it where
-    /// all of it went.
+    /// all of it went. Returns why it could not be noted, if so.
     pub(super) async fn look_at(
         &self,
         plan: &Plan,
@@ -59,11 +59,8 @@ impl Sidecar {
         terms: Option<String>,
         world: &World,
         stop: &Stop,
-    ) {
-        let report = match &cycled.end {
-            End::Reported(report) => Some(report),
-            _ => None,
-        };
+    ) -> Option<String> {
+        let report = cycled.end.report();
         let is_settled = |report: &&CycleReport| {
             [CycleStatus::Done, CycleStatus::Partial].contains(&report.status)
         };
@@ -83,16 +80,22 @@ impl Sidecar {
             self.ledger.note_look(&look).await?;
             self.ledger.looks().await
         };
-        match stop.unless_told(noted).await {
-            Some(Ok(looks)) => self.show_left(&looks),
+        let unnoted = match stop.unless_told(noted).await {
+            Some(Ok(looks)) => {
+                self.show_left(&looks);
+                None
+            }
             Some(Err(error)) => {
                 self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
-                tracing::warn!(error = error_chain(&error), "what was seen is not noted");
+                let reason = format!("what was seen is not noted: {}", error_chain(&error));
+                tracing::warn!("{reason}");
+                Some(reason)
             }
-            None => {}
-        }
+            None => None,
+        };
         let held = held_back(plan, cycled);
-        let n_deleted = report.map_or(0, CycleReport::n_deleted);
+        let together = cycled.together.as_ref();
+        let n_deleted = together.map_or(0, CycleReport::n_deleted);
         let now = self.clock.now();
         self.board.write(|status| {
             for target in &mut status.targets {
@@ -102,6 +105,7 @@ impl Sidecar {
                 target.hold(by, held.map(|held| held.reason.clone()), now);
             }
         });
+        unnoted
     }
 
     /// Publishes what all instances have seen.

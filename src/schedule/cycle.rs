@@ -21,8 +21,10 @@ const LATE: &str = "the cycle takes longer than its slot; the next slot is due a
 pub(super) struct Cycled {
     /// The plan, if one was made.
     pub(super) plan: Option<Plan>,
-    /// How it ended.
+    /// How it ended; with a report of the last round alone, which is what the plan is of.
     pub(super) end: End,
+    /// What all its rounds did together, if they did anything.
+    pub(super) together: Option<CycleReport>,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -42,6 +44,13 @@ pub(super) enum End {
 }
 
 impl End {
+    pub(super) fn report(&self) -> Option<&CycleReport> {
+        match self {
+            Self::Reported(report) => Some(report),
+            _ => None,
+        }
+    }
+
     /// The word for it, as metrics and logs have it.
     pub(super) fn as_str(&self) -> &'static str {
         match self {
@@ -75,6 +84,7 @@ impl Sidecar {
         Cycled {
             plan,
             end,
+            together: None,
             took: began.elapsed(),
         }
     }
@@ -93,6 +103,7 @@ impl Sidecar {
         let mut rounds = Rounds::new(&live.engine, request, CycleKind::Slot, tenure);
         let end = unless_left(rounds.go(&stop.gently), stop).await;
         Cycled {
+            together: rounds.together(end.report()),
             plan: rounds.plan,
             end,
             took: began.elapsed(),
@@ -105,15 +116,12 @@ impl Sidecar {
         if !matches!(cycled.end, End::Rehearsed) {
             self.metrics.add(metric::CYCLES, &[("outcome", outcome)], 1);
         }
-        let report = match &cycled.end {
-            End::Reported(report) => Some(report),
-            _ => None,
-        };
+        let report = cycled.together.as_ref();
         let error = match &cycled.end {
             End::Failed(error) => Some(error_chain(error)),
             _ => None,
         };
-        if report.is_some_and(|report| report.status == CycleStatus::LeaseLost) {
+        if outcome == CycleStatus::LeaseLost.as_str() {
             self.metrics.add(metric::LEASE_LOSSES, &[], 1);
         }
         let plan = cycled.plan.as_ref();

@@ -44,8 +44,8 @@ impl Reloader {
         Self { parts, live, wake }
     }
 
-    /// Reads the configuration again, all of it or nothing. A cycle that is at work ends under the
-    /// one it began with.
+    /// Reads the configuration again, all of it or nothing. A cycle that is at work ends after its
+    /// statement: what is left is planned under the new one, which may keep more.
     ///
     /// # Errors
     /// [`ReloadError`]; it is logged, counted and shown in the status as well.
@@ -85,7 +85,7 @@ impl Reloader {
         let stays = |table: &&str| tables(&live.config).any(|other| other == *table);
         let gone = tables(&old.config).filter(|table| !stays(table));
         self.parts.metrics.forget_tables(gone);
-        self.live.send_replace(live);
+        self.live.send_replace(live).replaced.cancel();
         self.wake.notify_one();
         Ok(())
     }

@@ -47,7 +47,6 @@ impl Sidecar {
         match begun {
             Ok(tenure) => {
                 self.metrics.set_count(metric::LEASE_HELD, &[], 1);
-                self.settle_left(live, &tenure, stop).await;
                 Ok(Ok(tenure))
             }
             Err(EngineError::Busy { holder, until }) => {
@@ -59,21 +58,6 @@ impl Sidecar {
                 Ok(Err(Then::Sleep((until_then(now, until) + apart).min(POLL))))
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// What a holder before this one never spoke of would count against the share of the day.
-    async fn settle_left(&self, live: &Live, tenure: &Tenure, stop: &Stop) {
-        let settled = live.engine.settle_left(tenure);
-        match stop.unless_told(settled).await {
-            Some(Ok(n_settled)) if n_settled > 0 => {
-                tracing::info!(n_settled, "steps of a process that ended were settled");
-            }
-            Some(Err(error)) => {
-                self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
-                tracing::warn!(error = error_chain(&error), "steps stay without an outcome");
-            }
-            _ => {}
         }
     }
 
@@ -124,13 +108,15 @@ impl Sidecar {
             .instrument(span);
         let cycled = Box::pin(self.watched(live, &world, next_slot_in, cycle)).await;
         self.note("slot", Some(range), &cycled);
+        let mut unnoted = None;
         if let Some(plan) = &cycled.plan {
             let terms = again::terms(plan.revision, world.base);
-            self.look_at(plan, range, &cycled, Some(terms), &world, stop)
+            unnoted = self
+                .look_at(plan, range, &cycled, Some(terms), &world, stop)
                 .await;
-            self.keep_for_review(live, plan, stop).await;
+            self.keep_for_review(live, plan, world.now, stop).await;
         }
-        let then = self.slot_ended(range, &cycled).await?;
+        let then = self.slot_ended(range, &cycled, unnoted).await?;
         if !stop.gently.is_cancelled() {
             self.tidy_record(live, &world).await;
         }
@@ -140,10 +126,17 @@ impl Sidecar {
         }
     }
 
-    /// What follows from how a slot ended.
-    async fn slot_ended(&mut self, range: SlotRange, cycled: &Cycled) -> Result<Then, EngineError> {
+    /// What follows from how a slot ended. Where that could not be noted it counts as failed: or else
+    /// it would be looked at again at once, and for ever.
+    async fn slot_ended(
+        &mut self,
+        range: SlotRange,
+        cycled: &Cycled,
+        unnoted: Option<String>,
+    ) -> Result<Then, EngineError> {
         let failure = match &cycled.end {
             End::Reported(report) => match report.status {
+                CycleStatus::Done | CycleStatus::Partial if unnoted.is_some() => unnoted,
                 CycleStatus::Done => {
                     self.attempts.ended(range);
                     None
@@ -214,7 +207,7 @@ impl Sidecar {
             self.rehearsed.1.push(range);
             self.attempts.ended(range);
         }
-        let then = self.slot_ended(range, &cycled).await?;
+        let then = self.slot_ended(range, &cycled, None).await?;
         match cycled.end {
             End::Failed(error @ EngineError::Ledger(_)) => Err(error),
             _ => Ok(then),

@@ -128,8 +128,9 @@ pub(super) const OUTCOMES: [&str; 8] = [
 pub(super) const VERDICTS: [&str; 5] = ["verified", "incomplete", "unknown", "failed", "skipped"];
 
 /// Why statements wait.
-pub(super) const REASONS: [&str; 9] = [
+pub(super) const REASONS: [&str; 10] = [
     "pace",
+    "ledger",
     "parts_mutating",
     "unfinished_mutations",
     "parts_share",

@@ -1,5 +1,6 @@
 //! A cycle on real servers: guards, order, healing, and what a crash leaves.
 
+mod aftermath;
 mod approval;
 mod change;
 mod cycle;

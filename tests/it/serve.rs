@@ -12,6 +12,7 @@ mod outage;
 mod pace;
 mod process;
 mod reload;
+mod said;
 mod shared;
 mod signals;
 mod skew;

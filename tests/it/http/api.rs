@@ -154,7 +154,7 @@ impl Api {
         (database, mysql, folder): (Option<TestDatabase>, Option<TestMysql>, TempDir),
     ) -> Self {
         let engine = Engine::new(&config, ledger.clone(), Arc::new(SystemClock)).unwrap();
-        let (live, of_live) = watch::channel(Arc::new(Live { config, engine }));
+        let (live, of_live) = watch::channel(Arc::new(Live::new(config, engine)));
         let (status, of_status) = watch::channel(idle());
         let wake = Arc::new(Notify::new());
         let answered = Arc::new(Mutex::new(Vec::new()));
@@ -224,7 +224,7 @@ impl Api {
         change(&mut config);
         let clock = Arc::new(SystemClock);
         let engine = Engine::new(&config, self.ledger.clone(), clock).unwrap();
-        self.live.send_replace(Arc::new(Live { config, engine }));
+        self.live.send_replace(Arc::new(Live::new(config, engine)));
     }
 
     /// Ends the server, and says how that went.

@@ -1,7 +1,7 @@
 //! Rows that come free during a day go on the same day: what was done is looked at again, a while
 //! later and by any instance.
 
-use ebbtide::{CycleRecord, HoldRange, NewApproval, NewHold, Phase, Scope};
+use ebbtide::{Clock as _, CycleRecord, HoldRange, NewApproval, NewHold, Phase, Scope};
 use jiff::Timestamp;
 
 use super::Town;
@@ -112,4 +112,64 @@ async fn rules_whose_armed_time_is_over_act_on_the_same_day() {
     clock.turn(LATER.0, LATER.1);
     sidecar.wake.notify_one();
     gone_by_a_second_look(&town, &clock, sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_shorter_default_frees_goes_on_the_same_day() {
+    let town = Town::new().await;
+    for table in ["spans", "traces"] {
+        town.sql(&format!(
+            "INSERT INTO {table} SELECT 'x', now() - toIntervalDay(40), number FROM numbers(9)"
+        ))
+        .await;
+    }
+    town.configure(", default: 60d", "");
+    let (clock, mut sidecar) = done_at_ten(&town).await;
+    assert_eq!(town.count("traces").await, N_OLD + 9);
+    let before = town.ledger().await.revision().await.unwrap();
+
+    town.configure(", default: 20d", "");
+    sidecar.reloader.reload(&town.path()).unwrap();
+    town.until(
+        "the settings are noted, although no slot is due",
+        async || town.ledger().await.revision().await.unwrap() > before,
+    )
+    .await;
+    sidecar.until_phase(Phase::Idle).await;
+    assert_eq!(town.cycles().await.len(), 1, "not at once");
+    clock.turn(LATER.0, LATER.1);
+    sidecar.wake.notify_one();
+    gone_by_a_second_look(&town, &clock, sidecar).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_noted_is_not_looked_at_all_the_time() {
+    let town = Town::new().await;
+    let ledger = rusqlite::Connection::open(town.folder.path().join("ledger.db")).unwrap();
+    let broken =
+        "CREATE TRIGGER broken BEFORE INSERT ON looks BEGIN SELECT RAISE(ABORT, 'no'); END";
+    ledger.execute_batch(broken).unwrap();
+    let clock = TestClock::at(10, 0);
+    let mut sidecar = Running::start(&town, "me", &clock).await;
+    let status = sidecar.until_phase(Phase::Waiting).await;
+    assert!(
+        status.reason.contains("what was seen is not noted"),
+        "{}",
+        status.reason
+    );
+    assert_eq!(town.cycles().await.len(), 1, "the slot is done");
+    for n_cycles in [2, 3] {
+        clock.set(clock.now() + jiff::SignedDuration::from_mins(10));
+        sidecar.wake.notify_one();
+        town.until("it is tried again", async || {
+            town.cycles().await.len() == n_cycles
+        })
+        .await;
+    }
+    ledger.execute_batch("DROP TRIGGER broken").unwrap();
+    clock.set(clock.now() + jiff::SignedDuration::from_mins(10));
+    sidecar.wake.notify_one();
+    sidecar.until_phase(Phase::Idle).await;
+    sidecar.end().await;
+    assert_eq!(town.cycles().await.len(), 4);
 }

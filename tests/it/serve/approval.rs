@@ -1,6 +1,6 @@
 //! A new install: nothing goes until somebody has looked, and then at once.
 
-use ebbtide::{Embedded, Phase, PlanApproval, PlanStatus};
+use ebbtide::{Clock as _, Embedded, Phase, Plan, PlanApproval, PlanStatus};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -102,38 +102,109 @@ async fn a_plan_of_an_earlier_revision_becomes_stale_and_another_one_is_kept() {
     assert_eq!(town.mutations().await, 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approved_plan_that_cannot_be_applied_holds_up_no_slot() {
-    let mut away = Embedded::start(embedded_options()).unwrap();
-    let here = Embedded::start(embedded_options()).unwrap();
-    let town = Town::at(&here).await;
-    // The same tables on a second shard.
-    let remote = clickhouse::Client::default().with_url(away.url());
-    let name = town.database.name();
-    remote
-        .query(&format!("CREATE DATABASE {name}"))
-        .execute()
-        .await
-        .unwrap();
-    let remote = remote.with_database(name);
-    for table in ["spans", "traces"] {
-        for sql in [
-            format!(
-                "CREATE TABLE {table} (w String, at DateTime('UTC'), n UInt64) \
-                 ENGINE = MergeTree ORDER BY (w, at)"
-            ),
-            format!(
-                "INSERT INTO {table} SELECT 'w1', now() - toIntervalDay(100), number FROM numbers(9)"
-            ),
-        ] {
-            remote.query(&sql).execute().await.unwrap();
+/// A town with the same tables on a second shard, and an approval to wait for.
+struct TwoShards {
+    _here: Embedded,
+    away: Embedded,
+    remote: clickhouse::Client,
+    town: Town,
+}
+
+impl TwoShards {
+    async fn start() -> Self {
+        let away = Embedded::start(embedded_options()).unwrap();
+        let here = Embedded::start(embedded_options()).unwrap();
+        let town = Town::at(&here).await;
+        let remote = clickhouse::Client::default().with_url(away.url());
+        let name = town.database.name();
+        remote
+            .query(&format!("CREATE DATABASE {name}"))
+            .execute()
+            .await
+            .unwrap();
+        let remote = remote.with_database(name);
+        for table in ["spans", "traces"] {
+            for sql in [
+                format!(
+                    "CREATE TABLE {table} (w String, at DateTime('UTC'), n UInt64) \
+                     ENGINE = MergeTree ORDER BY (w, at)"
+                ),
+                format!(
+                    "INSERT INTO {table} SELECT 'w1', now() - toIntervalDay(100), number \
+                     FROM numbers(9)"
+                ),
+            ] {
+                remote.query(&sql).execute().await.unwrap();
+            }
+        }
+        town.configure(", approval: required", "");
+        let text = std::fs::read_to_string(town.path()).unwrap();
+        let one = format!("{{url: \"{}\"}}", here.url());
+        let both = format!("{one}, {{url: \"{}\"}}", away.url());
+        std::fs::write(town.path(), text.replace(&one, &both)).unwrap();
+        Self {
+            _here: here,
+            away,
+            remote,
+            town,
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_nobody_could_approve_is_not_kept_but_a_later_one() {
+    let mut shards = TwoShards::start().await;
+    let town = &shards.town;
+    shards.away.kill().unwrap();
+    let clock = TestClock::at(10, 0);
+    let sidecar = Running::start(town, "me", &clock).await;
+    town.until_ended("failed").await;
+    shards.away.restart().unwrap();
+    clock.turn(11, 0);
+    town.until("a plan is kept", async || {
+        sidecar.wake.notify_one();
+        !plans(town).await.is_empty()
+    })
+    .await;
+    sidecar.end().await;
+    let kept = plans(town).await;
+    let [(id, PlanStatus::Pending)] = &kept[..] else {
+        panic!("{kept:?}")
+    };
+    let (_, body) = town.ledger().await.kept_plan(id).await.unwrap().unwrap();
+    let plan: Plan = serde_json::from_str(&body).unwrap();
+    assert!(plan.unprobed.is_empty(), "else nobody may approve it");
+    assert_eq!(plan.steps.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_became_too_old_makes_room_for_another_one() {
+    let town = Town::new().await;
     town.configure(", approval: required", "");
-    let text = std::fs::read_to_string(town.path()).unwrap();
-    let one = format!("{{url: \"{}\"}}", here.url());
-    let both = format!("{one}, {{url: \"{}\"}}", away.url());
-    std::fs::write(town.path(), text.replace(&one, &both)).unwrap();
+    let clock = TestClock::at(10, 0);
+    let mut sidecar = Running::start(&town, "me", &clock).await;
+    sidecar.until_phase(Phase::Idle).await;
+    let first = plans(&town).await[0].0.clone();
+    clock.set(clock.now() + jiff::SignedDuration::from_hours(8 * 24));
+    sidecar.wake.notify_one();
+    town.until("another plan is kept", async || {
+        plans(&town).await.len() == 2
+    })
+    .await;
+    sidecar.end().await;
+    let after = plans(&town).await;
+    assert_eq!(after[0].1, PlanStatus::Pending);
+    assert_eq!(after[1], (first, PlanStatus::Stale));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approved_plan_that_cannot_be_applied_holds_up_no_slot() {
+    let TwoShards {
+        _here,
+        mut away,
+        remote,
+        town,
+    } = TwoShards::start().await;
     let clock = TestClock::at(10, 0);
     let mut morning = Running::start(&town, "morning", &clock).await;
     morning.until_phase(Phase::Idle).await;

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use ebbtide::{
-    Clock, Metrics, N_PLACES, NewPause, PauseScope, Phase, Sidecar, SlotRange, Status, Stop,
+    Clock, Metrics, N_PLACES, NewPause, PauseScope, Phase, Reloader, Sidecar, SlotRange, Status,
+    Stop,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
@@ -71,6 +72,7 @@ pub struct Running {
     pub status: watch::Receiver<Status>,
     pub wake: Arc<Notify>,
     pub metrics: Metrics,
+    pub reloader: Reloader,
     stop: Stop,
     task: JoinHandle<()>,
 }
@@ -85,6 +87,7 @@ impl Running {
         Self {
             status: sidecar.status(),
             wake: sidecar.wake(),
+            reloader: sidecar.reloader(),
             metrics,
             stop: stop.clone(),
             task: tokio::spawn(async move { sidecar.run(&stop).await }),

@@ -83,3 +83,35 @@ async fn sighup_takes_a_good_configuration_and_refuses_a_bad_one() {
     process.end();
     town.all_done_once().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_longer_default_is_respected_from_the_next_statement_on() {
+    let town = Town::new().await;
+    // No rule of this workspace: the default decides alone.
+    for table in ["spans", "traces"] {
+        town.sql(&format!(
+            "INSERT INTO {table} SELECT 'x', now() - toIntervalDay(100), number FROM numbers(9)"
+        ))
+        .await;
+    }
+    town.configure(", default: 40d", "");
+    town.sql("SYSTEM STOP MERGES spans").await;
+    let process = town.start();
+    town.until_mutations(1).await;
+    town.configure(", default: 400d", "");
+    process.signal(Signal::HUP);
+    process.until_logged("the configuration was read again");
+    town.sql("SYSTEM START MERGES spans").await;
+    town.until_ended("done").await;
+    process.end();
+    let of_x = async |table: &str| town.count(&format!("{table} WHERE w = 'x'")).await;
+    assert_eq!((of_x("spans").await, of_x("traces").await), (0, 9));
+    assert_eq!(town.count("traces WHERE w != 'x'").await, N_OLD);
+    let ends: Vec<String> = town
+        .cycles()
+        .await
+        .into_iter()
+        .filter_map(|(cycle, _)| Some(cycle.end?.1))
+        .collect();
+    assert_eq!(ends, ["stopped", "done"]);
+}
