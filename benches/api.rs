@@ -76,6 +76,10 @@ const N_ORGANIZATIONS: u32 = 5_000;
 const RATE: u32 = 1_000;
 const SECONDS: u32 = 30;
 const N_CLIENTS: usize = 32;
+/// The sidecar has made its first plan by then.
+const START: Duration = Duration::from_secs(15);
+/// Idle is who was asked nothing for so long.
+const IDLE_AFTER_S: u64 = 180;
 
 fn main() {
     runtime().block_on(measure());
@@ -147,6 +151,9 @@ async fn measure() {
         TcpStream::connect(("127.0.0.1", port)).is_ok()
     });
     let client = Client::builder(TokioExecutor::new()).build_http();
+    tokio::time::sleep(START).await;
+    let started = memory(&server, "VmRSS");
+    println!("resident memory {START:?} after the start, before any request: {started} MB");
 
     let began_at = Instant::now();
     look_up(&client, &url, 0).await;
@@ -154,10 +161,6 @@ async fn measure() {
         "first look-up, which reads all rules: {:?}",
         began_at.elapsed()
     );
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let idle = memory(&server, "VmRSS");
-    println!("resident memory when idle: {idle} MB");
-
     let (n_requests, elapsed, mut latencies) = closed_loop(&client, &url).await;
     let rate = n_requests as f64 / elapsed.as_secs_f64();
     report(
@@ -166,7 +169,7 @@ async fn measure() {
     );
 
     let mut latencies = open_loop(&client, &url).await;
-    let p99 = report(
+    let quiet_p99 = report(
         &format!("{RATE} requests/s for {SECONDS} s, nothing changes"),
         &mut latencies,
     );
@@ -177,19 +180,18 @@ async fn measure() {
     let what = format!(
         "{RATE} requests/s for {SECONDS} s, {n_changes} changes of rules by others meanwhile"
     );
-    report(&what, &mut latencies);
+    let changing_p99 = report(&what, &mut latencies);
 
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let after = memory(&server, "VmRSS");
     let most = memory(&server, "VmHWM");
-    println!("resident memory after all this: {after} MB, at most {most} MB");
+    println!("resident memory at most: {most} MB");
+    let idle = idle_memory(&server).await;
     let pid = rustix::process::Pid::from_child(&server);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert!(server.wait().unwrap().success());
-    assert!(
-        p99 < Duration::from_millis(50),
-        "p99 is {p99:?}; the target is 50 ms"
-    );
+    for p99 in [quiet_p99, changing_p99] {
+        let is_met = p99 < Duration::from_millis(50);
+        assert!(is_met, "p99 is {p99:?}; the target is 50 ms");
+    }
     assert!(idle < 100, "{idle} MB when idle; the target is 100 MB");
 }
 
@@ -262,11 +264,12 @@ async fn look_up(client: &Http, url: &str, number: u32) {
         .body(Body::empty())
         .unwrap();
     let response = client.request(request).await.unwrap();
-    assert_eq!(response.status(), 200);
+    let status = response.status();
     let body = axum::body::to_bytes(Body::new(response.into_body()), usize::MAX)
         .await
         .unwrap();
-    assert!(body.starts_with(b"{\"workspace\":"));
+    let is_answer = status == 200 && body.starts_with(b"{\"workspace\":");
+    assert!(is_answer, "{status}: {}", String::from_utf8_lossy(&body));
 }
 
 async fn closed_loop(client: &Http, url: &str) -> (usize, Duration, Vec<Duration>) {
@@ -308,6 +311,19 @@ async fn open_loop(client: &Http, url: &str) -> Vec<Duration> {
         .into_iter()
         .map(Result::unwrap)
         .collect()
+}
+
+/// What a process needs that nobody asks anything for a while.
+async fn idle_memory(server: &Child) -> u64 {
+    let mut idle = 0;
+    let ended_at = Instant::now();
+    for after in [5, 30, 60, 120, IDLE_AFTER_S] {
+        let after = Duration::from_secs(after);
+        tokio::time::sleep_until((ended_at + after).into()).await;
+        idle = memory(server, "VmRSS");
+        println!("resident memory {after:?} after the last request: {idle} MB");
+    }
+    idle
 }
 
 /// Prints how long requests took; returns the 99th percentile.

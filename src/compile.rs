@@ -12,6 +12,7 @@
 //! ```
 
 mod age;
+mod ages;
 mod keep;
 mod lookup;
 mod membership;
@@ -32,6 +33,7 @@ use self::writer::{Sql, literal_len};
 use crate::plan::{Arm, Method, Step};
 use crate::target::CheckedTarget;
 
+pub(crate) use self::ages::ages;
 pub use self::whole::strays;
 pub use self::within::Within;
 pub use self::writer::literal;
@@ -90,12 +92,20 @@ pub struct Statement {
     /// Where the predicate begins.
     #[serde(skip)]
     predicate_at: usize,
+    /// What the statement says before WHERE, as a condition.
+    #[serde(skip)]
+    within: String,
 }
 
 impl Statement {
-    /// The text after WHERE.
-    pub fn predicate(&self) -> &str {
-        self.sql.get(self.predicate_at..).unwrap_or_default()
+    /// The text after WHERE, and the partition before it as one more condition: what a SELECT
+    /// counts the same rows by.
+    pub fn predicate(&self) -> String {
+        self.sql
+            .get(self.predicate_at..)
+            .unwrap_or_default()
+            .to_owned()
+            + &self.within
     }
 }
 
@@ -176,8 +186,10 @@ fn delete(
     let mut sql = Sql::new();
     sql.raw("DELETE FROM ");
     table(target, &mut sql);
+    let mut within = Sql::new();
     if let [partition] = partitions {
         sql.raw(" IN PARTITION ID ").text(partition);
+        Within::Only(partitions).write(&mut within);
     }
     sql.raw("\nWHERE ");
     let predicate_at = sql.len();
@@ -201,6 +213,7 @@ fn delete(
         settings,
         is_mutation: true,
         predicate_at,
+        within: within.into_string(),
     }
 }
 
@@ -384,6 +397,18 @@ fn table(target: &CheckedTarget, out: &mut Sql) {
     out.identifier(&target.database)
         .raw(".")
         .identifier(&target.table);
+}
+
+/// Counts what is left under the predicate of a statement that the compiler made before, as
+/// [`Statement::predicate`] returned it.
+pub(crate) fn recount(database: &str, table: &str, predicate: &str) -> String {
+    let mut sql = Sql::new();
+    sql.raw("SELECT count() AS ebbtide_left FROM ")
+        .identifier(database)
+        .raw(".")
+        .identifier(table)
+        .raw("\nWHERE ");
+    sql.into_string() + predicate
 }
 
 /// An upper bound for the bytes that an arm adds to a statement, whatever its shape.

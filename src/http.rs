@@ -15,14 +15,17 @@ mod input;
 mod limits;
 mod memory;
 mod page;
+mod patience;
 mod pauses;
 mod plans;
 mod policies;
 mod problem;
+mod rate;
 mod rules;
 mod server;
 mod status;
 mod tenant;
+mod tls;
 mod wire;
 mod world;
 
@@ -42,6 +45,7 @@ use self::access::Access;
 use self::columns::Columns;
 use self::memory::{Memory, Seen};
 use self::problem::{Answer, Problem};
+use self::rate::Rates;
 use crate::ledger::Ledger;
 use crate::schedule::{Live, Status};
 
@@ -84,6 +88,7 @@ struct Shared {
     memory: Arc<Memory>,
     columns: Columns,
     requests: Semaphore,
+    rates: Rates,
     probes: limits::Probes,
 }
 
@@ -95,6 +100,7 @@ impl Shared {
             memory: Arc::default(),
             columns: Columns::default(),
             requests: Semaphore::new(limits::MOST_REQUESTS),
+            rates: Rates::default(),
             probes: limits::Probes::default(),
         })
     }

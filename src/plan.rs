@@ -13,6 +13,7 @@ mod partition;
 mod rates;
 mod refusal;
 mod steps;
+mod still;
 mod terms;
 
 use std::sync::Arc;
@@ -34,13 +35,14 @@ pub use terms::{Base, Basis, Terms};
 pub(crate) use candidate::candidates_of_project;
 pub(crate) use digest::directory_digest;
 pub(crate) use refusal::{refusals, touches};
+pub(crate) use still::{Still, goes_whole, still_due};
 
 use crate::cutoff::{Bounds, utc_day};
 use crate::guard::PauseScope;
 use crate::resolve::Policies;
 use crate::rule::RuleId;
 use crate::slot::SlotRange;
-use crate::target::CheckedTarget;
+use crate::target::{CheckedTarget, TargetChange};
 
 /// The complete list of steps of a cycle, with counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -78,6 +80,9 @@ pub struct Plan {
     pub targets: Vec<PlannedTarget>,
     /// Rows that go once what holds now is approved, or has been armed for long enough.
     pub waiting: Vec<TableRows>,
+    /// What of the targets reaches further than it did at the base: rows there wait, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_changes: Vec<TargetChange>,
     /// When the rules of now will have been armed for long enough, at the latest.
     pub armed_at: Option<Timestamp>,
     /// Rows that would go if nothing were held.
@@ -220,6 +225,9 @@ pub struct Unprobed {
     pub reason: String,
     /// Whether the server could not be reached at all.
     pub is_unreachable: bool,
+    /// Whether an earlier delete still runs there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_running: bool,
 }
 
 /// What [`decide`] looks at.
@@ -254,6 +262,7 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         basis: terms.basis,
         needs_base: !matches!(terms.base, Base::NotNeeded),
         base_revision: terms.base.revision(),
+        target_changes: terms.base.changes().to_vec(),
         slot: terms.slot,
         active_holds: terms.guards.holds().iter().map(|hold| hold.id).collect(),
         pauses: terms.guards.pauses().to_vec(),

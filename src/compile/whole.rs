@@ -25,6 +25,7 @@ pub(super) fn drop_partitions(target: &CheckedTarget, partitions: &[Arc<str>]) -
         settings: vec![],
         is_mutation: false,
         predicate_at,
+        within: String::new(),
     }
 }
 

@@ -11,7 +11,9 @@ use super::report::lag_s;
 use super::tally::Tally;
 use super::whole::Whole;
 use crate::compile::{self, Within};
-use crate::plan::{Arm, CensusRow, Rates, StepCost, TableInventory, Terms, candidates, pack};
+use crate::plan::{
+    Arm, Basis, CensusRow, Rates, StepCost, TableInventory, Terms, candidates, pack,
+};
 use crate::target::CheckedTarget;
 use crate::warehouse::{MutationState, Shard, WarehouseError};
 
@@ -23,6 +25,8 @@ pub(super) struct LeftOut {
     pub(super) alone: HashSet<Arc<str>>,
     /// Rows are due in a table that is paused.
     paused: HashSet<Arc<str>>,
+    /// Rows wait in a table whose target reaches further than that of the base.
+    waiting: HashSet<Arc<str>>,
     /// Rules or holds of anybody, in whichever slot, mean nobody knows which rows.
     pub(super) anybody: bool,
     /// The age of the oldest row in the tables so far that belongs to another slot.
@@ -32,7 +36,8 @@ pub(super) struct LeftOut {
 impl LeftOut {
     /// Whether nobody's rows stay.
     pub(super) fn is_nobody(&self) -> bool {
-        self.alone.is_empty() && self.paused.is_empty() && !self.anybody
+        let is_nobody = self.alone.is_empty() && self.paused.is_empty() && self.waiting.is_empty();
+        is_nobody && !self.anybody
     }
 
     /// Notes rows whose turn comes in another slot.
@@ -69,9 +74,11 @@ impl Engine {
         costs: &[StepCost],
     ) -> Result<Probed, WarehouseError> {
         let started = Instant::now();
+        let of_table = terms.of_table(shard.name(), &target.table);
         let running = shard.unfinished_mutations(&target.table).await?;
+        self.say_stalled(shard, &target.table, &running);
         let (census, totals) = self.census(shard, target, terms).await?;
-        let mut found = candidates(target, &census, terms);
+        let mut found = candidates(target, &census, &of_table);
         if !left_out.alone.is_empty() {
             for arms in [&mut found.due, &mut found.paused, &mut found.waiting] {
                 arms.retain(|arm| !left_out.alone.contains(&arm.workspace));
@@ -81,11 +88,17 @@ impl Engine {
             let waits = |arm: &mut Arm| left_out.paused.contains(&arm.workspace);
             found.paused.extend(found.due.extract_if(.., waits));
         }
+        // By themselves: another piece of the same policy may wait for its rule.
+        let mut behind = Vec::new();
+        if !left_out.waiting.is_empty() {
+            let waits = |arm: &mut Arm| left_out.waiting.contains(&arm.workspace);
+            behind.extend(found.due.extract_if(.., waits));
+        }
         let mut partitions = shard.partitions(&target.table).await?;
         let whole = if found.due.is_empty() {
             Whole::default()
         } else {
-            self.find_whole(shard, target, terms, left_out, &mut partitions)
+            self.find_whole(shard, target, &of_table, left_out, &mut partitions)
                 .await?
         };
         left_out.note_others(&census, terms);
@@ -94,6 +107,7 @@ impl Engine {
         let due = self.count_packed(shard, target, found.due, rest, &mut tally);
         let due = due.await?;
         partitions.found = tally.partitions;
+        let behind = self.count_aside(shard, target, behind).await?;
         let paused = self.count_aside(shard, target, found.paused).await?;
         let waiting = self.count_aside(shard, target, found.waiting).await?;
         let held = self.count_aside(shard, target, found.held).await?;
@@ -104,11 +118,18 @@ impl Engine {
         let stays = paused.arms.iter().filter(|arm| arm.n_due > 0);
         let stays = stays.chain(&paused.oversized).map(of_workspace);
         left_out.paused.extend(stays);
+        let is_new = of_table.base.is_missing() && !terms.base.is_missing();
+        // A plan for review shows what goes once it is approved, its parents too.
+        if is_new && terms.basis == Basis::Effective {
+            let stays = waiting.arms.iter().filter(|arm| arm.n_due > 0);
+            let stays = stays.chain(&waiting.oversized).map(of_workspace);
+            left_out.waiting.extend(stays);
+        }
         let inventory = TableInventory {
             shard: shard.name().into(),
             table: target.table.as_str().into(),
             totals,
-            n_waiting: waiting.n_due(),
+            n_waiting: waiting.n_due() + behind.n_due(),
             n_held: held.n_due(),
             n_paused: paused.n_due(),
             lag_s: lag_s(&due.arms).max(lag_s(&paused.arms)).max(whole.lag_s),
@@ -121,6 +142,7 @@ impl Engine {
             partitions: partitions.found,
             cells: tally.cells.filter(|_| target.ways.is_partitioned),
             rates: Rates::of(shard.name(), &target.table, costs),
+            rows_per_step: Some(self.pacer.rows_per_step(shard, &target.table)),
             arms: due.arms,
             n_deleted_today: 0,
             probed_in: started.elapsed(),

@@ -1,24 +1,19 @@
 //! Applying one step: pace, intent, effect, proof.
 
-use std::collections::BTreeMap;
+mod record;
+
 use std::time::Instant;
 
-use jiff::Timestamp;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-
-use super::apply::Cycle;
-use super::damaged::Damaged;
+use super::apply::{Course, Cycle};
+use super::renew::Patience;
 use super::report::{StepOutcomeKind, lag_s};
 use super::survey::{error_chain, still_running};
 use super::{CycleStatus, Engine, EngineError, Event, StepReport};
 use crate::compile::{Statement, Within, compile_step};
-use crate::cutoff::Bounds;
-use crate::ledger::{Intended, StepIntent, StepOutcome};
-use crate::plan::{Arm, Method, Plan, Step};
-use crate::rule::RuleId;
+use crate::ledger::Intended;
+use crate::plan::{Arm, Method, Step};
 use crate::target::CheckedTarget;
-use crate::verify::{Verdict, judge};
+use crate::verify::judge;
 use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
 
 /// One step of a plan on its shard, in its cycle.
@@ -29,8 +24,18 @@ pub(super) struct Part<'a> {
     pub(super) step: &'a Step,
 }
 
+/// A step whose intent is recorded.
+struct Announced {
+    arms: Vec<Arm>,
+    statement: Statement,
+    marker: String,
+    report: StepReport,
+}
+
 impl Engine {
-    /// Applies one step; the status that the cycle ends with where its statement may not be sent.
+    /// Applies one step; no report where nothing of it may go any more, or the status that the cycle
+    /// ends with where its statement may not be sent. The targets are those of its shard in the
+    /// order of work, up to its own.
     #[tracing::instrument(
         name = "step",
         skip_all,
@@ -39,93 +44,181 @@ impl Engine {
     pub(super) async fn apply_step(
         &self,
         part: &Part<'_>,
-        target: Result<&CheckedTarget, String>,
-        damaged: &mut Damaged,
-    ) -> Result<Result<StepReport, CycleStatus>, EngineError> {
-        let Part { cycle, shard, step } = *part;
-        if let Some(status) = cycle.halt() {
+        targets: Result<&[CheckedTarget], String>,
+        course: &mut Course,
+    ) -> Result<Result<Option<StepReport>, CycleStatus>, EngineError> {
+        let Part { cycle, step, .. } = *part;
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
+        let arms = step.arms.clone();
+        let allowed = match &targets {
+            Ok(targets) => course.moved.allowed(step, arms, targets, cycle.plan),
+            Err(_) => Some(arms),
+        };
+        let Some(mut arms) = allowed else {
+            return Ok(Ok(None));
+        };
         (self.observer)(&Event::StepStarted {
             step,
             of: cycle.plan.steps.len(),
         });
-        let mut arms: Vec<Arm> = step.arms.clone();
-        arms.retain(|arm| !damaged.contains(&arm.workspace));
+        arms.retain(|arm| !course.damaged.contains(&arm.workspace));
         let goes_whole = step.method == Method::Partition;
-        let n_due = n_due(step, &arms);
-        let ready = match target {
-            Ok(_) if goes_whole && !damaged.is_nobody() => {
+        let (mut is_running, mut held_by) = (false, None);
+        let ready = match targets {
+            Ok(_) if goes_whole && !course.damaged.is_nobody() => {
                 Err("the children of some rows in it could not be deleted in this cycle".into())
             }
             Ok(_) if goes_whole && step.expired.is_none() => Err("it has no proof".into()),
             Ok(_) if arms.is_empty() && !goes_whole => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }
-            Ok(target) => {
-                // Dropping a partition takes the server no longer for more rows.
-                self.wait_for_turn(cycle, if goes_whole { 0 } else { n_due })
-                    .await;
+            Ok(targets) => match self.wait_for_turn(part, n_to_pace(step, &arms)).await {
                 // Waiting may have taken a while: only now is it known what else is under way.
-                let obstacle = self.obstacle(shard, target, step).await;
-                obstacle.map_or(Ok(target), Err)
-            }
+                Ok(()) => match self.obstacle(part, targets).await {
+                    None => Ok(targets),
+                    Some(obstacle) => {
+                        is_running = obstacle.is_running;
+                        Err(obstacle.reason)
+                    }
+                },
+                Err(wait) => {
+                    held_by = Some(wait.signal);
+                    Err(wait.to_string())
+                }
+            },
             Err(reason) => Err(reason),
         };
-        if let Some(status) = cycle.halt() {
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
-        let target = match ready {
-            Ok(target) => target,
+        let targets = match ready {
+            Ok(targets) => targets,
             Err(reason) => {
-                damaged.note(step, arms.into_iter().map(|arm| arm.workspace));
-                return Ok(Ok(StepReport::skipped(step, reason)));
+                let workspaces = arms.into_iter().map(|arm| arm.workspace);
+                course.damaged.note(step, workspaces);
+                return Ok(Ok(Some(StepReport {
+                    is_running,
+                    held_by,
+                    ..StepReport::skipped(step, reason)
+                })));
             }
+        };
+        let announced = self.announce(part, targets, arms, course).await?;
+        match (announced, targets.last()) {
+            (Ok(Some(announced)), Some(target)) => {
+                let sent = self.send(part, target, announced, course).await?;
+                Ok(sent.map(Some))
+            }
+            (Ok(_), _) => Ok(Ok(None)),
+            (Err(status), _) => Ok(Err(status)),
+        }
+    }
+
+    /// Records the intent of a step. Where the ledger moved on, the cycle does too, and the step goes
+    /// on with what is still due of it; nothing where that is nothing.
+    async fn announce(
+        &self,
+        part: &Part<'_>,
+        targets: &[CheckedTarget],
+        mut arms: Vec<Arm>,
+        course: &mut Course,
+    ) -> Result<Result<Option<Announced>, CycleStatus>, EngineError> {
+        let Part { cycle, shard, step } = *part;
+        let Some(target) = targets.last() else {
+            return Ok(Ok(None));
         };
         let identity = format!("{}-{}", cycle.id, step.number);
         let marker = marker(&step.table, &identity);
-        let statement = compile_step(target, step, &arms, &marker);
-        let mut report = StepReport {
-            shape: Some(statement.shape),
-            query_id: Some(format!("ebbtide-{identity}")),
-            n_arms: arms.len(),
-            n_left_out: step.arms.len() - arms.len(),
-            n_due,
-            ..StepReport::skipped(step, String::new())
-        };
-        // The last look at rules, holds, pauses and lease, and the record of the intent are one.
-        let intent = self.intent(part, &report, &statement, &arms);
-        match self.ledger.intend_step(&intent).await? {
-            Intended::Recorded => {}
-            Intended::Stale => return Ok(Err(CycleStatus::Stale)),
-            Intended::LeaseLost => return Ok(Err(CycleStatus::LeaseLost)),
+        let mut patience = Patience::new();
+        loop {
+            let statement = compile_step(target, step, &arms, &marker);
+            let report = StepReport {
+                shape: Some(statement.shape),
+                query_id: Some(format!("ebbtide-{identity}")),
+                n_arms: arms.len(),
+                n_left_out: step.arms.len() - arms.len(),
+                n_due: n_due(step, &arms),
+                ..StepReport::skipped(step, String::new())
+            };
+            // The last look at rules, holds, pauses and lease, and the record of the intent are one.
+            let renewed = course.moved.renewed.as_ref();
+            let intent = self.intent(part, &report, &statement, &arms, renewed);
+            match self.ledger.intend_step(&intent).await? {
+                Intended::Recorded => {
+                    return Ok(Ok(Some(Announced {
+                        arms,
+                        statement,
+                        marker,
+                        report,
+                    })));
+                }
+                Intended::Stale if cycle.may_renew => {}
+                Intended::Stale => return Ok(Err(CycleStatus::Stale)),
+                Intended::LeaseLost => return Ok(Err(CycleStatus::LeaseLost)),
+            }
+            match Box::pin(self.renew(cycle, &mut patience)).await? {
+                Ok(renewed) => course.moved.renewed = Some(renewed),
+                Err(status) => return Ok(Err(status)),
+            }
+            let allowed = course.moved.allowed(step, arms, targets, cycle.plan);
+            let Some(allowed) = allowed else {
+                return Ok(Ok(None));
+            };
+            arms = allowed;
+            // The count of what is in whole partitions is as old as the wait was long.
+            if step.method == Method::Partition
+                && let Some(reason) = self.cannot_go_whole(shard, target, step).await
+            {
+                tracing::info!(table = %step.table, reason, "partitions are left for another plan");
+                course.moved.leave_whole();
+                return Ok(Ok(None));
+            }
         }
-        // Recording may have taken longer than the lease lasts.
-        if !cycle.tenure.is_held() {
-            let reason = "not started: the lease was lost";
+    }
+
+    /// Sends a statement whose intent is recorded, proves what it did, and records that.
+    async fn send(
+        &self,
+        part: &Part<'_>,
+        target: &CheckedTarget,
+        announced: Announced,
+        course: &mut Course,
+    ) -> Result<Result<StepReport, CycleStatus>, EngineError> {
+        let Part { cycle, step, .. } = *part;
+        let Announced {
+            mut arms,
+            statement,
+            marker,
+            mut report,
+        } = announced;
+        // Recording may have taken longer than the lease lasts; sending takes its time, too.
+        if !cycle.tenure.may_send() {
+            let reason = "not started: the lease was lost, or nearly";
             // Nothing was sent, so nothing went.
             report.outcome = StepOutcomeKind::Failed {
                 error: reason.into(),
                 recorded: reason.into(),
-                n_left: Some(n_due),
+                n_left: Some(report.n_due),
             };
             let outcome = self.outcome(part, &report);
             self.ledger.finish_step(&outcome).await?;
             return Ok(Err(CycleStatus::LeaseLost));
         }
         let started = Instant::now();
-        let execution = shard
-            .execute(&Request {
-                sql: &statement.sql,
-                query_id: report.query_id.as_deref().unwrap_or_default(),
-                log_comment: &marker,
-                marker: &marker,
-                is_mutation: statement.is_mutation,
-                settings: &statement.settings,
-            })
-            .await;
-        report.statement = started.elapsed();
-        let settled = self.settle(part, target, &mut arms, n_due, execution);
+        let request = Request {
+            sql: &statement.sql,
+            query_id: report.query_id.as_deref().unwrap_or_default(),
+            log_comment: &marker,
+            marker: &marker,
+            is_mutation: statement.is_mutation,
+            settings: &statement.settings,
+        };
+        let (execution, took) = self.execute_watched(part, &request).await;
+        report.statement = took;
+        report.is_running = matches!(execution, Execution::Running { .. });
+        let settled = self.settle(part, target, &mut arms, report.n_due, execution);
         report.outcome = settled.await;
         report.duration = started.elapsed();
         report.probe = report.duration.saturating_sub(report.statement);
@@ -134,7 +227,7 @@ impl Engine {
         report.lag_s = lag_s(if is_counted { &arms } else { &step.arms });
         if !report.is_verified() {
             let left = arms.into_iter().filter(|arm| !is_counted || arm.n_due > 0);
-            damaged.note(step, left.map(|arm| arm.workspace));
+            course.damaged.note(step, left.map(|arm| arm.workspace));
         }
         self.ledger
             .finish_step(&self.outcome(part, &report))
@@ -142,30 +235,20 @@ impl Engine {
         Ok(Ok(report))
     }
 
-    /// Waits for the pace, unless the cycle is halted meanwhile.
-    async fn wait_for_turn(&self, cycle: &Cycle<'_>, n_due: u64) {
-        let began = Instant::now();
-        tokio::select! {
-            () = self.pacer.ready(n_due) => {}
-            () = cycle.stop.cancelled() => {}
-            () = cycle.tenure.lost().cancelled() => {}
-        }
-        (self.observer)(&Event::Throttled {
-            reason: "pace",
-            length: began.elapsed(),
-        });
-    }
-
     /// Why a step cannot be sent now, if so.
-    async fn obstacle(&self, shard: &Shard, target: &CheckedTarget, step: &Step) -> Option<String> {
-        match shard.unfinished_mutations(&step.table).await {
-            Ok(earlier) if !earlier.is_empty() => Some(still_running(&earlier)),
+    async fn obstacle(&self, part: &Part<'_>, targets: &[CheckedTarget]) -> Option<Obstacle> {
+        let Part { shard, step, .. } = *part;
+        let earlier = shard.unfinished_mutations(&step.table).await;
+        let (reason, is_running) = match earlier {
+            Ok(earlier) if !earlier.is_empty() => (still_running(&earlier), true),
             Ok(_) if step.method == Method::Partition => {
-                self.cannot_go_whole(shard, target, step).await
+                let target = targets.last()?;
+                (self.cannot_go_whole(shard, target, step).await?, false)
             }
-            Ok(_) => None,
-            Err(error) => Some(error_chain(&error)),
-        }
+            Ok(_) => return None,
+            Err(error) => (error_chain(&error), false),
+        };
+        Some(Obstacle { reason, is_running })
     }
 
     /// What an execution means. Where the server says done, failed, or cannot say, the rows left
@@ -223,59 +306,6 @@ impl Engine {
         }
         left.ok()
     }
-
-    fn intent(
-        &self,
-        part: &Part<'_>,
-        report: &StepReport,
-        statement: &Statement,
-        arms: &[Arm],
-    ) -> StepIntent {
-        let Part { cycle, step, .. } = *part;
-        let digest = Sha256::digest(&statement.sql);
-        StepIntent {
-            cycle: cycle.id.clone(),
-            step: step.number,
-            shard: step.shard.to_string(),
-            table: step.table.to_string(),
-            method: step.method.as_str().into(),
-            shape: statement.shape.as_str().into(),
-            query_id: report.query_id.clone().unwrap_or_default(),
-            statement_digest: format!("{digest:x}"),
-            n_workspaces: u64::try_from(report.n_arms).unwrap_or(u64::MAX),
-            rows_due: report.n_due,
-            n_parts: step.n_parts,
-            predicate: statement.predicate().into(),
-            bounds: bounds(cycle.plan, step, arms),
-            intended_at: self.clock.now(),
-        }
-    }
-
-    fn outcome(&self, part: &Part<'_>, report: &StepReport) -> StepOutcome {
-        let (verdict, rows_left, error) = match &report.outcome {
-            StepOutcomeKind::Applied(verdict) => {
-                let left = match verdict {
-                    Verdict::Verified => Some(0),
-                    Verdict::Incomplete { n_left } => Some(*n_left),
-                    Verdict::Unknown => None,
-                };
-                (verdict.as_str(), left, None)
-            }
-            StepOutcomeKind::Failed {
-                recorded, n_left, ..
-            } => ("failed", *n_left, Some(recorded.clone())),
-            StepOutcomeKind::Skipped { reason } => ("failed", None, Some(reason.clone())),
-        };
-        StepOutcome {
-            cycle: part.cycle.id.clone(),
-            step: part.step.number,
-            verdict: verdict.into(),
-            rows_left,
-            error,
-            duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
-            finished_at: self.clock.now(),
-        }
-    }
 }
 
 /// Rows that a step takes with these arms; whole partitions have none.
@@ -286,42 +316,17 @@ fn n_due(step: &Step, arms: &[Arm]) -> u64 {
     arms.iter().map(|arm| arm.n_due).sum()
 }
 
-/// Policies of a step with the same rule and interval.
-#[derive(Serialize)]
-struct BoundsLine<'a> {
-    rule: Option<RuleId>,
-    retention: Option<&'a str>,
-    cutoff: Timestamp,
-    from: Option<Timestamp>,
-    n_policies: u64,
-    n_due: u64,
+/// Rows that count for the pace. Dropping a partition takes the server no longer for more rows.
+fn n_to_pace(step: &Step, arms: &[Arm]) -> u64 {
+    if step.method == Method::Partition {
+        return 0;
+    }
+    n_due(step, arms)
 }
 
-/// The rules and cutoffs of a step as JSON.
-fn bounds(plan: &Plan, step: &Step, arms: &[Arm]) -> String {
-    let mut sums: BTreeMap<(Option<RuleId>, Bounds), (u64, u64)> = BTreeMap::new();
-    if let Some(expired) = step.expired {
-        // What everybody's policies have in common; it is no single rule's.
-        sums.insert((None, expired), (0, step.n_due));
-    }
-    for arm in arms {
-        let (n_policies, n_due) = sums.entry((arm.rule, arm.bounds)).or_default();
-        *n_policies += 1;
-        *n_due += arm.n_due;
-    }
-    let instant = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
-    let line = |((rule, bounds), (n_policies, n_due)): (_, _)| {
-        let (rule, bounds): (Option<RuleId>, Bounds) = (rule, bounds);
-        let planned = plan.rules.iter().find(|planned| planned.rule == rule);
-        BoundsLine {
-            rule,
-            retention: planned.map(|planned| &*planned.retention),
-            cutoff: instant(bounds.below_ms),
-            from: bounds.from_ms.map(instant),
-            n_policies,
-            n_due,
-        }
-    };
-    let lines: Vec<BoundsLine<'_>> = sums.into_iter().map(line).collect();
-    serde_json::to_string(&lines).unwrap_or_default()
+/// Why a step cannot be sent now.
+struct Obstacle {
+    reason: String,
+    /// Whether an earlier statement still runs.
+    is_running: bool,
 }

@@ -14,6 +14,7 @@ use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::{Answer, Place, Problem};
 use super::wire;
 use crate::guard::HoldRange;
@@ -180,7 +181,7 @@ pub(super) async fn place(
         },
         reason: asked.reason.clone(),
         owner: owner.to_owned(),
-        created_at: shared.app.ledger.now().await?,
+        created_at: promptly(shared.app.ledger.now()).await?,
     };
     let created = shared
         .app
@@ -220,7 +221,7 @@ pub(super) async fn list(
     let at_most = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
-    let found = shared.app.ledger.holds(query.history).await?;
+    let found = promptly(shared.app.ledger.holds(query.history)).await?;
     let holds = found
         .into_iter()
         .filter(|record| record.id > after && caller.owns(&record.hold.scope, directory))
@@ -268,7 +269,7 @@ pub(super) async fn release(
 ) -> Answer<StatusCode> {
     let record = own(&shared, &caller, id).await?;
     must_match(&headers, &etag(&record))?;
-    let now = shared.app.ledger.now().await?;
+    let now = promptly(shared.app.ledger.now()).await?;
     let released = shared.app.ledger.release_hold(id, &caller.name, now).await;
     shared.memory.changed();
     match released? {
@@ -289,6 +290,6 @@ async fn own(shared: &Arc<Shared>, caller: &Caller, id: u64) -> Answer<HoldRecor
 }
 
 async fn find(shared: &Shared, id: u64) -> Answer<Option<HoldRecord>> {
-    let holds = shared.app.ledger.holds(true).await?;
+    let holds = promptly(shared.app.ledger.holds(true)).await?;
     Ok(holds.into_iter().find(|record| record.id == id))
 }

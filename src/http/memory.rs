@@ -2,10 +2,10 @@
 //!
 //! Invariant: an answer is made from a copy that was compared with the ledger at most
 //! [`LONGEST_TRUST`] ago, and after the last change that this process made. Where the ledger cannot be
-//! asked, the copy is not used.
+//! asked, the copy is not used. All who wait share one reading, and its failure.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,18 +13,21 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 
+use super::patience::promptly;
 use super::problem::{Answer, Problem};
 use super::world::World;
-use crate::engine::EngineError;
 use crate::ledger::Ledger;
 use crate::schedule::Live;
 
-/// A copy younger than this is used as it is.
-const TRUST: Duration = Duration::from_secs(1);
+/// A copy younger than this is used as it is. The rest of [`LONGEST_TRUST`] is for reading it again:
+/// a hundred thousand rules take half a second, and longer where others are at work.
+const TRUST: Duration = Duration::from_millis(500);
 /// A copy younger than this is used while it is compared with the ledger in the background.
 const LONGEST_TRUST: Duration = Duration::from_secs(2);
 /// The operator's own directory has no revision; it is read again after this time.
 const DIRECTORY_TRUST: Duration = Duration::from_mins(1);
+/// So long after a reading that failed nobody tries another.
+const PAUSE: Duration = Duration::from_secs(1);
 /// A copy that nobody asked for so long is given up: an idle sidecar should be small.
 const FORGET_AFTER: Duration = Duration::from_mins(2);
 
@@ -45,6 +48,8 @@ pub(super) struct Memory {
     n_changes: AtomicU64,
     /// One reading at a time.
     reading: Arc<tokio::sync::Mutex<()>>,
+    /// When the last reading failed because a server could not be reached.
+    failed_at: Mutex<Option<Instant>>,
     /// Whether somebody waits to give the copy up.
     is_watched: AtomicBool,
 }
@@ -89,17 +94,32 @@ impl Memory {
             }
             return Ok(checked.seen());
         }
+        self.not_in_vain()?;
         let (memory, live, ledger) = (Arc::clone(self), Arc::clone(live), Arc::clone(ledger));
         // A task of its own: a client that goes away must not undo the reading for those who wait.
         let reading = tokio::spawn(async move {
             let only_one = Arc::clone(&memory.reading).lock_owned().await;
-            memory.refresh_apart(live, ledger, only_one).await
+            memory.not_in_vain()?;
+            let reading = memory.refresh_apart(live, ledger, only_one);
+            reading.await.map_err(|error| Problem::internal(&error))?
         });
-        reading
-            .await
-            .map_err(|error| Problem::internal(&error))?
-            .map_err(|error| Problem::internal(&error))?
-            .map_err(Problem::from)
+        reading.await.map_err(|error| Problem::internal(&error))?
+    }
+
+    /// Fails if a reading just has: whoever waited for it has waited enough.
+    fn not_in_vain(&self) -> Answer<()> {
+        let failed_at = *self.failed();
+        match failed_at {
+            Some(at) if at.elapsed() < PAUSE => Err(Problem::unavailable(
+                "the ledger, or the directory, could not be reached a moment ago; try again later",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<Instant>> {
+        let failed_at = self.failed_at.lock();
+        failed_at.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`Memory::see`], but content with a copy from before this process's own last change: for
@@ -136,12 +156,9 @@ impl Memory {
             return;
         };
         let reading = self.refresh_apart(Arc::clone(live), Arc::clone(ledger), only_one);
-        // It ends by itself; if it fails, a request that finds no copy to trust meets the same error.
-        tokio::spawn(async move {
-            if let Ok(Err(error)) = reading.await {
-                tracing::warn!(%error, "the copy of the rules could not be compared with the ledger");
-            }
-        });
+        // It ends by itself; if it fails, that is logged, and a request that finds no copy to trust
+        // meets the same error.
+        drop(reading);
     }
 
     /// [`Memory::refresh`] on a thread that answers nobody: indexing rules takes a while.
@@ -150,12 +167,14 @@ impl Memory {
         live: Arc<Live>,
         ledger: Arc<dyn Ledger>,
         only_one: OwnedMutexGuard<()>,
-    ) -> JoinHandle<Result<Seen, EngineError>> {
+    ) -> JoinHandle<Answer<Seen>> {
         let memory = Arc::clone(self);
         let runtime = Handle::current();
         tokio::task::spawn_blocking(move || {
             let _only_one = only_one;
             let seen = runtime.block_on(memory.refresh(&live, &ledger));
+            let is_unreachable = seen.as_ref().is_err_and(Problem::is_unavailable);
+            *memory.failed() = is_unreachable.then(Instant::now);
             memory.forget_when_unused(&runtime);
             seen
         })
@@ -196,19 +215,15 @@ impl Memory {
 
     /// Compares the copy with the ledger, and reads it again where it differs. The caller holds
     /// `reading`.
-    async fn refresh(
-        &self,
-        live: &Arc<Live>,
-        ledger: &Arc<dyn Ledger>,
-    ) -> Result<Seen, EngineError> {
+    async fn refresh(&self, live: &Arc<Live>, ledger: &Arc<dyn Ledger>) -> Answer<Seen> {
         // Somebody may just have done it.
         if let Some(checked) = self.trusted(live, TRUST) {
             return Ok(checked.seen());
         }
         let n_changes = self.n_changes.load(Ordering::SeqCst);
         let checked_at = Instant::now();
-        let ledger_time = ledger.now().await?;
-        let revision = ledger.revision().await?;
+        let asking = async { Ok((ledger.now().await?, ledger.revision().await?)) };
+        let (ledger_time, revision) = promptly(asking).await?;
         // What another configuration meant is of no use.
         let before = self.copy().filter(|copy| Arc::ptr_eq(&copy.live, live));
         let before = before.map(|copy| copy.world);

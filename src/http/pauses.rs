@@ -14,6 +14,7 @@ use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::{Answer, Place, Problem};
 use super::wire;
 use crate::guard::PauseScope;
@@ -156,7 +157,7 @@ pub(super) async fn begin(
     let pause = NewPause {
         scope,
         reason: body.value.reason.clone(),
-        created_at: shared.app.ledger.now().await?,
+        created_at: promptly(shared.app.ledger.now()).await?,
     };
     let created = shared.app.ledger.pause(&pause, body.author(&caller)).await;
     shared.memory.changed();
@@ -213,7 +214,7 @@ pub(super) async fn list(
     let at_most = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
-    let found = shared.app.ledger.pauses(query.history).await?;
+    let found = promptly(shared.app.ledger.pauses(query.history)).await?;
     let pauses = found
         .into_iter()
         .filter(|record| record.id > after && caller.owns_pause(&record.pause.scope, directory))
@@ -258,7 +259,7 @@ pub(super) async fn end(
     must_match(&headers, &etag(&record))?;
     // A later pause of the same scope is another one, and stays.
     if record.ended.is_none() {
-        let now = shared.app.ledger.now().await?;
+        let now = promptly(shared.app.ledger.now()).await?;
         let resumed = shared
             .app
             .ledger
@@ -280,6 +281,6 @@ async fn own(shared: &Arc<Shared>, caller: &Caller, id: u64) -> Answer<PauseReco
 }
 
 async fn find(shared: &Shared, id: u64) -> Answer<Option<PauseRecord>> {
-    let pauses = shared.app.ledger.pauses(true).await?;
+    let pauses = promptly(shared.app.ledger.pauses(true)).await?;
     Ok(pauses.into_iter().find(|record| record.id == id))
 }

@@ -24,6 +24,7 @@ use crate::engine::BaseBook;
 use crate::guard::PauseScope;
 use crate::resolve::{Directory, Policies, Policy as Resolved, resolve};
 use crate::rule::{Days, Rule, RuleId, Scope};
+use crate::target::TargetChange;
 
 /// What holds for a workspace or one of its projects, and why.
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,6 +61,9 @@ pub(super) struct Policy {
     holds: Vec<AppliedHold>,
     /// Pauses in force that stop deletes from it.
     pauses: Vec<AppliedPause>,
+    /// Tables whose target reaches further than what was approved or armed: expired rows there wait.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    target_changes: Vec<String>,
     /// Whether the sidecar deletes at all (`retention.enabled`).
     is_enabled: bool,
     /// What becomes of the row that was asked about.
@@ -321,6 +325,7 @@ fn explain(
         own_projects,
         holds: holds(world, caller, &asked.workspace, project),
         pauses: pauses(world, caller, &asked.workspace),
+        target_changes: target_changes(world, caller),
         is_enabled: config.enabled,
         row: None,
         summary: Vec::new(),
@@ -369,6 +374,7 @@ fn waiting(
             revision,
             rules,
             default,
+            ..
         } => {
             let policies = resolve(rules, directory, default);
             let base = self::resolved(&policies, &asked.workspace, asked.project.as_deref());
@@ -388,6 +394,16 @@ fn waiting(
         deleted_below: bounds.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
         bounds,
     })
+}
+
+/// Tenants hear which table it is, and nothing of servers and columns.
+fn target_changes(world: &World, caller: &Caller) -> Vec<String> {
+    let say = |change: &TargetChange| match &change.table {
+        _ if !caller.is_bound() => change.to_string(),
+        Some(table) => format!("target {table} changed"),
+        None => "where tables are changed".into(),
+    };
+    world.base.changes().iter().map(say).collect()
 }
 
 fn holds(
@@ -478,6 +494,10 @@ fn summary(policy: &Policy) -> Vec<String> {
             None => format!("pause {} stops deletes", pause.id),
         });
     }
+    let changes = policy.target_changes.iter();
+    lines.extend(
+        changes.map(|change| format!("rows wait where a target reaches further ({change})")),
+    );
     if !policy.is_enabled {
         lines.push("the sidecar only plans: retention.enabled is false".into());
     }

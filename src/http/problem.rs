@@ -3,6 +3,9 @@
 //! Invariant: no text of a database, a driver or a secret gets into a problem. What is not the
 //! client's doing goes to the log, and the client is told whom to ask.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +18,9 @@ use crate::plan::Refusal;
 
 /// The media type of every problem.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Servers that are away are rarely back within less.
+const RETRY_AFTER_S: u64 = 5;
 
 /// What a handler answers.
 pub(super) type Answer<T> = Result<T, Problem>;
@@ -49,6 +55,9 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     refusals: Vec<String>,
+    /// When it may be tried again, for the header.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 /// A field that is wrong.
@@ -87,6 +96,7 @@ impl Problem {
             errors: Vec::new(),
             changes: Vec::new(),
             refusals: Vec::new(),
+            retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
         }))
     }
 
@@ -142,7 +152,7 @@ impl Problem {
     }
 
     /// 408: it took too long.
-    pub(super) fn timeout(limit: std::time::Duration) -> Self {
+    pub(super) fn timeout(limit: Duration) -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "timeout",
@@ -242,6 +252,22 @@ impl Problem {
         )
     }
 
+    /// 429: the token asks for changes too often.
+    pub(super) fn too_often(per_minute: NonZeroU32, wait: Duration) -> Self {
+        let mut problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-often",
+            "The token asks too often",
+            format!(
+                "a token may ask for {per_minute} changes a minute (api.requests_per_minute), and a \
+                 tenth of that at once; wait as long as Retry-After says"
+            ),
+        );
+        // Whole seconds, and never too few.
+        problem.0.retry_after_s = Some(wait.as_secs() + 1);
+        problem
+    }
+
     /// 503: it would have to wait for too long.
     pub(super) fn busy(detail: &str) -> Self {
         Self::new(
@@ -261,6 +287,11 @@ impl Problem {
             title,
             detail,
         )
+    }
+
+    /// Whether a server that is needed cannot be reached.
+    pub(super) fn is_unavailable(&self) -> bool {
+        self.0.kind.ends_with(":unavailable")
     }
 
     /// 500: our doing, or the operator's. The log says more.
@@ -289,7 +320,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
+        let (status, retry_after_s) = (self.status(), self.0.retry_after_s);
         let mut response = (status, Json(&*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -297,8 +328,8 @@ impl IntoResponse for Problem {
             let challenge = HeaderValue::from_static("Bearer realm=\"ebbtide\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -20,6 +20,7 @@ use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
 use super::memory::Seen;
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::{Answer, Place, Problem};
 use super::wire;
 use crate::ledger::{Deactivation, NewRule, RuleRecord};
@@ -163,7 +164,7 @@ pub(super) async fn create(
         scope,
         retention: asked.retention.clone(),
         apply_to_past: asked.apply_to_past,
-        created_at: shared.app.ledger.now().await?,
+        created_at: promptly(shared.app.ledger.now()).await?,
     };
     let created = shared
         .app
@@ -214,11 +215,13 @@ pub(super) async fn list(
                 .is_none_or(|filter| wire::is_within(scope, filter))
     };
     let (records, next) = if filter.is_none() && !caller.is_bound() {
-        let mut records = shared
-            .app
-            .ledger
-            .rules_after(after, query.history, limit + 1)
-            .await?;
+        let mut records = promptly(
+            shared
+                .app
+                .ledger
+                .rules_after(after, query.history, limit + 1),
+        )
+        .await?;
         let next = cut(&mut records, limit);
         (records, next)
     } else if query.history {
@@ -254,11 +257,7 @@ async fn search(
     let mut found = Vec::new();
     let mut n_seen = 0;
     while n_seen < LONGEST_SEARCH {
-        let records = shared
-            .app
-            .ledger
-            .rules_after(after, true, SEARCH_STEP)
-            .await?;
+        let records = promptly(shared.app.ledger.rules_after(after, true, SEARCH_STEP)).await?;
         if records.is_empty() {
             return Ok((found, None));
         }
@@ -342,7 +341,7 @@ pub(super) async fn deactivate(
 ) -> Answer<StatusCode> {
     let record = own(&shared, &caller, id).await?;
     must_match(&headers, &etag(&record))?;
-    let now = shared.app.ledger.now().await?;
+    let now = promptly(shared.app.ledger.now()).await?;
     let done = shared
         .app
         .ledger
@@ -365,7 +364,7 @@ async fn own(shared: &Arc<Shared>, caller: &Caller, id: RuleId) -> Answer<RuleRe
 
 async fn find(shared: &Shared, id: RuleId) -> Answer<Option<RuleRecord>> {
     match wire::existing(id) {
-        Some(id) => Ok(shared.app.ledger.rule(id).await?),
+        Some(id) => Ok(promptly(shared.app.ledger.rule(id)).await?),
         None => Ok(None),
     }
 }

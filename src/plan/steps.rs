@@ -13,6 +13,11 @@ impl Plan {
         inventory: &mut TableInventory,
         limits: &Limits,
     ) {
+        let rows_per_step = inventory.rows_per_step.unwrap_or(u64::MAX);
+        let limits = &Limits {
+            rows_per_step: limits.rows_per_step.min(rows_per_step),
+            ..*limits
+        };
         let n_due = inventory.arms.iter().map(|arm| arm.n_due).sum();
         let choices = choose(&Facts {
             ways: &target.ways,

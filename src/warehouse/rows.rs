@@ -99,6 +99,12 @@ pub(crate) struct StraysRow {
     pub(crate) ebbtide_oldest_ms: Option<i64>,
 }
 
+/// What is left under a predicate.
+#[derive(clickhouse::Row, Deserialize)]
+struct LeftRow {
+    ebbtide_left: u64,
+}
+
 impl Shard {
     /// Runs a compiled proof for whole partitions. The columns are those that [`crate::strays`]
     /// lists; a partition without rows has no line.
@@ -148,6 +154,12 @@ impl Shard {
             .fetch_in_turn::<RawDueRow>(self.probes.query_raw(sql))
             .await?;
         Ok(rows.into_iter().map(DueRow::from).collect())
+    }
+
+    /// Runs a compiled count of what is left under a predicate.
+    pub(crate) async fn recount(&self, sql: &str) -> Result<u64, WarehouseError> {
+        let row: LeftRow = self.fetch_one(self.probes.query_raw(sql)).await?;
+        Ok(row.ebbtide_left)
     }
 
     /// A probe answered for a group that it was not asked for.

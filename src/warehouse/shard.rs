@@ -44,6 +44,8 @@ pub struct ShardOptions {
     pub probe_rows: u64,
     /// Probes at once.
     pub probe_concurrency: u32,
+    /// The server's workload that probes and statements belong to.
+    pub workload: Option<String>,
 }
 
 impl ShardOptions {
@@ -63,6 +65,7 @@ impl ShardOptions {
             probe_threads: 2,
             probe_rows: 0,
             probe_concurrency: 2,
+            workload: None,
         }
     }
 }
@@ -134,12 +137,16 @@ impl Shard {
             })
         };
         let plain: Client = client(Connections::Reused)?;
+        let in_workload = |client: Client| match &options.workload {
+            Some(workload) => client.with_setting("workload", workload),
+            None => client,
+        };
         let probes = probe_settings
             .into_iter()
-            .fold(plain.clone(), |client, (name, value)| {
+            .fold(in_workload(plain.clone()), |client, (name, value)| {
                 client.with_setting(name, value)
             });
-        let statements = client(Connections::Fresh)?
+        let statements = in_workload(client(Connections::Fresh)?)
             // The server stops waiting too, or each lost answer would keep one of its threads.
             .with_setting("max_execution_time", seconds(options.statement_timeout))
             .with_setting("max_query_size", MAX_QUERY_SIZE)

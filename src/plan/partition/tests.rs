@@ -92,7 +92,7 @@ proptest! {
         let of_base = base_rules.as_ref().map(|rules| resolve(rules, &directory, &default));
         let terms = Terms {
             base: match &of_base {
-                Some(policies) => Base::At { revision: 1, policies: Some(policies) },
+                Some(policies) => Base::At { revision: 1, policies: Some(policies), changes: &[] },
                 None => Base::NotNeeded,
             },
             ..Terms::new(&policies, now)

@@ -22,8 +22,18 @@ impl Server {
             grants: grants.iter().map(ToString::to_string).collect(),
             profile_xml: String::new(),
         };
-        let system = ["mutations", "parts", "processes", "projections"]
-            .map(|table| format!("GRANT SELECT ON system.{table}"));
+        let system = [
+            "disks",
+            "merge_tree_settings",
+            "metrics",
+            "mutations",
+            "parts",
+            "processes",
+            "projections",
+            "replicas",
+            "storage_policies",
+        ]
+        .map(|table| format!("GRANT SELECT ON system.{table}"));
         let with_system = |more: &[&'static str]| -> Vec<String> {
             let more = more.iter().map(ToString::to_string);
             system.iter().cloned().chain(more).collect()

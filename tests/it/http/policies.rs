@@ -180,6 +180,22 @@ async fn a_shortened_rule_waits_for_its_approval() {
         row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"],
         "due"
     );
+    // Where a target reaches further than what was approved, rows wait too.
+    api.reload(|config| config.targets[0].age = ebbtide::Age::Time("start_time".into()));
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
+    let changes = policy["target_changes"].to_string();
+    assert!(
+        changes.contains(&api.live.borrow().config.targets[0].table),
+        "{policy}"
+    );
+    let asked = api
+        .get(&format!("/v1/policies/w1?row_time={}", days_ago(90)))
+        .await;
+    let reason = asked.has(200).json()["row"]["reason"].to_string();
+    assert!(
+        reason.contains("waits where a target reaches further"),
+        "{reason}"
+    );
     // Longer acts at once.
     let longer = json!({"workspace": "w1", "retention": "extended_400d"});
     assert_eq!(
