@@ -14,4 +14,5 @@ mod preview;
 mod reach;
 mod review;
 mod slot;
+mod whole;
 pub mod world;

@@ -9,7 +9,7 @@ use super::world::{NOW, World, apply, plan, run};
 const PATCHES: &str = "SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1";
 
 /// The same rows as ever, in tables with partitions.
-async fn partitioned(key: &str, settings: &str) -> World {
+pub(super) async fn partitioned(key: &str, settings: &str) -> World {
     let world = World::new().await;
     for table in ["spans", "traces"] {
         world
@@ -32,7 +32,7 @@ async fn partitioned(key: &str, settings: &str) -> World {
 }
 
 /// Everybody's rows end after 30 days: on 22 October.
-fn finite(world: &mut World) {
+pub(super) fn finite(world: &mut World) {
     let before = "retention: {approval: none";
     assert!(world.yaml.contains(before));
     let after = "retention: {default: 30d, approval: none";
@@ -40,7 +40,7 @@ fn finite(world: &mut World) {
 }
 
 /// Method, partitions and rows of each step.
-fn steps(plan: &Plan) -> Vec<(Method, String, u64)> {
+pub(super) fn steps(plan: &Plan) -> Vec<(Method, String, u64)> {
     let step = |step: &ebbtide::Step| {
         assert!(!step.reason.is_empty() && step.n_parts > 0, "{step:?}");
         (step.method, step.partitions.join(" "), step.n_due)
@@ -75,6 +75,12 @@ async fn whole_partitions_are_dropped_and_the_rest_goes_in_its_own() {
         ["partition", "lightweight", "partition", "lightweight"]
     );
     assert!(recorded.iter().all(|step| step.intent.n_parts > 0));
+    // What is recorded counts the same rows again, and none of other partitions.
+    let within = "AND _partition_id IN ('202610')";
+    let is_within = |step: usize| recorded[step].intent.predicate.contains(within);
+    assert!(is_within(1) && is_within(3), "{recorded:#?}");
+    let predicate = &recorded[1].intent.predicate;
+    assert_eq!(world.count(&format!("spans WHERE {predicate}")).await, 0);
     let (again, _) = run(&engine).await.unwrap();
     assert_eq!(steps(&again), []);
 }

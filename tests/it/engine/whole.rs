@@ -1,0 +1,173 @@
+//! Whole partitions while the ledger, the data or the targets change: what was proven of them is
+//! proven again, or they stay.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ebbtide::{
+    Config, CycleStatus, Engine, Event, HoldRange, Ledger, Method, NewHold, NewPause, NewRule,
+    PauseScope, Scope,
+};
+
+use super::method::{finite, partitioned, steps};
+use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
+use crate::support::block_on;
+
+/// What somebody does just in time.
+type Change = fn(&dyn Ledger);
+
+fn rule(ledger: &dyn Ledger, workspace: &str, retention: &str) {
+    let rule = NewRule {
+        scope: Scope::Workspace(workspace.into()),
+        retention: retention.into(),
+        apply_to_past: true,
+        created_at: at(NOW),
+    };
+    block_on(ledger.create_rule(&rule, "test".into())).unwrap();
+}
+
+fn keep_for_ever(ledger: &dyn Ledger) {
+    rule(ledger, "w1", "unlimited");
+}
+
+fn hold(ledger: &dyn Ledger) {
+    let hold = NewHold {
+        scope: Scope::Workspace("w1".into()),
+        range: HoldRange::default(),
+        reason: "just in time".into(),
+        owner: "test".into(),
+        created_at: at(NOW),
+    };
+    block_on(ledger.place_hold(&hold, "test".into())).unwrap();
+}
+
+fn pause(ledger: &dyn Ledger) {
+    let pause = NewPause {
+        scope: PauseScope::Workspace("w1".into()),
+        reason: "just in time".into(),
+        created_at: at(NOW),
+    };
+    block_on(ledger.pause(&pause, "test".into())).unwrap();
+}
+
+/// Months of spans and traces, and everybody's end after 30 days.
+async fn months() -> World {
+    let mut world = partitioned("toYYYYMM(at)", "").await;
+    finite(&mut world);
+    world
+}
+
+/// An engine with a change after the guards were asked, just before the intent of a step.
+fn changed_before(step: u32, world: &World, change: impl Fn() + Send + Sync + 'static) -> Engine {
+    let is_done = AtomicBool::new(false);
+    world.engine().observed_by(move |event| {
+        if matches!(event, Event::StepStarted { step: of, .. } if of.number == step)
+            && !is_done.swap(true, Ordering::Relaxed)
+        {
+            change();
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wanted_just_in_time_stays_in_partitions_that_were_to_go() {
+    let changes: [Change; 3] = [keep_for_ever, hold, pause];
+    // The first step drops months of spans, the third those of traces.
+    for (change, step, spans) in changes
+        .into_iter()
+        .flat_map(|change| [(change, 1, 100), (change, 3, 31)])
+    {
+        let world = months().await;
+        let of_step = &steps(&plan(&world.engine()).await)[usize::try_from(step - 1).unwrap()];
+        assert_eq!(of_step.0, Method::Partition);
+        let ledger = world.ledger.clone();
+        let engine = changed_before(step, &world, move || change(&*ledger));
+        let (_, report) = run(&engine).await.unwrap();
+        assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+        for (table, of_w1) in [("spans", spans), ("traces", 100)] {
+            let rows = format!("{table} WHERE w = 'w1'");
+            assert_eq!(world.count(&rows).await, of_w1, "{rows}, before {step}");
+            let others = format!("{table} WHERE w != 'w1'");
+            assert_eq!(world.count(&others).await, 3 * 31, "{others}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_concerns_nobody_in_them_does_not_stop_them() {
+    let world = months().await;
+    let ledger = world.ledger.clone();
+    let engine = changed_before(1, &world, move || rule(&*ledger, "elsewhere", "7d"));
+    let (made, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    assert_eq!(made.steps[0].method, Method::Partition);
+    assert_eq!(world.mutations().await, 2, "drops are none");
+    assert_eq!(world.ledger.cycles(9).await.unwrap().len(), 1);
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(table).await, 4 * 31);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_are_counted_again_after_waiting_for_the_ledger() {
+    let world = months().await;
+    let (ledger, client) = (world.ledger.clone(), world.database.client());
+    let is_done = AtomicBool::new(false);
+    let engine = world.engine().observed_by(move |event| {
+        // The count before the intent was made when this is said.
+        let Event::Throttled {
+            reason: "ledger", ..
+        } = event
+        else {
+            if matches!(event, Event::StepStarted { step, .. } if step.number == 1) {
+                rule(&*ledger, "elsewhere", "7d");
+            }
+            return;
+        };
+        if !is_done.swap(true, Ordering::Relaxed) {
+            let late = "INSERT INTO spans VALUES (unhex('ff'), 'p', '2026-09-10 00:00:00', 1)";
+            block_on(client.query_raw(late).execute()).unwrap();
+        }
+    });
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    assert_eq!(world.count("spans").await, 4 * 31 + 1);
+    assert_eq!(world.count("traces").await, 4 * 31);
+}
+
+#[tokio::test]
+async fn a_table_that_was_not_approved_is_not_dropped_from_nor_are_its_parents() {
+    let world = months().await;
+    let yaml = world.yaml.replace("approval: none, ", "");
+    let spans = "- {table: spans, workspace: w, project: p, age: {time: at}}\n";
+    assert!(yaml.contains(spans));
+    let before = Config::parse(&yaml.replace(spans, "")).unwrap();
+    let before = world.engine_with(&before, NOW);
+    let report = apply_reviewed(&before, &propose(&before).await).await;
+    assert_eq!(report.unwrap().n_deleted(), 4 * 69);
+    let late = "INSERT INTO traces SELECT w, p, at, n FROM spans WHERE at < '2026-10-01'";
+    world.sql(late).await;
+
+    let now = world.engine_with(&Config::parse(&yaml).unwrap(), NOW);
+    let (made, report) = run(&now).await.unwrap();
+    assert_eq!((steps(&made), report.n_deleted()), (vec![], 0));
+    let waiting = made.waiting.iter().map(|rows| rows.n_rows).sum::<u64>();
+    assert_eq!(
+        waiting,
+        4 * 69 + 192,
+        "the spans, and the traces after them"
+    );
+    assert_eq!(world.count("spans").await, 400);
+    // Where only some of the children wait, no partition of the parents goes as a whole.
+    world
+        .sql("INSERT INTO traces VALUES ('new', 'p', '2026-09-10 00:00:00', 1)")
+        .await;
+    let (made, report) = run(&now).await.unwrap();
+    let of_new = [(Method::Lightweight, "202609".into(), 1)];
+    assert_eq!((steps(&made), report.n_deleted()), (of_new.to_vec(), 1));
+
+    let proposed = propose(&now).await;
+    assert_eq!(steps(&proposed)[0].0, Method::Partition);
+    apply_reviewed(&now, &proposed).await.unwrap();
+    assert_eq!(world.count("spans").await, 4 * 31);
+    assert_eq!(world.count("traces").await, 4 * 31);
+}
