@@ -63,7 +63,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Rows that are left under the predicate of a step; nothing while its statement runs, or where it
+    /// Rows that are left under the predicate of a step, in its partition; nothing while its statement runs, or where it
     /// cannot be counted like this.
     async fn left_under(&self, step: &StepRecord) -> Result<Option<u64>, WarehouseError> {
         let intent = &step.intent;

@@ -174,7 +174,7 @@ impl Engine {
                 up_to.ok_or_else(|| format!("table {} is no target any more", step.table))
             });
             let part = Part { cycle, shard, step };
-            match self.apply_step(&part, targets, course).await? {
+            match Box::pin(self.apply_step(&part, targets, course)).await? {
                 Ok(None) => {}
                 Ok(Some(report)) => {
                     (self.observer)(&Event::StepFinished {

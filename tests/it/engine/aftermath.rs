@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ebbtide::{CYCLE_LEASE, CycleStart, CycleStatus, Engine, Intended, LeaseAttempt, StepIntent};
+use ebbtide::{
+    CYCLE_LEASE, CycleStart, CycleStatus, Engine, EngineError, Intended, LeaseAttempt, StepIntent,
+};
 
 use super::world::{NOW, World, apply_reviewed, at, propose, run};
 
@@ -10,7 +12,7 @@ use super::world::{NOW, World, apply_reviewed, at, propose, run};
 const N_DUE: u64 = 4 * 69;
 
 /// A process that was killed between the intent of its first step and the statement.
-async fn somebody_died(world: &World) {
+async fn somebody_died(world: &World, method: &str) {
     let ledger = &world.ledger;
     let length = Duration::from_secs(9);
     let asked = ledger.acquire_lease(CYCLE_LEASE, "dead", length).await;
@@ -35,7 +37,7 @@ async fn somebody_died(world: &World) {
         step: 1,
         shard: world.database.url().into(),
         table: "spans".into(),
-        method: "lightweight".into(),
+        method: method.into(),
         shape: "in".into(),
         query_id: "ebbtide-dead-1".into(),
         statement_digest: "s".into(),
@@ -54,14 +56,14 @@ async fn somebody_died(world: &World) {
 }
 
 /// A world where most of each table is due, and no more than that may go in a day.
-async fn a_world_with_a_dead_process() -> (World, Engine) {
+async fn a_world_with_a_dead_process(method: &str) -> (World, Engine) {
     let world = World::new().await;
     for workspace in ["w0", "w1", "w2", "w3"] {
         world.rule(workspace, "30d").await;
     }
     let engine = world.engine_with(&world.config_with("table: 0.9", "table: 0.7"), NOW);
     engine.note_settings("test").await.unwrap();
-    somebody_died(&world).await;
+    somebody_died(&world, method).await;
     (world, engine)
 }
 
@@ -75,15 +77,30 @@ async fn nothing_counts_twice(world: &World) {
 
 #[tokio::test]
 async fn a_run_counts_what_a_killed_process_never_sent() {
-    let (world, engine) = a_world_with_a_dead_process().await;
-    let (_, report) = run(&engine).await.unwrap();
-    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
-    nothing_counts_twice(&world).await;
+    for method in ["lightweight", "patch"] {
+        let (world, engine) = a_world_with_a_dead_process(method).await;
+        let (_, report) = run(&engine).await.unwrap();
+        assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+        nothing_counts_twice(&world).await;
+    }
+}
+
+/// Nobody can tell from the record which rows were in them: the share of the day stays used up.
+#[tokio::test]
+async fn rows_of_whole_partitions_go_on_counting() {
+    let (world, engine) = a_world_with_a_dead_process("partition").await;
+    assert!(matches!(
+        run(&engine).await,
+        Err(EngineError::Refused { .. })
+    ));
+    assert_eq!(world.count("spans").await, 400);
+    let steps = world.ledger.steps("dead").await.unwrap();
+    assert!(steps[0].outcome.is_none(), "{steps:?}");
 }
 
 #[tokio::test]
 async fn so_does_whoever_applies_a_plan() {
-    let (world, engine) = a_world_with_a_dead_process().await;
+    let (world, engine) = a_world_with_a_dead_process("lightweight").await;
     let report = apply_reviewed(&engine, &propose(&engine).await).await;
     assert_eq!(report.unwrap().status, CycleStatus::Done);
     nothing_counts_twice(&world).await;
