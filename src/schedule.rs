@@ -306,7 +306,7 @@ impl Sidecar {
             return Ok(self.wait_for_the_window(&closed, world.now));
         }
         if self.due_plan(&world).is_some() {
-            return self.apply_approved(live, stop).await;
+            return Box::pin(self.apply_approved(live, stop)).await;
         }
         match next {
             Next::Slot { .. } | Next::Again { .. } => {
