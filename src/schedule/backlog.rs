@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::overlap;
 use super::cycle::{Cycled, End};
+use super::held::held_back;
 use super::world::World;
 use super::{Sidecar, Stop, error_chain};
-use crate::engine::{CycleReport, CycleStatus, EngineError, StepOutcomeKind};
+use crate::engine::{CycleReport, CycleStatus, StepOutcomeKind};
 use crate::ledger::Look;
-use crate::plan::{Plan, Refusal};
+use crate::plan::Plan;
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::verify::Verdict;
@@ -40,13 +41,6 @@ struct Left {
 
 /// Tables of which nothing is to be said are not named.
 type Tables = BTreeMap<String, Left>;
-
-/// What holds a table back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct HeldBack {
-    by: &'static str,
-    reason: String,
-}
 
 impl Sidecar {
     /// Notes and publishes what a cycle found and left; with the terms that are settled by it where
@@ -218,83 +212,6 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
         };
     }
     tables.retain(|_, left| *left != Left::default());
-}
-
-/// What holds each table back; the first reason stands.
-fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
-    let mut held: BTreeMap<String, HeldBack> = BTreeMap::new();
-    let mut note = |table: &str, by, reason: String| {
-        held.entry(table.to_owned())
-            .or_insert(HeldBack { by, reason });
-    };
-    for unprobed in &plan.unprobed {
-        let by = if unprobed.is_unreachable {
-            "unreachable"
-        } else if unprobed.is_running {
-            "running_mutation"
-        } else {
-            "failed"
-        };
-        match &unprobed.table {
-            Some(table) => note(table, by, unprobed.reason.clone()),
-            None => plan
-                .targets
-                .iter()
-                .for_each(|target| note(&target.target.table, by, unprobed.reason.clone())),
-        }
-    }
-    match &cycled.end {
-        End::Reported(report) => {
-            for step in report.steps.iter().filter(|step| !step.is_verified()) {
-                let by = if step.is_running {
-                    "running_mutation"
-                } else {
-                    "failed"
-                };
-                note(&step.table, by, step.why());
-            }
-        }
-        End::Failed(EngineError::Refused { refusals }) => {
-            for refusal in refusals {
-                match refusal {
-                    Refusal::Share { table, .. }
-                    | Refusal::Floor { table, .. }
-                    | Refusal::Held { table, .. }
-                    | Refusal::Paused { table, .. } => note(table, "refused", refusal.to_string()),
-                    _ => plan
-                        .tables
-                        .iter()
-                        .for_each(|table| note(&table.table, "refused", refusal.to_string())),
-                }
-            }
-        }
-        End::Failed(error) => {
-            let by = if error.is_unreachable() {
-                "unreachable"
-            } else {
-                "failed"
-            };
-            for table in &plan.tables {
-                note(&table.table, by, error_chain(error));
-            }
-        }
-        End::Rehearsed | End::Stopped | End::Abandoned => {}
-    }
-    for paused in &plan.paused {
-        let reason = format!("{} expired rows are paused", paused.n_rows);
-        note(&paused.table, "paused", reason);
-    }
-    for waiting in &plan.waiting {
-        let reason = match plan.armed_at {
-            Some(at) => format!(
-                "{} rows wait; the rules of now are armed until {at}",
-                waiting.n_rows
-            ),
-            None => format!("{} rows wait for an approval", waiting.n_rows),
-        };
-        note(&waiting.table, "approval", reason);
-    }
-    held
 }
 
 /// When so many rows will be gone, at the rate of a cycle that deleted some.
