@@ -18,7 +18,7 @@ use super::world::World;
 use super::{Sidecar, Stop, error_chain};
 use crate::engine::{CycleReport, CycleStatus, StepOutcomeKind};
 use crate::ledger::Look;
-use crate::plan::Plan;
+use crate::plan::{Plan, Unprobed};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::verify::Verdict;
@@ -183,10 +183,12 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
     tables
 }
 
-/// The tables of which a plan does not know all.
+/// The tables that nobody could look at; not those of which only some workspaces are left alone, or
+/// which are left alone after a look.
 fn unseen(plan: &Plan) -> BTreeSet<&str> {
     let mut unseen: BTreeSet<&str> = BTreeSet::new();
-    for unprobed in &plan.unprobed {
+    let is_unseen = |of: &&Unprobed| of.workspace.is_none() && !of.is_running;
+    for unprobed in plan.unprobed.iter().filter(is_unseen) {
         match &unprobed.table {
             Some(table) => _ = unseen.insert(table),
             None => unseen.extend(plan.targets.iter().map(|target| &*target.target.table)),
@@ -293,6 +295,33 @@ mod tests {
         tables.insert("traces".into(), left(1, 0));
         keep_unseen(&mut tables, &["traces"].into(), range, &looks);
         assert_eq!(tables, Tables::from(expected));
+    }
+
+    #[test]
+    fn a_table_of_which_a_workspace_is_left_alone_was_looked_at() {
+        let unprobed = |table: &str| Unprobed {
+            shard: "s".into(),
+            table: Some(table.into()),
+            workspace: None,
+            reason: "it takes too long".into(),
+            is_unreachable: false,
+            is_running: false,
+        };
+        let plan = Plan {
+            unprobed: vec![
+                unprobed("traces"),
+                Unprobed {
+                    workspace: Some("w".into()),
+                    ..unprobed("spans")
+                },
+                Unprobed {
+                    is_running: true,
+                    ..unprobed("comments")
+                },
+            ],
+            ..Plan::default()
+        };
+        assert_eq!(unseen(&plan), ["traces"].into());
     }
 
     #[test]

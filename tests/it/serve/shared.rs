@@ -67,34 +67,3 @@ async fn slots_come_due_while_a_cycle_is_at_work() {
     town.sql("SYSTEM START MERGES spans").await;
     sidecar.end().await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_left_of_a_table_stands_while_nobody_can_look_at_it() {
-    let town = Town::new().await;
-    town.configure(", enabled: false", "");
-    let clock = TestClock::at(10, 0);
-    let left = format!("\nebbtide_backlog_rows{{table=\"traces\"}} {N_OLD}\n");
-    let looked = Running::start(&town, "looked", &clock).await;
-    town.until("it has looked", async || {
-        looked.metrics.render().contains(&left)
-    })
-    .await;
-    looked.end().await;
-
-    town.sql("ALTER TABLE traces RENAME COLUMN at TO gone")
-        .await;
-    let mut cannot = Running::start(&town, "cannot", &clock).await;
-    let of_traces = |status: &ebbtide::Status| {
-        let target = status.targets.iter().find(|of| of.table == "traces");
-        target.unwrap().clone()
-    };
-    let failed = cannot
-        .status
-        .wait_for(|status| of_traces(status).held_back_by.as_deref() == Some("failed"));
-    let waited = tokio::time::timeout(std::time::Duration::from_mins(2), failed).await;
-    let target = of_traces(&waited.unwrap().unwrap());
-    assert_eq!(target.backlog_rows, N_OLD, "{target:?}");
-    assert!(target.retention_lag_seconds > 60 * 86_400, "{target:?}");
-    assert!(cannot.metrics.render().contains(&left));
-    cannot.end().await;
-}
