@@ -13,6 +13,7 @@ mod auto;
 mod backlog;
 mod board;
 mod cycle;
+mod held;
 mod kept;
 mod next;
 mod reload;
