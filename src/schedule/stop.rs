@@ -39,7 +39,7 @@ impl Stop {
     pub(super) async fn when_replaced(&self, replaced: &CancellationToken) {
         replaced.cancelled().await;
         self.gently.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Nothing more is begun; the statement that runs is waited for and recorded.
