@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::overlap;
-use super::cycle::{Cycled, End};
+use super::cycle::Cycled;
 use super::held::held_back;
 use super::world::World;
 use super::{Sidecar, Stop, error_chain};
