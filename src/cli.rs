@@ -197,7 +197,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Workspaces(verb) => workspaces::run(verb, &context, &mut output).await,
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
-        Verb::Apply(args) => apply::run(args, &context, &mut output).await,
+        Verb::Apply(args) => Box::pin(apply::run(args, &context, &mut output)).await,
         Verb::Run(args) => Box::pin(run::run(args, &context, &mut output)).await,
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,

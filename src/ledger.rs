@@ -118,6 +118,8 @@ pub trait Ledger: Send + Sync {
         with_history: bool,
         limit: u32,
     ) -> Result<Vec<RuleRecord>, LedgerError>;
+    /// The rules of a page of numbers, in their order, active or not.
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError>;
     /// One rule, active or not.
     async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError>;
 
@@ -157,6 +159,13 @@ pub trait Ledger: Send + Sync {
         by: &str,
         at: Timestamp,
     ) -> Result<bool, LedgerError>;
+    /// Ends one pause, and no later one of its scope; raises the revision.
+    async fn end_pause(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError>;
     /// Pauses ordered by id: those in force, or the whole history.
     async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError>;
 

@@ -13,6 +13,7 @@ mod auto;
 mod backlog;
 mod board;
 mod cycle;
+mod held;
 mod kept;
 mod next;
 mod reload;
@@ -306,7 +307,7 @@ impl Sidecar {
             return Ok(self.wait_for_the_window(&closed, world.now));
         }
         if self.due_plan(&world).is_some() {
-            return self.apply_approved(live, stop).await;
+            return Box::pin(self.apply_approved(live, stop)).await;
         }
         match next {
             Next::Slot { .. } | Next::Again { .. } => {

@@ -78,12 +78,9 @@ async fn look(
     let base = engine.base(&rulebook).await?;
     let default = &config.default_retention;
     let deletes_more = match (&base, scope) {
-        (BaseBook::NotNeeded | BaseBook::Same { .. }, _) => false,
-        (BaseBook::Missing | BaseBook::Earlier { .. }, None) => true,
-        (BaseBook::Missing, Some(scope)) => {
-            let now = Promise::of(scope, &rulebook.rules, &rulebook.directory, default);
-            now.deletes_more_than(Promise::FOR_EVER)
-        }
+        // Where there is none, everything is stopped, which is looked at next.
+        (BaseBook::NotNeeded | BaseBook::Same { .. } | BaseBook::Missing, _) => false,
+        (BaseBook::Earlier { .. }, None) => true,
         (
             BaseBook::Earlier {
                 rules: earlier,
@@ -97,7 +94,13 @@ async fn look(
             Promise::of(scope, &rulebook.rules, directory, default).deletes_more_than(before)
         }
     };
-    if !deletes_more {
+    // What every target keeps waiting does not go at once either.
+    let is_stopped = engine.is_stopped_by(&base)
+        && scope.is_none_or(|scope| {
+            let now = Promise::of(scope, &rulebook.rules, &rulebook.directory, default);
+            now.deletes_more_than(Promise::FOR_EVER)
+        });
+    if !deletes_more && !is_stopped {
         return Ok(Effect::AT_ONCE);
     }
     let waits_for_approval = config.approval == ApprovalMode::Required

@@ -142,6 +142,21 @@ impl Engine {
         })
     }
 
+    /// Whether a base lets nothing go from any table, whatever the rules say: nothing was approved or
+    /// armed for long enough, or every target reaches further.
+    pub fn is_stopped_by(&self, base: &BaseBook) -> bool {
+        let waits = |shard: &str, table: &str| {
+            let mut changes = base.changes().iter();
+            changes.any(|change| change.concerns(shard, table))
+        };
+        let mut shards = self.warehouse.shards().iter();
+        matches!(base, BaseBook::Missing)
+            || shards.all(|shard| {
+                let mut targets = self.targets.iter();
+                targets.all(|target| waits(shard.name(), &target.table))
+            })
+    }
+
     /// What of the targets reaches further than it did at a base, or at any revision since; nothing
     /// where that cannot be known.
     pub(super) async fn target_changes(

@@ -106,7 +106,7 @@ fn add_problems(operation: &mut Operation, is_change: bool) {
         ("500", "Not the client's doing; the log says more", true),
         (
             "503",
-            "Too much at once, or a server that is needed is not there",
+            "Too much at once, a server that is needed is not there, or rules make no sense",
             true,
         ),
     ];

@@ -1,10 +1,11 @@
 //! A copy of the world in memory, so that a look-up costs no query.
 //!
 //! Invariant: an answer is made from a copy that was compared with the ledger at most
-//! [`LONGEST_TRUST`] ago, and after the last change that this process made. Where the ledger cannot be
-//! asked, the copy is not used. All who wait share one reading, and its failure.
+//! [`LONGEST_TRUST`] ago, and after the last change that the same token made through this process. Where
+//! the ledger cannot be asked, the copy is not used. All who wait share one reading, and its failure.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use super::patience::promptly;
 use super::problem::{Answer, Problem};
 use super::world::World;
 use crate::ledger::Ledger;
+use crate::resolve::Directory;
 use crate::schedule::Live;
 
 /// A copy younger than this is used as it is. The rest of [`LONGEST_TRUST`] is for reading it again:
@@ -40,18 +42,32 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
+impl Seen {
+    /// Which workspaces belong to which organization.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.world.rulebook.directory
+    }
+}
+
 /// The copy.
 #[derive(Default)]
 pub(super) struct Memory {
     copy: Mutex<Option<Kept>>,
-    /// Raised by each change that this process makes.
-    n_changes: AtomicU64,
+    changes: Mutex<Changes>,
     /// One reading at a time.
     reading: Arc<tokio::sync::Mutex<()>>,
-    /// When the last reading failed because a server could not be reached.
-    failed_at: Mutex<Option<Instant>>,
+    /// When the last reading failed, if it did, and why.
+    failure: Mutex<Option<(Instant, Problem)>>,
     /// Whether somebody waits to give the copy up.
     is_watched: AtomicBool,
+}
+
+/// Changes that this process made.
+#[derive(Default)]
+struct Changes {
+    n_made: u64,
+    /// Tokens whose last change no copy shows yet, and the number of that change.
+    unseen: HashMap<Arc<str>, u64>,
 }
 
 #[derive(Clone)]
@@ -77,18 +93,26 @@ impl Kept {
 }
 
 impl Memory {
-    /// Says that this process changed the ledger: older copies are not used any more.
-    pub(super) fn changed(&self) {
-        self.n_changes.fetch_add(1, Ordering::SeqCst);
+    /// Says that a token changed the ledger: it is not answered from older copies any more. Others are,
+    /// for as long as they are after a change that was made elsewhere.
+    pub(super) fn changed(&self, token: &Arc<str>) {
+        let mut changes = self.changes();
+        changes.n_made += 1;
+        let n_made = changes.n_made;
+        changes.unseen.insert(Arc::clone(token), n_made);
+        // It may have mended what made the last reading fail.
+        *self.failure() = None;
     }
 
-    /// The world as it is, give or take [`LONGEST_TRUST`].
+    /// The world as it is, give or take [`LONGEST_TRUST`], with all changes of a token.
     pub(super) async fn see(
         self: &Arc<Self>,
         live: &Arc<Live>,
         ledger: &Arc<dyn Ledger>,
+        token: &Arc<str>,
     ) -> Answer<Seen> {
-        if let Some(checked) = self.trusted(live, LONGEST_TRUST) {
+        let n_changes = self.changes().unseen.get(token).copied();
+        if let Some(checked) = self.trusted(live, LONGEST_TRUST, n_changes.unwrap_or(0)) {
             if checked.checked_at.elapsed() >= TRUST {
                 self.refresh_in_the_background(live, ledger);
             }
@@ -108,33 +132,34 @@ impl Memory {
 
     /// Fails if a reading just has: whoever waited for it has waited enough.
     fn not_in_vain(&self) -> Answer<()> {
-        let failed_at = *self.failed();
-        match failed_at {
-            Some(at) if at.elapsed() < PAUSE => Err(Problem::unavailable(
-                "the ledger, or the directory, could not be reached a moment ago; try again later",
-            )),
+        match &*self.failure() {
+            Some((at, problem)) if at.elapsed() < PAUSE => Err(problem.clone()),
             _ => Ok(()),
         }
     }
 
-    fn failed(&self) -> MutexGuard<'_, Option<Instant>> {
-        let failed_at = self.failed_at.lock();
-        failed_at.unwrap_or_else(PoisonError::into_inner)
+    fn failure(&self) -> MutexGuard<'_, Option<(Instant, Problem)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As [`Memory::see`], but content with a copy from before this process's own last change: for
-    /// what is about to be changed, and for whom a workspace belongs to.
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Memory::see`], but content with a copy from before the token's own last change: for what is
+    /// about to be changed, and for whom a workspace belongs to.
     pub(super) async fn recall(
         self: &Arc<Self>,
         live: &Arc<Live>,
         ledger: &Arc<dyn Ledger>,
+        token: &Arc<str>,
     ) -> Answer<Seen> {
         let copy = self.copy();
         match copy.filter(|copy| {
             Arc::ptr_eq(&copy.live, live) && copy.checked_at.elapsed() < LONGEST_TRUST
         }) {
             Some(checked) => Ok(checked.seen()),
-            None => self.see(live, ledger).await,
+            None => self.see(live, ledger, token).await,
         }
     }
 
@@ -143,10 +168,11 @@ impl Memory {
         copy.clone()
     }
 
-    fn trusted(&self, live: &Arc<Live>, trust: Duration) -> Option<Kept> {
+    /// The copy, if it is young enough and shows so many changes of this process.
+    fn trusted(&self, live: &Arc<Live>, trust: Duration, n_changes: u64) -> Option<Kept> {
         self.copy().filter(|copy| {
             Arc::ptr_eq(&copy.live, live)
-                && copy.n_changes == self.n_changes.load(Ordering::SeqCst)
+                && copy.n_changes >= n_changes
                 && copy.checked_at.elapsed() < trust
         })
     }
@@ -173,8 +199,8 @@ impl Memory {
         tokio::task::spawn_blocking(move || {
             let _only_one = only_one;
             let seen = runtime.block_on(memory.refresh(&live, &ledger));
-            let is_unreachable = seen.as_ref().is_err_and(Problem::is_unavailable);
-            *memory.failed() = is_unreachable.then(Instant::now);
+            let problem = seen.as_ref().err().cloned();
+            *memory.failure() = problem.map(|problem| (Instant::now(), problem));
             memory.forget_when_unused(&runtime);
             seen
         })
@@ -216,11 +242,11 @@ impl Memory {
     /// Compares the copy with the ledger, and reads it again where it differs. The caller holds
     /// `reading`.
     async fn refresh(&self, live: &Arc<Live>, ledger: &Arc<dyn Ledger>) -> Answer<Seen> {
+        let n_changes = self.changes().n_made;
         // Somebody may just have done it.
-        if let Some(checked) = self.trusted(live, TRUST) {
+        if let Some(checked) = self.trusted(live, TRUST, n_changes) {
             return Ok(checked.seen());
         }
-        let n_changes = self.n_changes.load(Ordering::SeqCst);
         let checked_at = Instant::now();
         let asking = async { Ok((ledger.now().await?, ledger.revision().await?)) };
         let (ledger_time, revision) = promptly(asking).await?;
@@ -233,7 +259,7 @@ impl Memory {
             world.rulebook.revision == revision && !is_directory_old
         };
         let world = match before {
-            Some(world) if is_current(&world) => world.with_base_of_now(live).await?,
+            Some(world) if is_current(&world) => world.with_base_of_now(live, &**ledger).await?,
             before => Arc::new(World::read(live, &**ledger, before.as_deref()).await?),
         };
         let checked = Kept {
@@ -244,8 +270,9 @@ impl Memory {
             n_changes,
         };
         let seen = checked.seen();
-        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        *copy = Some(checked);
+        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = Some(checked);
+        let unseen = &mut self.changes().unseen;
+        unseen.retain(|_, number| *number > n_changes);
         Ok(seen)
     }
 }

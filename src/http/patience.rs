@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// What the ledger answers, or 503 if it does not answer soon.
 pub(super) async fn promptly<T>(asking: impl Future<Output = Result<T, LedgerError>>) -> Answer<T> {
-    if let Ok(answer) = tokio::time::timeout(PATIENCE, asking).await {
+    if let Some(answer) = soon(asking).await {
         return Ok(answer?);
     }
     tracing::warn!(
@@ -22,4 +22,9 @@ pub(super) async fn promptly<T>(asking: impl Future<Output = Result<T, LedgerErr
     Err(Problem::unavailable(
         "the ledger does not answer; try again later",
     ))
+}
+
+/// What is nice to know, if it is known soon.
+pub(super) async fn soon<T>(asking: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, asking).await.ok()
 }

@@ -138,7 +138,8 @@ pub(super) async fn make(
     }
     let created_at = promptly(shared.app.ledger.now()).await?;
     let live = shared.live();
-    let plan = live.engine.plan(&PlanRequest::proposed()).await?;
+    let planned = live.engine.plan(&PlanRequest::proposed()).await;
+    let plan = planned.map_err(|error| Problem::from(error).named_to(&caller))?;
     let text = serde_json::to_string(&plan).map_err(|error| Problem::internal(&error))?;
     if text.len() > LARGEST_PLAN {
         return Err(Problem::plan_too_large(text.len(), LARGEST_PLAN));
@@ -233,12 +234,10 @@ pub(super) async fn approve(
         review(&shared, &id, &body).await?;
     }
     let now = promptly(shared.app.ledger.now()).await?;
-    match shared
-        .app
-        .ledger
-        .approve_plan(&id, &caller.name, now)
-        .await?
-    {
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), Arc::clone(&caller.name));
+    let plan = id.clone();
+    let approving = async move { ledger.approve_plan(&plan, &by, now).await };
+    match shared.change(&caller, approving).await? {
         PlanApproval::Done | PlanApproval::Already => {}
         PlanApproval::Stale { revision } => {
             return Err(Problem::stale(vec![format!(
@@ -248,7 +247,6 @@ pub(super) async fn approve(
         }
         PlanApproval::NotFound => return Err(Problem::not_found("such plan")),
     }
-    shared.memory.changed();
     shared.app.wake.notify_one();
     let (record, _) = find(&shared, &id).await?;
     Ok((

@@ -262,8 +262,8 @@ async fn answer(
     asked: AnyPolicyQuery,
 ) -> Answer<Json<Policy>> {
     let row_time = asked.row_time.as_deref().map(row_time).transpose()?;
-    let seen = shared.see().await?;
-    if !caller.owns_workspace(&asked.workspace, &seen.world.rulebook.directory) {
+    let seen = shared.see(caller).await?;
+    if !caller.owns_workspace(&asked.workspace, Some(seen.directory())) {
         return Err(Problem::not_found("such workspace"));
     }
     Ok(Json(explain(
@@ -367,9 +367,11 @@ fn waiting(
     directory: &Directory,
 ) -> Option<Waiting> {
     let now = resolved.bounds(seen.now)?;
-    let (base_revision, bounds) = match &*seen.world.base {
-        BaseBook::NotNeeded | BaseBook::Same { .. } => return None,
+    let world = &*seen.world;
+    let (base_revision, bounds) = match &*world.base {
+        BaseBook::NotNeeded => return None,
         BaseBook::Missing => (None, None),
+        BaseBook::Same { revision, .. } => (Some(*revision), Some(now)),
         BaseBook::Earlier {
             revision,
             rules,
@@ -382,13 +384,17 @@ fn waiting(
             (Some(*revision), bounds.and_then(|base| base.intersect(now)))
         }
     };
+    // Where every target reaches further, nothing goes, whatever the rules said.
+    let bounds = bounds.filter(|_| !world.is_stopped);
     if bounds == Some(now) {
         return None;
     }
+    let is_approved =
+        world.approved >= Some(world.rulebook.revision) && !config.armed_for.is_zero();
     Some(Waiting {
         waits_for: match config.approval {
-            ApprovalMode::Required => WaitsFor::Approval,
-            ApprovalMode::None => WaitsFor::Armed,
+            ApprovalMode::Required if !is_approved => WaitsFor::Approval,
+            ApprovalMode::Required | ApprovalMode::None => WaitsFor::Armed,
         },
         base_revision,
         deleted_below: bounds.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
@@ -423,7 +429,7 @@ fn holds(
             from: record.hold.range.from,
             until: record.hold.range.until,
             reason: caller
-                .owns(&record.hold.scope, &world.rulebook.directory)
+                .owns(&record.hold.scope, Some(&world.rulebook.directory))
                 .then(|| record.hold.reason.clone()),
         })
         .collect()
@@ -439,7 +445,7 @@ fn pauses(world: &World, caller: &Caller, workspace: &str) -> Vec<AppliedPause> 
                 PauseScope::Everything | PauseScope::Workspace(_) => None,
             },
             reason: caller
-                .owns_pause(&record.pause.scope, &world.rulebook.directory)
+                .owns_pause(&record.pause.scope, Some(&world.rulebook.directory))
                 .then(|| record.pause.reason.clone()),
         })
         .collect()

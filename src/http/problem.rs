@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use crate::engine::EngineError;
 use crate::ledger::LedgerError;
 use crate::plan::Refusal;
@@ -22,15 +23,18 @@ pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// Servers that are away are rarely back within less.
 const RETRY_AFTER_S: u64 = 5;
 
+/// Rules that a problem names at most.
+const MOST_RULES: usize = 100;
+
 /// What a handler answers.
 pub(super) type Answer<T> = Result<T, Problem>;
 
 /// A request that was not answered as it was meant.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Problem(Box<ProblemDocument>);
 
 /// What went wrong (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemDocument {
     /// What kind of problem, as a URN that never changes.
@@ -55,13 +59,21 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     refusals: Vec<String>,
+    /// The rules that make no sense, if it is about rules; left out for a token that is bound to
+    /// somebody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    rules: Vec<String>,
+    /// The same, until it is known who asks.
+    #[serde(skip)]
+    unnamed_rules: Vec<String>,
     /// When it may be tried again, for the header.
     #[serde(skip)]
     retry_after_s: Option<u64>,
 }
 
 /// A field that is wrong.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct FieldError {
     /// Where it is.
     #[serde(rename = "in")]
@@ -96,6 +108,8 @@ impl Problem {
             errors: Vec::new(),
             changes: Vec::new(),
             refusals: Vec::new(),
+            rules: Vec::new(),
+            unnamed_rules: Vec::new(),
             retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
         }))
     }
@@ -289,9 +303,26 @@ impl Problem {
         )
     }
 
-    /// Whether a server that is needed cannot be reached.
-    pub(super) fn is_unavailable(&self) -> bool {
-        self.0.kind.ends_with(":unavailable")
+    /// 503: rules that mean nothing under this configuration.
+    fn unusable_rules(mut problems: Vec<String>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unusable-rules",
+            "Rules make no sense under the configuration",
+            "nothing is deleted until they are set anew or deactivated, or until the configuration \
+             knows their retention again; `/v1/rules/{id}` of each still works",
+        );
+        problems.truncate(MOST_RULES);
+        problem.0.unnamed_rules = problems;
+        problem
+    }
+
+    /// Names the rules that it is about to whoever may see all of them.
+    pub(super) fn named_to(mut self, caller: &Caller) -> Self {
+        if !caller.is_bound() {
+            self.0.rules = std::mem::take(&mut self.0.unnamed_rules);
+        }
+        self
     }
 
     /// 500: our doing, or the operator's. The log says more.
@@ -371,6 +402,10 @@ impl From<EngineError> for Problem {
             EngineError::Ledger(error) => error.into(),
             EngineError::Stale { changes } => Self::stale(changes),
             EngineError::Refused { refusals } => Self::refused(&refusals),
+            EngineError::Rules { problems } => {
+                tracing::error!(rules = problems.join("; "), "rules cannot be used");
+                Self::unusable_rules(problems)
+            }
             EngineError::Unsettled { .. } => {
                 Self::busy("rules keep changing while they are read; try again")
             }

@@ -257,6 +257,10 @@ impl Ledger for MySql {
         on_connection!(self, "list the rules", connection => rules::after(connection, after, with_history, limit))
     }
 
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError> {
+        on_connection!(self, "list the rules", connection => rules::some(connection, ids))
+    }
+
     async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
         on_connection!(self, "read the rule", connection => rules::one(connection, id))
     }
@@ -310,6 +314,15 @@ impl Ledger for MySql {
         at: Timestamp,
     ) -> Result<bool, LedgerError> {
         retried!(self, "end the pause", change => guards::resume(change, scope, by, at))
+    }
+
+    async fn end_pause(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        retried!(self, "end the pause", change => guards::end_pause(change, id, by, at))
     }
 
     async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> {

@@ -327,6 +327,14 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError> {
+        let ids = ids.to_vec();
+        self.read("list the rules", move |connection| {
+            rules::some(connection, &ids)
+        })
+        .await
+    }
+
     async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
         self.read("read the rule", move |connection| {
             rules::one(connection, id)
@@ -410,6 +418,19 @@ impl Ledger for Sqlite {
         let (scope, by) = (scope.clone(), by.to_owned());
         self.write("end the pause", move |change| {
             guards::resume(change, &scope, &by, at)
+        })
+        .await
+    }
+
+    async fn end_pause(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        let by = by.to_owned();
+        self.write("end the pause", move |change| {
+            guards::end_pause(change, id, &by, at)
         })
         .await
     }

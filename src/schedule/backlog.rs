@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::overlap;
-use super::cycle::{Cycled, End};
+use super::cycle::Cycled;
+use super::held::held_back;
 use super::world::World;
 use super::{Sidecar, Stop, error_chain};
-use crate::engine::{CycleReport, CycleStatus, EngineError, StepOutcomeKind};
+use crate::engine::{CycleReport, CycleStatus, StepOutcomeKind};
 use crate::ledger::Look;
-use crate::plan::{Plan, Refusal};
+use crate::plan::{Plan, Unprobed};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::verify::Verdict;
@@ -40,13 +41,6 @@ struct Left {
 
 /// Tables of which nothing is to be said are not named.
 type Tables = BTreeMap<String, Left>;
-
-/// What holds a table back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct HeldBack {
-    by: &'static str,
-    reason: String,
-}
 
 impl Sidecar {
     /// Notes and publishes what a cycle found and left; with the terms that are settled by it where
@@ -189,10 +183,12 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
     tables
 }
 
-/// The tables of which a plan does not know all.
+/// The tables that nobody could look at; not those of which only some workspaces are left alone, or
+/// which are left alone after a look.
 fn unseen(plan: &Plan) -> BTreeSet<&str> {
     let mut unseen: BTreeSet<&str> = BTreeSet::new();
-    for unprobed in &plan.unprobed {
+    let is_unseen = |of: &&Unprobed| of.workspace.is_none() && !of.is_running;
+    for unprobed in plan.unprobed.iter().filter(is_unseen) {
         match &unprobed.table {
             Some(table) => _ = unseen.insert(table),
             None => unseen.extend(plan.targets.iter().map(|target| &*target.target.table)),
@@ -218,83 +214,6 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
         };
     }
     tables.retain(|_, left| *left != Left::default());
-}
-
-/// What holds each table back; the first reason stands.
-fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
-    let mut held: BTreeMap<String, HeldBack> = BTreeMap::new();
-    let mut note = |table: &str, by, reason: String| {
-        held.entry(table.to_owned())
-            .or_insert(HeldBack { by, reason });
-    };
-    for unprobed in &plan.unprobed {
-        let by = if unprobed.is_unreachable {
-            "unreachable"
-        } else if unprobed.is_running {
-            "running_mutation"
-        } else {
-            "failed"
-        };
-        match &unprobed.table {
-            Some(table) => note(table, by, unprobed.reason.clone()),
-            None => plan
-                .targets
-                .iter()
-                .for_each(|target| note(&target.target.table, by, unprobed.reason.clone())),
-        }
-    }
-    match &cycled.end {
-        End::Reported(report) => {
-            for step in report.steps.iter().filter(|step| !step.is_verified()) {
-                let by = match step.held_by {
-                    Some(signal) => signal.as_str(),
-                    None if step.is_running => "running_mutation",
-                    None => "failed",
-                };
-                note(&step.table, by, step.why());
-            }
-        }
-        End::Failed(EngineError::Refused { refusals }) => {
-            for refusal in refusals {
-                match refusal {
-                    Refusal::Share { table, .. }
-                    | Refusal::Floor { table, .. }
-                    | Refusal::Held { table, .. }
-                    | Refusal::Paused { table, .. } => note(table, "refused", refusal.to_string()),
-                    _ => plan
-                        .tables
-                        .iter()
-                        .for_each(|table| note(&table.table, "refused", refusal.to_string())),
-                }
-            }
-        }
-        End::Failed(error) => {
-            let by = if error.is_unreachable() {
-                "unreachable"
-            } else {
-                "failed"
-            };
-            for table in &plan.tables {
-                note(&table.table, by, error_chain(error));
-            }
-        }
-        End::Rehearsed | End::Stopped | End::Abandoned => {}
-    }
-    for paused in &plan.paused {
-        let reason = format!("{} expired rows are paused", paused.n_rows);
-        note(&paused.table, "paused", reason);
-    }
-    for waiting in &plan.waiting {
-        let reason = match plan.armed_at {
-            Some(at) => format!(
-                "{} rows wait; the rules of now are armed until {at}",
-                waiting.n_rows
-            ),
-            None => format!("{} rows wait for an approval", waiting.n_rows),
-        };
-        note(&waiting.table, "approval", reason);
-    }
-    held
 }
 
 /// When so many rows will be gone, at the rate of a cycle that deleted some.
@@ -376,6 +295,33 @@ mod tests {
         tables.insert("traces".into(), left(1, 0));
         keep_unseen(&mut tables, &["traces"].into(), range, &looks);
         assert_eq!(tables, Tables::from(expected));
+    }
+
+    #[test]
+    fn a_table_of_which_a_workspace_is_left_alone_was_looked_at() {
+        let unprobed = |table: &str| Unprobed {
+            shard: "s".into(),
+            table: Some(table.into()),
+            workspace: None,
+            reason: "it takes too long".into(),
+            is_unreachable: false,
+            is_running: false,
+        };
+        let plan = Plan {
+            unprobed: vec![
+                unprobed("traces"),
+                Unprobed {
+                    workspace: Some("w".into()),
+                    ..unprobed("spans")
+                },
+                Unprobed {
+                    is_running: true,
+                    ..unprobed("comments")
+                },
+            ],
+            ..Plan::default()
+        };
+        assert_eq!(unseen(&plan), ["traces"].into());
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Sidecar {
             Ok(tenure) => tenure,
             Err(then) => return Ok(then),
         };
-        let applied = self.approved(live, &tenure, stop).await;
+        let applied = Box::pin(self.approved(live, &tenure, stop)).await;
         self.give_lease_back(tenure, stop).await;
         applied.map(|()| Then::Again)
     }
@@ -77,7 +77,7 @@ impl Sidecar {
         let Some(record) = self.due_plan(&world) else {
             return Ok(());
         };
-        let status = match self.apply_kept(live, tenure, record, &world, stop).await {
+        let status = match Box::pin(self.apply_kept(live, tenure, record, &world, stop)).await {
             Ok(status) => status,
             Err(error @ EngineError::Ledger(_)) => return Err(error),
             Err(error) => {

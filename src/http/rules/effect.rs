@@ -48,13 +48,15 @@ impl Effect {
         let from = (!rule.apply_to_past).then_some(rule.created_at);
         let after = Promise::since(retention, from);
         let is_shorter = after.deletes_more_than(promised(config, before, &rule.scope));
+        // What every target keeps waiting does not go at once either.
+        let is_stopped = before.world.is_stopped && after.deletes_more_than(Promise::FOR_EVER);
         let armed_for = SignedDuration::try_from(config.armed_for).unwrap_or_default();
         let armed_until = (is_shorter && !armed_for.is_zero()).then(|| {
             rule.created_at
                 .saturating_add(armed_for)
                 .unwrap_or(Timestamp::MAX)
         });
-        let (acts, detail) = match (is_shorter, config.approval, armed_until) {
+        let (acts, detail) = match (is_shorter || is_stopped, config.approval, armed_until) {
             (false, ..) => (
                 Acts::AtOnce,
                 "it deletes no more than what may be deleted already, and acts at once".to_owned(),
@@ -66,6 +68,10 @@ impl Effect {
             (true, ApprovalMode::None, Some(until)) => (
                 Acts::WhenArmed,
                 format!("it deletes more than what may be deleted already, and is armed: it can be taken back until {until}"),
+            ),
+            (true, ApprovalMode::None, None) if is_stopped => (
+                Acts::WhenArmed,
+                "every target reaches further than before, and its rows wait until that has been armed for long enough".into(),
             ),
             (true, ApprovalMode::None, None) => {
                 (Acts::AtOnce, "it deletes more than what may be deleted already, and acts at once".into())

@@ -176,6 +176,16 @@ pub(super) async fn after(
     rows.into_iter().map(|mut row| record(&mut row)).collect()
 }
 
+pub(super) async fn some(connection: &mut Conn, ids: &[RuleId]) -> Result<Vec<RuleRecord>, Fault> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = repeat(sql!("ledger/mysql/rules_of.sql"), ids.len());
+    let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+    let rows: Vec<Row> = connection.exec(sql, ids).await?;
+    rows.into_iter().map(|mut row| record(&mut row)).collect()
+}
+
 pub(super) async fn one(connection: &mut Conn, id: RuleId) -> Result<Option<RuleRecord>, Fault> {
     let sql = sql!("ledger/mysql/rule.sql");
     let row: Option<Row> = connection.exec_first(sql, (id,)).await?;

@@ -79,8 +79,9 @@ async fn a_lease_that_cannot_be_renewed_counts_as_lost_before_it_ends() {
 /// A way to a server on which one connection goes silent for ever when it is told so: the next that
 /// asks something.
 async fn silenced(target: String, is_told: Arc<AtomicBool>) -> String {
-    /// First bytes of the command that executes a statement, after its length and number.
-    const EXECUTE: [u8; 2] = [0x03, 0x17];
+    /// The command that executes a prepared statement, after its length and number. What the pool
+    /// does by itself is none.
+    const EXECUTE: u8 = 0x17;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -93,7 +94,7 @@ async fn silenced(target: String, is_told: Arc<AtomicBool>) -> String {
             tokio::spawn(async move {
                 let mut piece = vec![0; 65_536];
                 while let Ok(size @ 1..) = from_client.read(&mut piece).await {
-                    let asks = size > 4 && EXECUTE.contains(&piece[4]);
+                    let asks = size > 4 && piece[4] == EXECUTE;
                     if asks && is_told.swap(false, Ordering::Relaxed) {
                         return std::future::pending().await;
                     }

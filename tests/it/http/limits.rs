@@ -167,8 +167,11 @@ async fn one_request_of_a_token_probes_at_a_time_and_the_same_makes_one_plan() {
 async fn a_client_that_stays_silent_is_cut_off() {
     let api = Api::start().await;
     let address = api.url.trim_start_matches("http://");
-    let silences: [&[u8]; 4] = [
+    let silences: [&[u8]; 6] = [
         b"",
+        // What may become HTTP/2 still.
+        b"P",
+        b"PRI * HT",
         b"GET /health/livez HTTP/1.1\r\nhost: h\r\n",
         b"GET /health/livez HTTP/1.1\r\nhost: h\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -157,8 +157,9 @@ async fn a_plan_that_nobody_could_approve_is_not_kept_but_a_later_one() {
     let town = &shards.town;
     shards.away.kill().unwrap();
     let clock = TestClock::at(10, 0);
-    let sidecar = Running::start(town, "me", &clock).await;
-    town.until_ended("failed").await;
+    let mut sidecar = Running::start(town, "me", &clock).await;
+    sidecar.until_phase(Phase::Waiting).await;
+    assert_eq!(plans(town).await, []);
     shards.away.restart().unwrap();
     clock.turn(11, 0);
     town.until("a plan is kept", async || {

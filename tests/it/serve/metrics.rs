@@ -146,14 +146,14 @@ async fn metrics_have_a_port_of_their_own_where_one_is_configured() {
     let started = process.until_logged("started");
     let own = started["metrics_listen"].as_str().unwrap();
     assert_ne!(own, started["listen"].as_str().unwrap());
-    let (code, text) = process.ask_at(own, "GET", "/metrics", "");
+    let (code, text) = Process::ask_at(own, "GET", "/metrics", "");
     assert_eq!(code, 200);
     assert!(text.contains("\nebbtide_ready 1\n"), "{text}");
     for path in ["/health/livez", "/health/readyz"] {
-        assert_eq!(process.ask_at(own, "GET", path, "").0, 200, "{path}");
+        assert_eq!(Process::ask_at(own, "GET", path, "").0, 200, "{path}");
     }
     // Nothing else is there, not even for an admin; and metrics are not with the API.
-    assert_eq!(process.ask_at(own, "GET", "/v1/status", "").0, 404);
+    assert_eq!(Process::ask_at(own, "GET", "/v1/status", "").0, 404);
     assert_eq!(process.ask("GET", "/metrics", "").0, 404);
     assert_eq!(process.ask("GET", "/health/livez", "").0, 200);
     process.end();

@@ -126,11 +126,11 @@ impl Process {
             .as_str()
             .unwrap()
             .to_owned();
-        self.ask_at(&address, method, path, body)
+        Self::ask_at(&address, method, path, body)
     }
 
     /// The same at another of its addresses.
-    pub fn ask_at(&self, address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    pub fn ask_at(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(address).unwrap();
         write!(
             stream,
