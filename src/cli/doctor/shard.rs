@@ -17,8 +17,6 @@ use crate::warehouse::{Shard, WarehouseError};
 const CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// Rows dated further ahead than this are odd; clocks and zones may be off by less.
 const AHEAD_MS: i64 = 86_400_000;
-/// The server's code for a read of more rows than allowed.
-const TOO_MANY_ROWS: u32 = 158;
 
 const MEND_FIRST: &str = "mend this first: nothing was looked at on this shard";
 const MEND_TARGET: &str = "nothing is deleted from any target until this is mended";
@@ -216,10 +214,7 @@ impl Look<'_> {
 
     fn unknown_ages(&self, table: &str, error: WarehouseError, findings: &mut Findings) {
         let (reason, remedy) = match &error {
-            WarehouseError::Server {
-                code: TOO_MANY_ROWS,
-                ..
-            } => (
+            WarehouseError::TooManyRows { .. } => (
                 format!("it has more than {} rows", self.max_rows),
                 "allow more with --max-rows, or look yourself",
             ),
