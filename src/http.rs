@@ -6,6 +6,7 @@
 mod access;
 mod audit;
 mod columns;
+mod connection;
 mod cycles;
 mod describe;
 mod health;

@@ -252,6 +252,7 @@ pub trait Ledger: Send + Sync {
     async fn each_entry(
         &self,
         from: u64,
+        limit: Option<u32>,
         visit: &mut (dyn FnMut(Entry) + Send),
     ) -> Result<(), LedgerError>;
     /// Removes cycles that ended before an instant with their steps (or began before it, never ended,

@@ -40,7 +40,7 @@ async fn export(context: &Context, output: &mut Output) -> anyhow::Result<Exit> 
             sink.write_all(b"\n")
         };
         ledger
-            .each_entry(0, &mut |entry| {
+            .each_entry(0, None, &mut |entry| {
                 if written.is_ok() {
                     written = write(&entry);
                 }

@@ -72,19 +72,14 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<AuditEntry>>> {
     let limit = page::limit(query.limit)?;
     let after: u64 = page::place("audit", query.cursor.as_deref())?.unwrap_or(0);
-    let at_most = usize::try_from(limit)
-        .unwrap_or(usize::MAX)
-        .saturating_add(1);
     let mut entries = Vec::new();
-    let mut keep = |entry: Entry| {
-        if entries.len() < at_most {
-            entries.push(AuditEntry::from(entry));
-        }
-    };
+    let mut keep = |entry: Entry| entries.push(AuditEntry::from(entry));
+    // One more, to know whether there is a next page.
+    let at_most = Some(limit.saturating_add(1));
     shared
         .app
         .ledger
-        .each_entry(after.saturating_add(1), &mut keep)
+        .each_entry(after.saturating_add(1), at_most, &mut keep)
         .await?;
     Ok(page::cut("audit", entries, limit, |entry: &AuditEntry| {
         entry.seq.to_string()

@@ -4,7 +4,7 @@
 //! [`LONGEST_TRUST`] ago, and after the last change that this process made. Where the ledger cannot be
 //! asked, the copy is not used.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,9 @@ const TRUST: Duration = Duration::from_secs(1);
 const LONGEST_TRUST: Duration = Duration::from_secs(2);
 /// The operator's own directory has no revision; it is read again after this time.
 const DIRECTORY_TRUST: Duration = Duration::from_mins(1);
+/// A copy that nobody asked for so long is given up: an idle sidecar should be small.
+const FORGET_AFTER: Duration = Duration::from_mins(2);
+
 /// A world, and the time by the clock of the ledger's database.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
@@ -42,6 +45,8 @@ pub(super) struct Memory {
     n_changes: AtomicU64,
     /// One reading at a time.
     reading: Arc<tokio::sync::Mutex<()>>,
+    /// Whether somebody waits to give the copy up.
+    is_watched: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -150,8 +155,43 @@ impl Memory {
         let runtime = Handle::current();
         tokio::task::spawn_blocking(move || {
             let _only_one = only_one;
-            runtime.block_on(memory.refresh(&live, &ledger))
+            let seen = runtime.block_on(memory.refresh(&live, &ledger));
+            memory.forget_when_unused(&runtime);
+            seen
         })
+    }
+
+    /// Gives the copy up once nobody has asked for it for [`FORGET_AFTER`].
+    fn forget_when_unused(self: &Arc<Self>, runtime: &Handle) {
+        if self.is_watched.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let memory = Arc::downgrade(self);
+        // It ends with the copy, or soon after the memory itself.
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(FORGET_AFTER).await;
+                let Some(memory) = memory.upgrade() else {
+                    return;
+                };
+                if memory.forget(FORGET_AFTER) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Gives up a copy that was last compared so long ago: each use compares it soon.
+    fn forget(&self, unused_for: Duration) -> bool {
+        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unused = |copy: &Kept| copy.checked_at.elapsed() >= unused_for;
+        let is_over = copy.as_ref().is_none_or(is_unused);
+        if is_over {
+            *copy = None;
+            // Under the lock: whoever keeps a copy next finds nobody watching.
+            self.is_watched.store(false, Ordering::SeqCst);
+        }
+        is_over
     }
 
     /// Compares the copy with the ledger, and reads it again where it differs. The caller holds

@@ -146,6 +146,9 @@ pub(super) enum WaitsFor {
 pub(super) struct AppliedHold {
     /// Its number.
     id: u64,
+    /// The project whose rows it keeps, where it is a hold of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<Arc<str>>,
     /// Only rows from this instant on.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<Timestamp>,
@@ -397,6 +400,10 @@ fn holds(
     holds
         .map(|record| AppliedHold {
             id: record.id,
+            project: match &record.hold.scope {
+                Scope::Project { project, .. } => Some(Arc::clone(project)),
+                Scope::Organization(_) | Scope::Workspace(_) => None,
+            },
             from: record.hold.range.from,
             until: record.hold.range.until,
             reason: caller

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::DefaultAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
+use super::connection::Limited;
 use crate::config::TlsFiles;
 
 /// How long a client may take to send the head of a request.
@@ -52,8 +54,9 @@ pub async fn serve(
                 ))
             })?;
             listener.set_nonblocking(true)?;
-            let mut server = axum_server::from_tcp_rustls(listener, config)?;
-            limit_head(server.http_builder());
+            let acceptor = Limited::new(RustlsAcceptor::new(config), HEAD_TIMEOUT);
+            let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor);
+            limit_silence(server.http_builder());
             let handle = Handle::new();
             let watch = end_with(handle.clone(), shutdown);
             let answering = server.handle(handle).serve(router.into_make_service());
@@ -80,8 +83,9 @@ async fn plain(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
-    let mut server = axum_server::from_tcp(listener)?;
-    limit_head(server.http_builder());
+    let acceptor = Limited::new(DefaultAcceptor::new(), HEAD_TIMEOUT);
+    let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor);
+    limit_silence(server.http_builder());
     let handle = Handle::new();
     let watch = end_with(handle.clone(), shutdown);
     let answering = server.handle(handle).serve(router.into_make_service());
@@ -105,11 +109,18 @@ async fn with_watch(
     }
 }
 
-fn limit_head(
+/// A client that stays silent is cut off: before its first request, between two, and on HTTP/2 when it
+/// answers no ping.
+fn limit_silence(
     builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>,
 ) {
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_TIMEOUT / 2)
+        .keep_alive_timeout(HEAD_TIMEOUT / 2);
 }

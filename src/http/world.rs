@@ -103,9 +103,18 @@ impl World {
         self.began_at.elapsed()
     }
 
-    /// The holds in force that apply to a workspace, or to one of its projects.
+    /// The holds in force that apply to a workspace, or to one of its projects; to any of them if no
+    /// project is named.
     pub(super) fn holds_on(&self, workspace: &str, project: Option<&str>) -> Vec<&HoldRecord> {
         let organization = self.rulebook.directory.organization_of(workspace);
+        let is_of_workspace = |record: &&HoldRecord| {
+            let scope = &record.hold.scope;
+            matches!(scope, Scope::Project { workspace: of, .. } if **of == *workspace)
+        };
+        let of_any_project: Vec<&HoldRecord> = match project {
+            Some(_) => Vec::new(),
+            None => self.guards.holds.iter().filter(is_of_workspace).collect(),
+        };
         let workspace: Arc<str> = workspace.into();
         let scopes = [
             organization.map(|name| Scope::Organization(Arc::clone(name))),
@@ -121,6 +130,7 @@ impl World {
             .filter_map(|scope| self.guards.by_scope.get(scope))
             .flatten()
             .filter_map(|index| self.guards.holds.get(*index))
+            .chain(of_any_project)
             .collect()
     }
 

@@ -486,9 +486,10 @@ impl Ledger for MySql {
     async fn each_entry(
         &self,
         from: u64,
+        limit: Option<u32>,
         visit: &mut (dyn FnMut(Entry) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the record", NO_LIMIT, connection => change::each_entry(connection, from, visit))
+        on_connection!(self, "list the record", NO_LIMIT, connection => change::each_entry(connection, from, limit, visit))
     }
 
     async fn prune_record(

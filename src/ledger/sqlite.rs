@@ -638,10 +638,11 @@ impl Ledger for Sqlite {
     async fn each_entry(
         &self,
         from: u64,
+        limit: Option<u32>,
         visit: &mut (dyn FnMut(Entry) + Send),
     ) -> Result<(), LedgerError> {
         let look = move |connection: &Connection, outlet: &mut Outlet<Entry>| {
-            change::each_entry(connection, from, outlet)
+            change::each_entry(connection, from, limit, outlet)
         };
         self.stream("list the record", look, visit).await
     }

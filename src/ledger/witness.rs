@@ -28,7 +28,7 @@ type Digest32 = [u8; 32];
 /// ```no_run
 /// # async fn example(ledger: &dyn ebbtide::Ledger) -> Result<(), ebbtide::LedgerError> {
 /// let mut witness = ebbtide::Witness::default();
-/// ledger.each_entry(0, &mut |entry| witness.hear(&entry)).await?;
+/// ledger.each_entry(0, None, &mut |entry| witness.hear(&entry)).await?;
 /// for difference in witness.compare(ledger).await? {
 ///     println!("{difference}");
 /// }

@@ -159,7 +159,7 @@ impl Fresh {
     async fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut visit = |entry| entries.push(entry);
-        self.ledger.each_entry(0, &mut visit).await.unwrap();
+        self.ledger.each_entry(0, None, &mut visit).await.unwrap();
         entries
     }
 

@@ -68,7 +68,7 @@ pub(super) async fn run(
     let mut found = Found::new(args.head.iter().cloned().chain([kept]));
     let mut witness = Witness::default();
     ledger
-        .each_entry(0, &mut |entry| {
+        .each_entry(0, None, &mut |entry| {
             found.push(&entry);
             witness.hear(&entry);
         })

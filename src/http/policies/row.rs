@@ -58,14 +58,20 @@ impl Row {
         let holds = |hold: &&super::AppliedHold| {
             hold.from.is_none_or(|from| time >= from) && hold.until.is_none_or(|until| time < until)
         };
-        let held_by = policy.holds.iter().find(holds);
+        // A row whose project nobody named may be one that a hold of a project keeps.
+        let is_certain =
+            |hold: &&super::AppliedHold| hold.project.is_none() || policy.project.is_some();
+        let (held_by, perhaps): (Vec<_>, Vec<_>) =
+            policy.holds.iter().filter(holds).partition(is_certain);
+        let held_by = held_by.first();
         let waiting = policy.waiting.as_ref().filter(|waiting| {
             let deletable = waiting
                 .bounds
                 .is_some_and(|bounds| bounds.contains(time.as_millisecond()));
             !deletable
         });
-        let paused_by = policy.pauses.first();
+        let is_of_all_tables = |pause: &&super::AppliedPause| pause.target.is_none();
+        let paused_by = policy.pauses.iter().find(is_of_all_tables);
         let (verdict, reason) = match expires {
             None => (
                 RowVerdict::Unlimited,
@@ -95,14 +101,10 @@ impl Row {
                         format!("it expired at {at}, and stays until {what}"),
                     )
                 } else if let Some(pause) = paused_by {
-                    let what = pause
-                        .target
-                        .as_ref()
-                        .map_or_else(String::new, |table| format!(" from {table}"));
                     (
                         RowVerdict::Paused,
                         format!(
-                            "it expired at {at}, and stays while pause {} stops deletes{what}",
+                            "it expired at {at}, and stays while pause {} stops deletes",
                             pause.id
                         ),
                     )
@@ -111,7 +113,8 @@ impl Row {
                         RowVerdict::Due,
                         format!(
                             "it expired at {at}: the next cycle that comes to it deletes it, unless the \
-                             target keeps it"
+                             target keeps it{}",
+                            exceptions(&policy.pauses, &perhaps)
                         ),
                     )
                 } else {
@@ -134,4 +137,23 @@ impl Row {
     pub(super) fn reason(&self) -> &str {
         &self.reason
     }
+}
+
+/// What of the tables and projects that nobody named stays all the same.
+fn exceptions(pauses: &[super::AppliedPause], holds: &[&super::AppliedHold]) -> String {
+    let until_resumed = pauses.iter().filter_map(|pause| {
+        let table = pause.target.as_ref()?;
+        Some(format!(
+            "; in {table} it stays while pause {} lasts",
+            pause.id
+        ))
+    });
+    let until_released = holds.iter().filter_map(|hold| {
+        let project = hold.project.as_ref()?;
+        Some(format!(
+            "; in project {project:?} hold {} keeps it",
+            hold.id
+        ))
+    });
+    until_resumed.chain(until_released).collect()
 }

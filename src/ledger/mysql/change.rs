@@ -199,10 +199,14 @@ pub(super) async fn head(connection: &mut impl Queryable) -> Result<Head, Fault>
 pub(super) async fn each_entry(
     connection: &mut Conn,
     from: u64,
+    limit: Option<u32>,
     visit: &mut (dyn FnMut(Entry) + Send),
 ) -> Result<(), Fault> {
     let sql = sql!("ledger/mysql/each_entry.sql");
-    let mut rows = connection.exec_stream::<Row, _, _>(sql, (from,)).await?;
+    let limit = limit.map_or(u64::MAX, u64::from);
+    let mut rows = connection
+        .exec_stream::<Row, _, _>(sql, (from, limit))
+        .await?;
     while let Some(mut row) = rows.try_next().await? {
         let row = EntryRow {
             seq: column(&mut row, 0)?,

@@ -152,10 +152,13 @@ pub(super) fn head(connection: &Connection) -> Result<Head, Fault> {
 pub(super) fn each_entry(
     connection: &Connection,
     from: u64,
+    limit: Option<u32>,
     outlet: &mut Outlet<Entry>,
 ) -> Result<(), Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/each_entry.sql"))?;
-    let mut rows = statement.query([signed(from)?])?;
+    // SQLite takes a negative limit for none.
+    let limit = limit.map_or(-1, i64::from);
+    let mut rows = statement.query([signed(from)?, limit])?;
     while let Some(row) = rows.next()? {
         let row = EntryRow {
             seq: unsigned(row.get(0)?)?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use futures_util::StreamExt as _;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::api::{Api, Options};
 
@@ -160,6 +161,29 @@ async fn one_request_of_a_token_probes_at_a_time_and_the_same_makes_one_plan() {
     let other = api.ask("POST", "/v1/plans").by("admin");
     let other = other.header("idempotency-key", "other").json(&json!({}));
     assert!(other.send().await.status.is_server_error());
+}
+
+#[tokio::test]
+async fn a_client_that_stays_silent_is_cut_off() {
+    let api = Api::start().await;
+    let address = api.url.trim_start_matches("http://");
+    let silences: [&[u8]; 4] = [
+        b"",
+        b"GET /health/livez HTTP/1.1\r\nhost: h\r\n",
+        b"GET /health/livez HTTP/1.1\r\nhost: h\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    let ends = silences.map(async |sent| {
+        let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        socket.write_all(sent).await.unwrap();
+        let mut answer = Vec::new();
+        // The server ends the connection; a reset is an end too.
+        let end = socket.read_to_end(&mut answer);
+        let end = tokio::time::timeout(Duration::from_secs(15), end).await;
+        end.is_ok().then_some(sent)
+    });
+    let ended = futures_util::future::join_all(ends).await;
+    assert_eq!(ended, silences.map(Some));
 }
 
 #[tokio::test]

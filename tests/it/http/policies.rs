@@ -95,6 +95,15 @@ async fn why_is_this_row_still_here() {
         .post("/v1/pauses", json!({"target": "spans", "reason": "r"}))
         .await
         .has(201);
+    let elsewhere = row(&api, "/v1/policies/w1", &days_ago(20)).await;
+    assert_eq!(elsewhere["verdict"], "due", "of the other tables");
+    let reason = elsewhere["reason"].as_str().unwrap();
+    assert!(reason.contains("in spans it stays while pause"), "{reason}");
+    api.delete(pause.header("location")).await.has(204);
+    let pause = api
+        .post("/v1/pauses", json!({"workspace": "w1", "reason": "r"}))
+        .await
+        .has(201);
     assert_eq!(
         row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"],
         "paused"
@@ -113,6 +122,16 @@ async fn why_is_this_row_still_here() {
     assert_eq!(
         row(&api, "/v1/policies/w1", &days_ago(20)).await["verdict"],
         "due"
+    );
+    // Of a project: who names no project is told that there is one.
+    let of_project = json!({"workspace": "w1", "project": "q", "reason": "r"});
+    api.post("/v1/holds", of_project).await.has(201);
+    let perhaps = row(&api, "/v1/policies/w1", &days_ago(20)).await;
+    let reason = perhaps["reason"].as_str().unwrap();
+    assert!(reason.contains("in project \"q\" hold"), "{reason}");
+    assert_eq!(
+        row(&api, "/v1/policies/w1?project=q", &days_ago(20)).await["verdict"],
+        "held"
     );
 }
 

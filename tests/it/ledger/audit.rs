@@ -76,10 +76,16 @@ async fn every_change_is_one_entry(fresh: Fresh) {
 
     let mut some = Vec::new();
     ledger
-        .each_entry(7, &mut |entry| some.push(entry))
+        .each_entry(7, None, &mut |entry| some.push(entry))
         .await
         .unwrap();
     assert_eq!(some, entries[6..]);
+    some.clear();
+    ledger
+        .each_entry(3, Some(2), &mut |entry| some.push(entry))
+        .await
+        .unwrap();
+    assert_eq!(some, entries[2..4]);
     assert_eq!(ledger.audit_head().await.unwrap(), entries[7].head());
 }
 

@@ -15,7 +15,7 @@ async fn differences(fresh: &Fresh) -> Vec<String> {
     let mut witness = Witness::default();
     fresh
         .ledger
-        .each_entry(0, &mut |entry| witness.hear(&entry))
+        .each_entry(0, None, &mut |entry| witness.hear(&entry))
         .await
         .unwrap();
     witness.compare(&*fresh.ledger).await.unwrap()

@@ -88,8 +88,8 @@ impl Running {
 
     pub async fn until_phase(&mut self, phase: Phase) -> Status {
         let reached = self.status.wait_for(|status| status.phase == phase);
-        let reached = tokio::time::timeout(std::time::Duration::from_mins(1), reached).await;
-        let reached = reached.unwrap_or_else(|_| panic!("no {phase:?} within 60 s"));
+        let reached = tokio::time::timeout(std::time::Duration::from_mins(2), reached).await;
+        let reached = reached.unwrap_or_else(|_| panic!("no {phase:?} within 120 s"));
         reached.unwrap().clone()
     }
 
@@ -289,7 +289,7 @@ async fn a_slot_that_fails_is_tried_again_while_others_go_on() {
     let impatient = "clickhouse: {statement_timeout: 1s, settle_timeout: 1s, shards";
     std::fs::write(&path, text.replace("clickhouse: {shards", impatient)).unwrap();
     town.sql("SYSTEM STOP MERGES spans").await;
-    let mut sidecar = Running::start(&town, "stubborn", &TestClock::at(23, 3_599)).await;
+    let sidecar = Running::start(&town, "stubborn", &TestClock::at(23, 3_599)).await;
     town.until("every slot has been tried", async || {
         let cycles = town.cycles().await;
         let tried = |number| {
@@ -303,9 +303,9 @@ async fn a_slot_that_fails_is_tried_again_while_others_go_on() {
     })
     .await;
     town.sql("SYSTEM START MERGES spans").await;
-    sidecar.wake.notify_one();
-    sidecar.until_phase(Phase::Idle).await;
     town.until("the whole day", async || {
+        // A slot may fail once more, while the server is about to finish the earlier deletes.
+        sidecar.wake.notify_one();
         let ledger = town.ledger().await;
         let day = sidecar.status.borrow().next_slot_at.unwrap() - SignedDuration::from_hours(1);
         let done = ledger.slots_done(&day.to_string()[..10]).await.unwrap();

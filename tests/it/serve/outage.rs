@@ -25,9 +25,11 @@ async fn without_its_ledger_a_sidecar_is_not_ready_and_deletes_nothing_until_it_
     let url = format!("{}/ebbtide", mariadb.url());
     create_database(&mariadb).await;
     let town = Town::with_ledger(&url).await;
+    town.ledger().await.migrate().await.unwrap();
+    town.rule("30d").await;
     mariadb.stop();
 
-    // Down at the start: the process answers, and is not ready.
+    // Down at the start: the process answers, is not ready, and deletes nothing of what is due.
     let verb = ["serve", "--migrate"];
     let password = town.database.password();
     let process = Process::start_with(&town.path(), town.folder.path(), password, &verb);
@@ -37,11 +39,14 @@ async fn without_its_ledger_a_sidecar_is_not_ready_and_deletes_nothing_until_it_
     assert_eq!(code, 503);
     assert!(body.contains("cannot be reached"), "{body}");
     assert_eq!(process.metric("ebbtide_ready"), Some(0.0));
+    assert_eq!(town.count("spans").await, 2 * N_OLD);
     mariadb.start_again();
+    town.until_ended("done").await;
     process.until_phase("idle");
     assert_eq!(process.ask("GET", "/health/readyz", "").0, 200);
+    assert_eq!(town.count("spans").await, N_OLD);
 
-    // Down in between: what becomes due meanwhile waits.
+    // Down in between, and back.
     mariadb.stop();
     process.until_event("phase changed", |event| {
         event["from"] == "idle" && event["phase"] == "starting"
@@ -50,8 +55,8 @@ async fn without_its_ledger_a_sidecar_is_not_ready_and_deletes_nothing_until_it_
     mariadb.start_again();
     process.until_phase("idle");
     assert!(process.metric("ebbtide_ledger_errors_total") >= Some(2.0));
-    assert_eq!(town.count("spans").await, 2 * N_OLD, "no rule, no delete");
     process.end();
+    town.all_done_once().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

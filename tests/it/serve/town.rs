@@ -230,7 +230,8 @@ impl Town {
     pub async fn until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
         let began_at = std::time::Instant::now();
         while !condition().await {
-            assert!(began_at.elapsed().as_secs() < 60, "waited 60 s for: {what}");
+            let waited = began_at.elapsed().as_secs();
+            assert!(waited < 120, "waited {waited} s for: {what}");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
