@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-api clean
+.PHONY: help demo test lint bench bench-api bench-clickhouse clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+: .*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 14
@@ -44,6 +44,12 @@ bench-api: ## measure policy look-ups over a real MariaDB with 100,000 rules
 	@scripts/ensure-tools.sh cargo cc
 	scripts/ensure-mariadbd.sh
 	cargo bench --locked --bench api
+
+# What is measured is ClickHouse, so the quick build of Ebbtide does.
+bench-clickhouse: ## measure ways to delete side by side on a real ClickHouse; takes hours and 20 GB
+	@scripts/ensure-tools.sh cargo cc
+	[ -n "$${EBBTIDE_LIBCHDB:-}" ] || scripts/ensure-tools.sh npm
+	cargo bench --locked --profile dev --bench clickhouse
 
 clean: ## remove what was built; the fetched libchdb stays in the user's cache directory
 	@cargo clean

@@ -15,6 +15,7 @@ mod holds;
 mod input;
 mod left;
 mod migrate;
+mod mutations;
 mod openapi;
 mod output;
 mod pause;
@@ -93,8 +94,8 @@ pub enum Verb {
     Demo(demo::Demo),
     /// Check the configuration alone.
     Validate,
-    /// Check the configuration against the live servers: schema, types, versions, grants, traps.
-    Doctor,
+    /// Check the configuration against the live servers: schema, grants, lineage, odd data, traps.
+    Doctor(doctor::Doctor),
     /// Set, list, import and export rules.
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -118,6 +119,8 @@ pub enum Verb {
     Pause(pause::Pause),
     /// Delete again what was paused.
     Resume(pause::Resume),
+    /// List our deletes that ClickHouse still works on, or end one of them.
+    Mutations(mutations::Mutations),
     /// Show what was done: cycles and their steps.
     History(history::History),
     /// The record that nobody can edit unnoticed: verify it, export it.
@@ -189,16 +192,17 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.verb {
         Verb::Demo(args) => demo::run(args, &context, &mut output).await,
         Verb::Validate => validate::run(&context, &mut output),
-        Verb::Doctor => doctor::run(&context, &mut output).await,
+        Verb::Doctor(args) => doctor::run(args, &context, &mut output).await,
         Verb::Rules(verb) => rules::run(verb, &context, &mut output).await,
         Verb::Workspaces(verb) => workspaces::run(verb, &context, &mut output).await,
         Verb::Explain(args) => explain::run(args, &context, &mut output).await,
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
-        Verb::Apply(args) => apply::run(args, &context, &mut output).await,
-        Verb::Run(args) => run::run(args, &context, &mut output).await,
+        Verb::Apply(args) => Box::pin(apply::run(args, &context, &mut output)).await,
+        Verb::Run(args) => Box::pin(run::run(args, &context, &mut output)).await,
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,
+        Verb::Mutations(args) => mutations::run(args, &context, &mut output).await,
         Verb::History(args) => history::run(args, cli.verbose, &context, &mut output).await,
         Verb::Audit(verb) => audit::run(verb, &context, &mut output).await,
         Verb::Serve(args) => serve::run(args, &context, cli.verbose).await,

@@ -12,6 +12,7 @@
 //! ```
 
 mod age;
+mod ages;
 mod keep;
 mod lookup;
 mod membership;
@@ -28,6 +29,7 @@ use self::writer::{Sql, literal_len};
 use crate::plan::Arm;
 use crate::target::CheckedTarget;
 
+pub(crate) use self::ages::ages;
 pub use self::writer::literal;
 
 /// Up to so many distinct bounds are written as OR clauses, more as a lookup. On 6 M rows, 10 OR
@@ -305,6 +307,18 @@ fn table(target: &CheckedTarget, out: &mut Sql) {
     out.identifier(&target.database)
         .raw(".")
         .identifier(&target.table);
+}
+
+/// Counts what is left under the predicate of a statement that the compiler made before, as
+/// [`Statement::predicate`] returned it.
+pub(crate) fn recount(database: &str, table: &str, predicate: &str) -> String {
+    let mut sql = Sql::new();
+    sql.raw("SELECT count() AS ebbtide_left FROM ")
+        .identifier(database)
+        .raw(".")
+        .identifier(table)
+        .raw("\nWHERE ");
+    sql.into_string() + predicate
 }
 
 /// An upper bound for the bytes that an arm adds to a statement, whatever its shape.

@@ -7,6 +7,7 @@
 
 mod check;
 mod layer;
+mod pace;
 mod raw;
 mod serve;
 mod sidecar;
@@ -25,6 +26,7 @@ pub use self::serve::{
 
 use self::check::check;
 use self::raw::RawConfig;
+use crate::pace::PaceConfig;
 use crate::plan::Limits;
 use crate::rule::{Periods, Retention};
 use crate::target::Target;
@@ -61,12 +63,13 @@ pub struct Config {
     pub traces: TraceExport,
     /// The limits of a plan.
     pub limits: Limits,
-    /// Statements per minute.
-    pub statements_per_minute: u32,
-    /// Rows per second.
-    pub rows_per_second: u32,
+    /// How fast statements follow each other, and what holds them back.
+    pub pace: PaceConfig,
     /// The targets, children first.
     pub targets: Vec<Target>,
+    /// Tables that hold rows of workspaces and that no rule shall clean: `table` in the database of
+    /// the targets, or `database.table`.
+    pub unmanaged: Vec<String>,
     /// Settings that are accepted but that nothing observes yet; worth a warning.
     pub without_effect: Vec<&'static str>,
 }
@@ -78,6 +81,17 @@ pub struct DatabaseConfig {
     pub url: String,
     /// The password, if any.
     pub password: Option<SecretString>,
+    /// The file that it was read from.
+    pub password_file: Option<PathBuf>,
+}
+
+impl DatabaseConfig {
+    /// The password as its file has it now, or as it was where there is no file, or none to be read.
+    pub fn password_now(&self) -> Option<SecretString> {
+        let file = self.password_file.as_deref();
+        let now = file.and_then(|file| check::secret_in(file).ok());
+        now.or_else(|| self.password.clone())
+    }
 }
 
 /// A query for the directory of workspaces.

@@ -6,9 +6,11 @@
 //! apply: guards; each step: compile → pace → intent recorded → execute → verify → outcome recorded
 //! ```
 //!
-//! Invariant: no statement is sent unless the lease is held, rules, holds and pauses are those of
-//! the plan, its intent is in the ledger, and every guard that the planner kept holds again.
+//! Invariant: no statement is sent unless the lease is held, rules, holds and pauses of this very
+//! moment allow all of it, its intent is in the ledger, and every guard that the planner kept holds
+//! again.
 
+mod aftermath;
 mod apply;
 mod base;
 mod error;
@@ -16,16 +18,19 @@ mod event;
 mod guards;
 mod preview;
 mod probe;
+mod promise;
+mod renew;
 mod report;
 mod request;
 mod review;
+mod rounds;
 mod rulebook;
 mod settings;
 mod step;
 mod survey;
 mod tenure;
+mod turn;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +40,7 @@ use crate::clock::Clock;
 use crate::config::{ApprovalMode, Config, DirectoryConfig};
 use crate::ledger::Ledger;
 use crate::pace::Pacer;
-use crate::plan::{Basis, Limits, Plan, Refusal, Snapshot, Step, Terms, Unprobed, decide};
+use crate::plan::{Basis, Limits, Plan, Snapshot, Step, Terms, Unprobed, decide};
 use crate::resolve::resolve;
 use crate::rule::{Periods, Retention};
 use crate::target::{CheckedTarget, Target};
@@ -53,10 +58,11 @@ pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
+pub(crate) use promise::Promise;
+pub(crate) use review::MAX_AGE;
+pub(crate) use rounds::Rounds;
 pub(crate) use survey::error_chain;
 
-/// How often a cycle plans again because rules changed while it ran.
-const MAX_REPLANS: u32 = 3;
 /// Who notes settings that a plan for review depends on.
 const PLANNER: &str = "ebbtide";
 
@@ -113,24 +119,20 @@ impl Engine {
             .cloned()
             .map(Shard::new)
             .collect::<Result<Vec<_>, _>>()?;
-        let quota = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
-            warehouse: Warehouse::new(shards),
             ledger,
             clock,
             observer: Box::new(|_| {}),
             directory: config.directory.clone(),
             default: config.default_retention.clone(),
             periods: config.periods.clone(),
-            settings: Settings::new(&config.default_retention, &config.periods),
+            settings: Settings::new(config, shards.iter().map(Shard::name)),
+            warehouse: Warehouse::new(shards),
             approval: config.approval,
             armed_for: config.armed_for,
             max_clock_skew: config.serve.max_clock_skew,
             limits: config.limits,
-            pacer: Pacer::new(
-                quota(config.statements_per_minute),
-                quota(config.rows_per_second),
-            ),
+            pacer: Pacer::new(config.pace.clone()),
             targets: config.targets.clone(),
         })
     }
@@ -216,40 +218,19 @@ impl Engine {
     /// meanwhile. Returns the last plan and the reports of all that was applied.
     ///
     /// # Errors
-    /// As [`Engine::plan`] and [`Engine::apply`].
+    /// As [`Engine::plan`] and [`Engine::apply`]; [`EngineError::Stopped`] if it was told to stop
+    /// before anything was applied.
     pub async fn run(
         &self,
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<(Plan, CycleReport), EngineError> {
-        self.note_settings(&tenure.holder()).await?;
-        let mut before: Option<CycleReport> = None;
-        let mut n_replans = 0;
-        loop {
-            let plan = self.plan(&PlanRequest::default()).await?;
-            let applied = self.apply(&plan, CycleKind::Run, tenure, stop).await;
-            let is_last = n_replans == MAX_REPLANS;
-            match applied {
-                Ok(report) => {
-                    let report = match before {
-                        Some(before) => before.followed_by(report),
-                        None => report,
-                    };
-                    if is_last || report.status != CycleStatus::Stale {
-                        return Ok((plan, report));
-                    }
-                    before = Some(report);
-                }
-                // A workspace moved in the operator's directory after the plan.
-                Err(EngineError::Stale { .. }) if !is_last => {}
-                // A hold or a pause came after the plan: a new one does without what it means.
-                Err(EngineError::Refused { refusals })
-                    if !is_last && refusals.iter().all(is_of_a_guard) => {}
-                Err(error) => return Err(error),
-            }
-            n_replans += 1;
-            (self.observer)(&Event::Replanning);
-        }
+        self.check_window()?;
+        let mut rounds = Rounds::new(self, PlanRequest::default(), CycleKind::Run, tenure);
+        let last = rounds.go(stop).await?;
+        let report = rounds.together(Some(&last)).unwrap_or(last);
+        let plan = rounds.plan.ok_or(EngineError::Stopped)?;
+        Ok((plan, report))
     }
 
     /// The steps of a plan with their checked targets, for showing statements.
@@ -288,8 +269,4 @@ impl Engine {
     pub fn warehouse(&self) -> &Warehouse {
         &self.warehouse
     }
-}
-
-fn is_of_a_guard(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::Held { .. } | Refusal::Paused { .. })
 }

@@ -15,14 +15,17 @@ mod input;
 mod limits;
 mod memory;
 mod page;
+mod patience;
 mod pauses;
 mod plans;
 mod policies;
 mod problem;
+mod rate;
 mod rules;
 mod server;
 mod status;
 mod tenant;
+mod tls;
 mod wire;
 mod world;
 
@@ -38,11 +41,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use self::access::Access;
+use self::access::{Access, Caller};
 use self::columns::Columns;
 use self::memory::{Memory, Seen};
 use self::problem::{Answer, Problem};
-use crate::ledger::Ledger;
+use self::rate::Rates;
+use crate::ledger::{Ledger, LedgerError};
 use crate::schedule::{Live, Status};
 
 pub use server::{serve, serve_metrics};
@@ -56,7 +60,7 @@ pub struct App {
     pub ledger: Arc<dyn Ledger>,
     /// What the sidecar does at present.
     pub status: watch::Receiver<Status>,
-    /// Wakes the loop: after an approval, a resume, a change of rules.
+    /// Wakes the loop: after an approval, a resume, a release of a hold.
     pub wake: Arc<Notify>,
     /// Renders the metrics as Prometheus reads them.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -84,6 +88,7 @@ struct Shared {
     memory: Arc<Memory>,
     columns: Columns,
     requests: Semaphore,
+    rates: Rates,
     probes: limits::Probes,
 }
 
@@ -95,6 +100,7 @@ impl Shared {
             memory: Arc::default(),
             columns: Columns::default(),
             requests: Semaphore::new(limits::MOST_REQUESTS),
+            rates: Rates::default(),
             probes: limits::Probes::default(),
         })
     }
@@ -111,14 +117,43 @@ impl Shared {
         self.app.live.borrow().config.api.timeout
     }
 
-    /// The rules as they are.
-    async fn see(&self) -> Answer<Seen> {
-        self.memory.see(&self.live(), &self.app.ledger).await
+    /// The rules as they are, with all changes of the caller.
+    async fn see(&self, caller: &Caller) -> Answer<Seen> {
+        let (live, ledger) = (self.live(), &self.app.ledger);
+        let seen = self.memory.see(&live, ledger, &caller.name).await;
+        seen.map_err(|problem| problem.named_to(caller))
     }
 
     /// The rules as they were a moment ago.
-    async fn recall(&self) -> Answer<Seen> {
-        self.memory.recall(&self.live(), &self.app.ledger).await
+    async fn recall(&self, caller: &Caller) -> Answer<Seen> {
+        let (live, ledger) = (self.live(), &self.app.ledger);
+        let seen = self.memory.recall(&live, ledger, &caller.name).await;
+        seen.map_err(|problem| problem.named_to(caller))
+    }
+
+    /// Which workspaces an organization has, if the caller is bound to one. Nobody else waits for that:
+    /// a delete can be stopped, and a rule mended, where rules or directory cannot be read.
+    async fn directory_for(&self, caller: &Caller) -> Answer<Option<Seen>> {
+        if caller.needs_directory() {
+            return Ok(Some(self.recall(caller).await?));
+        }
+        Ok(None)
+    }
+
+    /// Makes a change of the ledger. It comes to its end also where the client goes away or the time is
+    /// up, so that no copy from before it is used once it has happened.
+    async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        changing: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
+    ) -> Answer<T> {
+        let (shared, token) = (Arc::clone(self), Arc::clone(&caller.name));
+        let change = tokio::spawn(async move {
+            let changed = changing.await;
+            shared.memory.changed(&token);
+            changed
+        });
+        Ok(change.await.map_err(|error| Problem::internal(&error))??)
     }
 }
 

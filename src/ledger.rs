@@ -16,6 +16,7 @@ mod fact;
 mod guard;
 mod import;
 mod lease;
+mod look;
 mod migrations;
 mod mysql;
 mod row;
@@ -39,11 +40,13 @@ use crate::slot::SlotRange;
 pub use approval::{Approval, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus};
 pub use author::{Author, Created, RequestKey};
 pub use connect::{connect_ledger, open_ledger};
-pub use cycle::{CycleRecord, CycleStart, PrunedRecord};
+pub use cycle::{CycleRecord, CycleStart, MutationKill, PrunedRecord};
 pub use directory::{DirectoryError, read_directory};
 pub use error::LedgerError;
 pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
 pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
+pub use look::Look;
+pub use mysql::TellPassword;
 pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
 pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
 pub use witness::Witness;
@@ -114,6 +117,8 @@ pub trait Ledger: Send + Sync {
         with_history: bool,
         limit: u32,
     ) -> Result<Vec<RuleRecord>, LedgerError>;
+    /// The rules of a page of numbers, in their order, active or not.
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError>;
     /// One rule, active or not.
     async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError>;
 
@@ -153,6 +158,13 @@ pub trait Ledger: Send + Sync {
         by: &str,
         at: Timestamp,
     ) -> Result<bool, LedgerError>;
+    /// Ends one pause, and no later one of its scope; raises the revision.
+    async fn end_pause(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError>;
     /// Pauses ordered by id: those in force, or the whole history.
     async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError>;
 
@@ -220,8 +232,18 @@ pub trait Ledger: Send + Sync {
     /// Records that a cycle begins.
     async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
     /// Records that a step is about to be sent, unless the revision has moved on since the cycle
-    /// was planned, or its lease is lost. Look and record are one transaction.
+    /// was planned or renewed, or its lease is lost. Look and record are one transaction.
     async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError>;
+    /// Moves a cycle that has begun to a later revision, of rules with this digest, unless the revision
+    /// has moved on from that one too, or the lease is lost. Look and record are one transaction.
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError>;
+    /// Records that a person is about to end a mutation of ours: only an entry of the record.
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
     /// Records how a cycle ended: `done`, `partial`, `failed`, `refused` or `stale`.
@@ -240,8 +262,22 @@ pub trait Ledger: Send + Sync {
     async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError>;
     /// The steps of a cycle in order.
     async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
+    /// Steps intended at or after an instant that have no outcome, of cycles under leases before this
+    /// token: their process died, or was frozen for too long.
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
+    /// When a cycle last ended as `done` or `partial`.
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError>;
+    /// Notes a look, in the place of those that it overlaps and of old ones. Raises no revision,
+    /// and is no entry of the record: whoever looks again may differ.
+    async fn note_look(&self, look: &Look) -> Result<(), LedgerError>;
+    /// All looks, in the order of their places.
+    async fn looks(&self) -> Result<Vec<Look>, LedgerError>;
     /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
     /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;

@@ -126,11 +126,15 @@ pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
     Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
-    LeaseAttempt, Ledger, LedgerError, NewApproval, NewHold, NewPause, NewPlan, NewRule,
-    PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord,
-    StepIntent, StepOutcome, StepRecord, Witness, connect_ledger, open_ledger, read_directory,
+    LeaseAttempt, Ledger, LedgerError, Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
+    NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey,
+    RuleRecord, StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger,
+    open_ledger, read_directory,
 };
-pub use pace::Pacer;
+pub use pace::{
+    Decision, Held, NoWindow, PaceConfig, Pacer, Readings, Signal, Thresholds, Wait, Window,
+    decide as decide_pace,
+};
 pub use plan::{
     Arm, Base, Basis, Candidates, CensusRow, DueRow, Limits, Method, Packed, Plan, PlannedRule,
     PlannedTarget, Projects, Refusal, Snapshot, Step, TableInventory, TablePlan, TableRows, Terms,
@@ -147,7 +151,7 @@ pub use slot::{
 };
 pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, NameColumn,
-    ProjectionMode, TableSchema, Target, TargetProblem, TextKind,
+    ProjectionMode, TableSchema, Target, TargetChange, TargetProblem, TextKind,
 };
 pub use telemetry::{Logging, METRICS, Metric, MetricKind, Metrics, start_logging};
 pub use verify::{Verdict, judge};

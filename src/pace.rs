@@ -1,35 +1,114 @@
-//! Pacing: statements per minute and rows per second.
+//! Pacing: how many statements, over how many rows, when of the day, and not while ClickHouse is
+//! busy.
+//!
+//! Invariant: no statement goes to a table whose load cannot be read, or is at a limit.
 
+mod gate;
+mod signal;
+mod step_size;
+mod window;
+
+use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-/// Spaces statements and rows out over time.
+pub use gate::{Decision, Held, decide};
+pub use signal::{Readings, Signal, Thresholds, Wait};
+pub use window::{NoWindow, Window};
+
+use self::gate::Usual;
+use self::step_size::StepSize;
+use crate::engine::error_chain;
+use crate::warehouse::Shard;
+
+/// How fast statements may follow each other, and what holds them back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaceConfig {
+    /// Statements in any minute.
+    pub statements_per_minute: NonZeroU32,
+    /// Rows in any second.
+    pub rows_per_second: NonZeroU32,
+    /// The largest step; a smaller one follows where a step was too much.
+    pub rows_per_step: u64,
+    /// A statement that takes longer than this was too much.
+    pub statement_target: Duration,
+    /// How long a table is waited for in one cycle.
+    pub longest_wait: Duration,
+    /// A mutation of ours without a finished part for this long is stalled.
+    pub stall_after: Duration,
+    /// When of the day statements are sent.
+    pub window: Window,
+    /// The limits of ClickHouse's load.
+    pub thresholds: Thresholds,
+}
+
+impl Default for PaceConfig {
+    fn default() -> Self {
+        Self {
+            statements_per_minute: NonZeroU32::MIN.saturating_add(29),
+            rows_per_second: NonZeroU32::MIN.saturating_add(1_999_999),
+            rows_per_step: 5_000_000,
+            statement_target: Duration::from_mins(5),
+            longest_wait: Duration::from_mins(5),
+            stall_after: Duration::from_mins(30),
+            window: Window::ALWAYS,
+            thresholds: Thresholds::default(),
+        }
+    }
+}
+
+/// The load is read at most this often.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Spaces statements and rows out over time, and looks how ClickHouse copes.
 #[derive(Debug)]
 pub struct Pacer {
     statements: DefaultDirectRateLimiter,
     rows: DefaultDirectRateLimiter,
-    rows_per_second: NonZeroU32,
+    config: PaceConfig,
+    tables: Mutex<HashMap<Key, TablePace>>,
+}
+
+/// A shard and a table.
+type Key = (Arc<str>, Arc<str>);
+
+/// What is known of a table's pace.
+#[derive(Debug)]
+struct TablePace {
+    held: Held,
+    usual: Usual,
+    step: StepSize,
+    /// What was decided last, and when.
+    last: Option<(Instant, Decision)>,
 }
 
 impl Pacer {
-    /// A pacer that allows at most so many statements in any minute, evenly spaced after a first
-    /// burst, and so many rows in any second.
-    pub fn new(statements_per_minute: NonZeroU32, rows_per_second: NonZeroU32) -> Self {
+    /// A pacer that has not looked at anything yet.
+    pub fn new(config: PaceConfig) -> Self {
         Self {
-            statements: RateLimiter::direct(Quota::per_minute(statements_per_minute)),
-            rows: RateLimiter::direct(Quota::per_second(rows_per_second)),
-            rows_per_second,
+            statements: RateLimiter::direct(Quota::per_minute(config.statements_per_minute)),
+            rows: RateLimiter::direct(Quota::per_second(config.rows_per_second)),
+            config,
+            tables: Mutex::default(),
         }
     }
 
-    /// Waits until a statement over so many rows may be sent. A statement larger than a second's
-    /// rows waits for as many seconds as it is worth.
+    /// What it was made from.
+    pub fn config(&self) -> &PaceConfig {
+        &self.config
+    }
+
+    /// Waits until a statement over so many rows may be sent, as far as their number goes: at most
+    /// so many statements in any minute, evenly spaced after a first burst. A statement larger than
+    /// a second's rows waits for as many seconds as it is worth.
     pub async fn ready(&self, n_rows: u64) {
         self.statements.until_ready().await;
         let mut left = n_rows;
         while left > 0 {
-            let most = u64::from(self.rows_per_second.get());
+            let most = u64::from(self.config.rows_per_second.get());
             let batch = u32::try_from(left.min(most)).unwrap_or(u32::MAX);
             let Some(batch) = NonZeroU32::new(batch) else {
                 return;
@@ -41,17 +120,103 @@ impl Pacer {
             left -= u64::from(batch.get());
         }
     }
+
+    /// Whether a statement may be sent to a table now, by the load of its server. Asks the server
+    /// at most once a second.
+    pub async fn look(&self, shard: &Shard, table: &str) -> Decision {
+        if let Some(decision) = self.lately(shard, table) {
+            return decision;
+        }
+        let load = shard.load(table).await;
+        self.of(shard, table, |pace| {
+            let decision = match load {
+                Ok(load) => {
+                    let usual_latency_ms = pace.usual.learn(load.latency_ms);
+                    let readings = Readings {
+                        usual_latency_ms,
+                        ..load
+                    };
+                    let limits = &self.config.thresholds;
+                    let (decision, held) = decide(&readings, limits, &pace.held);
+                    pace.held = held;
+                    decision
+                }
+                Err(error) => Decision::Wait(Wait::unreadable(error_chain(&error))),
+            };
+            pace.last = Some((Instant::now(), decision.clone()));
+            decision
+        })
+    }
+
+    fn lately(&self, shard: &Shard, table: &str) -> Option<Decision> {
+        self.of(shard, table, |pace| {
+            let (at, decision) = pace.last.as_ref()?;
+            (at.elapsed() < LOOK_EVERY).then(|| decision.clone())
+        })
+    }
+
+    /// A statement ended: it took so long, and during or after it the load was or was not beyond a
+    /// limit.
+    pub fn learn(&self, shard: &Shard, table: &str, took: Duration, was_strained: bool) {
+        let was_too_much = was_strained || took > self.config.statement_target;
+        self.of(shard, table, |pace| pace.step.learn(was_too_much));
+    }
+
+    /// How many rows the next step of a table may have.
+    pub fn rows_per_step(&self, shard: &Shard, table: &str) -> u64 {
+        self.of(shard, table, |pace| pace.step.rows())
+    }
+
+    fn of<T>(&self, shard: &Shard, table: &str, work: impl FnOnce(&mut TablePace) -> T) -> T {
+        let key: Key = (shard.name().into(), table.into());
+        let mut tables = self.lock();
+        let pace = tables.entry(key).or_insert_with(|| TablePace {
+            held: Held::new(),
+            usual: Usual::default(),
+            step: StepSize::new(self.config.rows_per_step),
+            last: None,
+        });
+        work(pace)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, TablePace>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+
+    fn pacer(statements_per_minute: u32, rows_per_second: u32) -> Pacer {
+        Pacer::new(PaceConfig {
+            statements_per_minute: NonZeroU32::new(statements_per_minute).unwrap(),
+            rows_per_second: NonZeroU32::new(rows_per_second).unwrap(),
+            ..PaceConfig::default()
+        })
+    }
+
+    #[test]
+    fn a_step_that_was_slow_or_strained_the_server_is_followed_by_a_smaller_one() {
+        let pacer = pacer(1, 1);
+        let shard = Shard::new(crate::warehouse::ShardOptions::new("http://h")).unwrap();
+        let target = pacer.config().statement_target;
+        pacer.learn(&shard, "spans", target, true);
+        assert_eq!(pacer.rows_per_step(&shard, "spans"), 2_500_000);
+        pacer.learn(&shard, "spans", target + Duration::from_millis(1), false);
+        assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_250_000);
+        pacer.learn(&shard, "spans", target, false);
+        assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_750_000);
+        assert_eq!(
+            pacer.rows_per_step(&shard, "traces"),
+            5_000_000,
+            "each for itself"
+        );
+    }
 
     #[tokio::test]
     async fn rows_beyond_the_quota_take_their_time() {
-        let rows = NonZeroU32::new(1_000).unwrap();
-        let pacer = Pacer::new(NonZeroU32::new(1_000).unwrap(), rows);
+        let pacer = pacer(1_000, 1_000);
         let start = Instant::now();
         pacer.ready(1_000).await;
         assert!(
@@ -67,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn statements_beyond_the_quota_wait() {
-        let pacer = Pacer::new(NonZeroU32::new(600).unwrap(), NonZeroU32::MAX);
+        let pacer = pacer(600, u32::MAX);
         let start = Instant::now();
         for _ in 0..601 {
             pacer.ready(0).await;

@@ -9,6 +9,7 @@ mod digest;
 mod inventory;
 mod pack;
 mod refusal;
+mod still;
 mod terms;
 
 use std::sync::Arc;
@@ -27,13 +28,14 @@ pub use terms::{Base, Basis, Terms};
 pub(crate) use candidate::candidates_of_project;
 pub(crate) use digest::directory_digest;
 pub(crate) use refusal::{refusals, touches};
+pub(crate) use still::{Still, still_due};
 
 use crate::cutoff::utc_day;
 use crate::guard::PauseScope;
 use crate::resolve::Policies;
 use crate::rule::RuleId;
 use crate::slot::SlotRange;
-use crate::target::CheckedTarget;
+use crate::target::{CheckedTarget, TargetChange};
 
 /// The complete list of steps of a cycle, with counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +73,9 @@ pub struct Plan {
     pub targets: Vec<PlannedTarget>,
     /// Rows that go once what holds now is approved, or has been armed for long enough.
     pub waiting: Vec<TableRows>,
+    /// What of the targets reaches further than it did at the base: rows there wait, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_changes: Vec<TargetChange>,
     /// When the rules of now will have been armed for long enough, at the latest.
     pub armed_at: Option<Timestamp>,
     /// Rows that would go if nothing were held.
@@ -192,6 +197,9 @@ pub struct Unprobed {
     pub reason: String,
     /// Whether the server could not be reached at all.
     pub is_unreachable: bool,
+    /// Whether an earlier delete still runs there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_running: bool,
 }
 
 /// What [`decide`] looks at.
@@ -226,6 +234,7 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         basis: terms.basis,
         needs_base: !matches!(terms.base, Base::NotNeeded),
         base_revision: terms.base.revision(),
+        target_changes: terms.base.changes().to_vec(),
         slot: terms.slot,
         active_holds: terms.guards.holds().iter().map(|hold| hold.id).collect(),
         pauses: terms.guards.pauses().to_vec(),
@@ -254,6 +263,11 @@ impl Plan {
         let n_kept = arms.iter().map(|arm| arm.n_kept).sum();
         let due: Vec<Arm> = arms.into_iter().filter(|arm| arm.n_due > 0).collect();
         let n_due = due.iter().map(|arm| arm.n_due).sum();
+        let rows_per_step = inventory.rows_per_step.unwrap_or(u64::MAX);
+        let limits = &Limits {
+            rows_per_step: limits.rows_per_step.min(rows_per_step),
+            ..*limits
+        };
         for arms in pack(due, target, limits).statements {
             let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
             self.steps.push(Step {

@@ -7,11 +7,13 @@
 //! Invariant: nothing is deleted without the lease, and no failure of a server ends the loop: it
 //! waits, longer each time, and begins again with a fresh look.
 
+mod again;
 mod attempts;
 mod auto;
 mod backlog;
 mod board;
 mod cycle;
+mod held;
 mod kept;
 mod next;
 mod reload;
@@ -21,11 +23,12 @@ mod stop;
 mod world;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -35,8 +38,8 @@ use crate::slot::SlotRange;
 use crate::telemetry::{Metrics, Watch, metric};
 
 use self::attempts::{Attempts, delay};
-use self::backlog::Backlog;
 use self::board::Board;
+use self::kept::PutOff;
 use self::next::{Next, View};
 use self::world::World;
 
@@ -54,6 +57,32 @@ pub struct Live {
     pub config: Config,
     /// The engine made from it.
     pub engine: Engine,
+    /// Cancelled when another one has taken its place.
+    replaced: CancellationToken,
+    /// Whether its settings are noted in the ledger.
+    noted: OnceCell<()>,
+    /// A revision, and until when nobody asks again whether there is a plan of it to review.
+    kept_for: Mutex<Option<(u64, Timestamp)>>,
+}
+
+impl Live {
+    /// A configuration with the engine made from it.
+    pub fn new(config: Config, engine: Engine) -> Self {
+        Self {
+            config,
+            engine,
+            replaced: CancellationToken::new(),
+            noted: OnceCell::new(),
+            kept_for: Mutex::default(),
+        }
+    }
+
+    /// Notes the settings as soon as they are in force: what they free is looked at again on the same
+    /// day, and armed from now on. Once only: instances of two configurations would take turns.
+    async fn note_settings(&self, instance: &str) -> Result<(), EngineError> {
+        let note = async || self.engine.note_settings(instance).await.map(drop);
+        self.noted.get_or_try_init(note).await.copied()
+    }
 }
 
 /// What an engine is made from, beside its configuration.
@@ -62,17 +91,22 @@ struct Parts {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    board: Board,
 }
 
 impl Parts {
     fn live(&self, config: Config) -> Result<Arc<Live>, EngineError> {
         let watch = Watch::new(self.metrics.clone());
+        let (board, clock) = (self.board.clone(), Arc::clone(&self.clock));
         let engine = Engine::new(&config, Arc::clone(&self.ledger), Arc::clone(&self.clock))?
-            .observed_by(move |event| watch.hear(event));
+            .observed_by(move |event| {
+                watch.hear(event);
+                board.hear(event, clock.now());
+            });
         self.metrics.know_tables(tables(&config));
         self.metrics
             .set_count(metric::ENABLED, &[], config.enabled.into());
-        Ok(Arc::new(Live { config, engine }))
+        Ok(Arc::new(Live::new(config, engine)))
     }
 }
 
@@ -91,15 +125,12 @@ pub struct Sidecar {
     board: Board,
     wake: Arc<Notify>,
     attempts: Attempts,
-    backlog: Backlog,
-    /// Approved plans that could not be applied, how often in a row, and when they are tried again.
-    put_off: HashMap<String, (usize, Timestamp)>,
+    /// Approved plans that could not be applied.
+    put_off: HashMap<String, PutOff>,
     /// The day, and what a dry run has planned of it.
     rehearsed: (String, Vec<SlotRange>),
     /// The day, and how many slots it has where nobody chose a number.
     auto: (String, u32),
-    /// The latest revision for which a plan was kept, if one had to be.
-    kept_for: Option<u64>,
     /// The day on which the record was tidied last.
     tidied: String,
     /// Failures to reach a server, in a row.
@@ -131,6 +162,7 @@ impl Sidecar {
             ledger: Arc::clone(&ledger),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
+            board: board.clone(),
         };
         let live = parts.live(config)?;
         Ok(Self {
@@ -143,11 +175,9 @@ impl Sidecar {
             board,
             wake: Arc::new(Notify::new()),
             attempts: Attempts::default(),
-            backlog: Backlog::default(),
             put_off: HashMap::default(),
             rehearsed: Default::default(),
             auto: Default::default(),
-            kept_for: None,
             tidied: String::new(),
             n_unreached: 0,
         })
@@ -173,7 +203,6 @@ impl Sidecar {
         Reloader::new(
             self.parts.clone(),
             self.live.clone(),
-            self.board.clone(),
             Arc::clone(&self.wake),
         )
     }
@@ -218,10 +247,12 @@ impl Sidecar {
     async fn turns(&mut self, stop: &Stop) {
         while !stop.gently.is_cancelled() {
             let live = Arc::clone(&self.live.borrow());
+            let stop_turn = stop.of_a_turn();
             let turned = tokio::select! {
                 // A turn that hears of it itself says what it left.
                 biased;
-                turned = self.turn(&live, stop) => turned,
+                turned = self.turn(&live, &stop_turn) => turned,
+                () = stop_turn.when_replaced(&live.replaced) => return,
                 () = stop.at_once.cancelled() => return,
             };
             let then = match turned {
@@ -236,8 +267,8 @@ impl Sidecar {
                 tokio::select! {
                     () = tokio::time::sleep(length) => {}
                     () = self.wake.notified() => {
-                        self.attempts.forget();
-                        self.put_off.clear();
+                        self.attempts.hasten();
+                        self.put_off.values_mut().for_each(PutOff::hasten);
                     }
                     () = stop.gently.cancelled() => {}
                 }
@@ -247,7 +278,11 @@ impl Sidecar {
 
     /// One look at the world, and at most one cycle.
     async fn turn(&mut self, live: &Live, stop: &Stop) -> Result<Then, EngineError> {
-        let looked = self.look(live.engine.warehouse());
+        if live.config.enabled {
+            let noted = stop.unless_told(live.note_settings(&self.instance));
+            noted.await.transpose()?;
+        }
+        let looked = self.look(&live.engine);
         let Some(world) = stop.unless_told(looked).await.transpose()? else {
             return Ok(Then::Again);
         };
@@ -266,12 +301,18 @@ impl Sidecar {
             self.board.phase(Phase::Waiting, reason, world.now);
             return Ok(Then::Sleep(POLL));
         }
-        if self.due_plan(&world).is_some() {
-            return self.apply_approved(live, stop).await;
-        }
         let next = next::decide(&self.view(&world, n_slots, &world.settled));
+        let is_due = self.due_plan(&world).is_some() || matches!(next, Next::Slot { .. });
+        if let (true, Err(closed)) = (is_due, live.engine.check_window()) {
+            return Ok(self.wait_for_the_window(&closed, world.now));
+        }
+        if self.due_plan(&world).is_some() {
+            return Box::pin(self.apply_approved(live, stop)).await;
+        }
         match next {
-            Next::Slot { .. } => Box::pin(self.work(live, n_slots, stop)).await,
+            Next::Slot { .. } | Next::Again { .. } => {
+                Box::pin(self.work(live, n_slots, stop)).await
+            }
             next if world.settled != world.done => {
                 let why = "rows that are due are paused; everything else is done";
                 Ok(self.rest(next, Phase::Waiting, why, world.now))
@@ -280,12 +321,23 @@ impl Sidecar {
         }
     }
 
+    /// Something is due, and it is not the time of day for it.
+    fn wait_for_the_window(&self, closed: &EngineError, now: Timestamp) -> Then {
+        self.board.phase(Phase::Waiting, closed.to_string(), now);
+        let until = match closed {
+            EngineError::Closed { opens_at, .. } => until_then(now, *opens_at),
+            _ => POLL,
+        };
+        Then::Sleep(until.min(POLL))
+    }
+
     fn view<'v>(&'v self, world: &'v World, n_slots: u32, done: &'v [SlotRange]) -> View<'v> {
         View {
             now: world.now,
             n_slots,
             done,
             yesterday: &world.yesterday,
+            again: &world.again,
             attempts: &self.attempts,
         }
     }
@@ -298,7 +350,7 @@ impl Sidecar {
                 (at, Phase::Waiting, format!("to be tried again: {failed}"))
             }
             Next::Idle { until } => (until, phase, why.to_owned()),
-            Next::Slot { .. } => return Then::Again,
+            Next::Slot { .. } | Next::Again { .. } => return Then::Again,
         };
         self.board.phase(phase, reason, now);
         Then::Sleep(until_then(now, until).min(POLL))
@@ -310,11 +362,7 @@ impl Sidecar {
         let wait = delay(self.n_unreached, POLL);
         let reason = error_chain(error);
         self.metrics.set_count(metric::READY, &[], 0);
-        let counter = match error {
-            EngineError::Ledger(_) => metric::LEDGER_ERRORS,
-            _ => metric::WAREHOUSE_ERRORS,
-        };
-        self.metrics.add(counter, &[], 1);
+        self.count_error(error);
         tracing::warn!(
             error = reason,
             n_in_a_row = self.n_unreached,
@@ -323,6 +371,16 @@ impl Sidecar {
         );
         self.board.phase(Phase::Starting, reason, self.clock.now());
         Then::Sleep(wait)
+    }
+
+    /// Counts what failed by the server that did; rules that make no sense are no server's fault.
+    fn count_error(&self, error: &EngineError) {
+        let counter = match error {
+            EngineError::Ledger(_) => metric::LEDGER_ERRORS,
+            EngineError::Warehouse(_) | EngineError::NoShard { .. } => metric::WAREHOUSE_ERRORS,
+            _ => return,
+        };
+        self.metrics.add(counter, &[], 1);
     }
 
     /// What failed yesterday is due anew.
@@ -334,16 +392,18 @@ impl Sidecar {
     }
 
     fn show_day(&self, world: &World, n_slots: u32) {
-        let done = if self.live.borrow().config.enabled {
-            &world.done
+        let (done, settled) = if self.live.borrow().config.enabled {
+            (&world.done, &world.settled)
         } else {
-            &self.rehearsed.1
+            (&self.rehearsed.1, &self.rehearsed.1)
         };
         let day = next::day(&self.view(world, n_slots, done));
+        // Nothing is wrong where somebody paused something: a pause has a metric of its own.
+        let n_settled = next::day(&self.view(world, n_slots, settled)).n_done;
         self.metrics
             .set_count(metric::SLOTS_DUE, &[], day.n_due.into());
         self.metrics
-            .set_count(metric::SLOTS_DONE, &[], day.n_done.into());
+            .set_count(metric::SLOTS_DONE, &[], n_settled.into());
         self.board.write(|status| {
             status.n_slots = n_slots;
             status.done_permille = day.done_permille;

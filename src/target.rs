@@ -5,14 +5,17 @@
 
 mod check;
 mod kind;
+mod reach;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::Unmatched;
 pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, TargetProblem};
+pub(crate) use check::{ProblemKind, Unmatched};
 pub use kind::{AgeKind, TextKind};
+pub(crate) use reach::Reach;
+pub use reach::TargetChange;
 
 /// One table as the config describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -55,7 +58,7 @@ impl Age {
 }
 
 /// Rows whose `column` occurs as `in_column` of `in_table` in the same workspace stay.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keep {
     /// The key column of the target.

@@ -7,8 +7,11 @@
 mod answer;
 mod error;
 mod execute;
+mod facts;
 mod grants;
 mod http;
+mod kill;
+mod load;
 mod mutation;
 mod rows;
 mod schema;
@@ -18,7 +21,12 @@ mod shard;
 
 pub use error::WarehouseError;
 pub use execute::{Execution, MARKER_PREFIX, Request, marker};
+pub(crate) use facts::{
+    AgeCounts, ClusterSize, LargestPartition, MergeTreeSetting, MutationBacklog, Relation,
+    SystemLog,
+};
 pub use grants::{GrantNeed, Privilege};
+pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};

@@ -4,6 +4,9 @@ SELECT
     table,
     {marker:String} AS marker,
     toInt64(toUnixTimestamp(create_time)) AS created_at_s,
+    toUInt64(greatest(dateDiff('second', create_time, now()), 0)) AS age_s,
+    -- Not asked for here: what became of the statement is.
+    toUInt64(0) AS idle_s,
     toUInt64(greatest(parts_to_do, 0)) AS parts_to_do,
     toBool(is_done) AS is_done,
     toBool(is_killed) AS is_killed,

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::turn::Turn;
-use super::{Context, Exit, Output, run};
+use super::{Context, Exit, Output, progress, run};
+use crate::engine::CycleStatus;
 use crate::plan::Plan;
 
 /// Approve a plan that `plan --out` wrote, and execute exactly that plan.
@@ -45,12 +46,21 @@ pub(super) async fn run(
         ))
         .await;
     turn.end().await;
-    let report = match applied? {
+    let applied = applied?;
+    let report = match applied {
         Some(Ok(report)) => report,
         Some(Err(error)) => return run::refused(error, output),
         None => return Ok(Exit::Incomplete),
     };
     output.result(&report, |report| run::describe(&plan, report))?;
+    if report.status == CycleStatus::Stale {
+        let changes = engine.changes_since(&plan).await?;
+        progress::warn(&format!(
+            "the plan became stale on the way, and what was left of it was not sent; make another one\n  {}",
+            changes.join("\n  ")
+        ));
+        return Ok(Exit::Refused);
+    }
     Ok(run::exit_of(&report))
 }
 

@@ -81,11 +81,27 @@ pub(super) fn user_name() -> String {
     crate::config::user_name()
 }
 
-/// Who holds the lease while this process deletes: it must differ from every other process.
+/// Who holds the lease while a person's command deletes: it must differ from every other process.
 pub(super) fn holder() -> String {
-    let host = rustix::system::uname();
-    let host = host.nodename().to_string_lossy();
-    format!("{}@{host}, process {}", user_name(), std::process::id())
+    let (host, process, chance) = (host(), std::process::id(), chance());
+    format!("{}@{host}, process {process}-{chance}", user_name())
+}
+
+/// The name of a sidecar, which also holds its lease.
+pub(super) fn instance() -> String {
+    format!("{}-{}-{}", host(), std::process::id(), chance())
+}
+
+fn host() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}
+
+/// A few letters by chance: the names of hosts and the numbers of processes repeat in containers.
+fn chance() -> String {
+    let mut letters = uuid::Uuid::new_v4().simple().to_string();
+    letters.truncate(6);
+    letters
 }
 
 /// Reads an instant: RFC 3339, or a day, which means its first instant in UTC.
@@ -98,4 +114,15 @@ pub(super) fn parse_instant(text: &str) -> anyhow::Result<Timestamp> {
     text.parse().with_context(|| {
         format!("{text:?} is no instant; write 2026-11-21 or 2026-11-21T10:00:00Z")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_one_host_and_process_number_have_different_names() {
+        assert_ne!(holder(), holder());
+        assert_ne!(instance(), instance());
+    }
 }

@@ -1,124 +1,73 @@
 //! `ebbtide doctor`: the configuration against the live servers. Every check is made, and each
 //! finding says what to do.
 
+mod ages;
+mod ddl;
+mod finding;
+mod flow;
 mod guards;
+mod limits;
+mod lineage;
+mod report;
+mod shard;
 
-use std::time::Duration;
+use clap::Args;
 
-use serde::Serialize;
-
-use super::output::table;
-use super::{Context, Exit, Output, exit};
+use self::finding::{Code, Findings, Severity};
+use self::shard::Look;
+use super::{Context, Exit, Output};
 use crate::config::Config;
-use crate::engine::{Engine, EngineError};
-use crate::target::TableSchema;
-use crate::warehouse::Shard;
+use crate::engine::Engine;
 
-/// A difference between the clocks beyond this is worth a warning.
-const CLOCK_SKEW: Duration = Duration::from_mins(1);
-
-/// What a check found.
-#[derive(Debug, Serialize)]
-struct Finding {
-    /// `ok`, `warning` or `error`.
-    severity: Severity,
-    /// What was looked at.
-    subject: String,
-    /// What was found, and what to do about it.
-    message: String,
-    #[serde(skip)]
-    exit: Exit,
+/// Check the configuration against the live servers: schema, grants, lineage, odd data, traps.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// End with 2 where there is a warning, too.
+    #[arg(long)]
+    pub strict: bool,
+    /// How many rows a look at the ages of one table may read; the ages of a larger table stay
+    /// unknown.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_rows: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Severity {
-    Ok,
-    Warning,
-    Error,
-}
-
-impl Severity {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
-
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(&mut self, severity: Severity, subject: &str, message: impl Into<String>) {
-        let (subject, message) = (subject.to_owned(), message.into());
-        self.0.push(Finding {
-            severity,
-            subject,
-            message,
-            exit: Exit::Done,
-        });
-    }
-
-    fn error(&mut self, subject: &str, error: impl Into<anyhow::Error>) {
-        let error = error.into();
-        let exit = exit::of(&error);
-        let message = exit::chain(&error);
-        let subject = subject.to_owned();
-        self.0.push(Finding {
-            severity: Severity::Error,
-            subject,
-            message,
-            exit,
-        });
-    }
-}
-
-pub(super) async fn run(context: &Context, output: &mut Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(
+    args: &Doctor,
+    context: &Context,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
     let config = context.config()?;
     let mut findings = Findings::default();
-    findings.add(
-        Severity::Ok,
-        "config",
-        format!("{} is valid", context.path().display()),
-    );
-    check(context, &config, &mut findings).await;
-    let exit = findings
-        .0
+    let path = context.path().display();
+    findings.ok(Code::Config, "config", format!("{path} is valid"));
+    check(args, context, &config, &mut findings).await;
+    let exits = findings.0.iter().map(|finding| finding.exit);
+    let mut exit = exits.into_iter().find(|exit| *exit != Exit::Done);
+    let findings = findings.sorted();
+    let is_warned = findings
         .iter()
-        .map(|finding| finding.exit)
-        .find(|exit| *exit != Exit::Done);
-    output.result(&findings.0, |findings| {
-        let rows = findings.iter().map(|finding| {
-            [
-                finding.severity.as_str().into(),
-                finding.subject.clone(),
-                finding.message.clone(),
-            ]
-        });
-        table(["", "what", "finding"], &[], rows)
-    })?;
+        .any(|finding| finding.severity == Severity::Warning);
+    if args.strict && is_warned {
+        exit = exit.or(Some(Exit::Usage));
+    }
+    output.result(&findings, |findings| report::text(findings))?;
     Ok(exit.unwrap_or(Exit::Done))
 }
 
-async fn check(context: &Context, config: &Config, findings: &mut Findings) {
+async fn check(args: &Doctor, context: &Context, config: &Config, findings: &mut Findings) {
+    const MEND_FIRST: &str = "mend this first: nothing else was looked at";
     let ledger = match context.ledger(config).await {
         Ok(ledger) => {
-            findings.add(
-                Severity::Ok,
-                "ledger",
-                "reachable, and migrated to this version",
-            );
+            let message = "reachable, and migrated to this version";
+            findings.ok(Code::Ledger, "ledger", message);
             ledger
         }
-        Err(error) => return findings.error("ledger", error),
+        Err(error) => return findings.error(Code::Ledger, "ledger", error, MEND_FIRST),
     };
     guards::check(&*ledger, config, findings).await;
     let engine = match Engine::new(config, ledger, context.clock.clone()) {
         Ok(engine) => engine,
-        Err(error) => return findings.error("clickhouse", error),
+        Err(error) => return findings.error(Code::Server, "clickhouse", error, MEND_FIRST),
     };
     let needs_project = match engine.rulebook().await {
         Ok(rulebook) => {
@@ -127,116 +76,46 @@ async fn check(context: &Context, config: &Config, findings: &mut Findings) {
                 rulebook.rules.len(),
                 rulebook.directory.len()
             );
-            findings.add(Severity::Ok, "rules", message);
+            findings.ok(Code::Rules, "rules", message);
+            guards::check_base(&engine, &rulebook, config, findings).await;
             rulebook.rules.any_project().is_some()
         }
         Err(error) => {
-            findings.error("rules", error);
+            let remedy = "mend the rules: until then nothing is deleted";
+            findings.error(Code::Rules, "rules", error, remedy);
             false
         }
     };
-    if config.shards.len() > 1 {
-        for target in config
-            .targets
-            .iter()
-            .filter(|target| !target.keep.is_empty())
-        {
-            findings.add(
-                Severity::Warning,
-                &target.table,
-                "keeps rows that another table refers to, and there are several shards: a reference \
-                 protects rows of its own shard only; shard both tables by the same key",
-            );
-        }
+    let shards = engine.warehouse().shards();
+    if shards.len() > 1 {
+        keeps_of_one_shard(config, findings);
     }
-    for shard in engine.warehouse().shards() {
-        check_shard(context, &engine, shard, needs_project, findings).await;
+    for shard in shards {
+        let look = Look {
+            context,
+            config,
+            engine: &engine,
+            shard,
+            needs_project,
+            max_rows: args.max_rows,
+        };
+        let n_before = findings.0.len();
+        look.check(findings).await;
+        if shards.len() > 1 {
+            findings.on_shard(n_before, shard.name());
+        }
     }
 }
 
-async fn check_shard(
-    context: &Context,
-    engine: &Engine,
-    shard: &Shard,
-    needs_project: bool,
-    findings: &mut Findings,
-) {
-    let name = shard.name();
-    match shard.check_server().await {
-        Err(error) => return findings.error(name, error),
-        Ok(server) => {
-            findings.add(
-                Severity::Ok,
-                name,
-                format!("ClickHouse {} answers", server.version),
-            );
-            let skew = context.now().duration_since(server.now);
-            if skew.unsigned_abs() > CLOCK_SKEW {
-                findings.add(
-                    Severity::Warning,
-                    name,
-                    format!(
-                        "its clock differs from this machine's by {} s; synchronise both",
-                        skew.as_secs()
-                    ),
-                );
-            }
-        }
-    }
-    match engine.check_shard(shard, needs_project).await {
-        Ok(schemas) => {
-            for (target, schema) in schemas {
-                findings.add(Severity::Ok, &target, describe(&schema));
-                warn_about(&schema, findings);
-            }
-        }
-        Err(EngineError::Targets { problems }) => {
-            for problem in problems {
-                findings.0.push(Finding {
-                    severity: Severity::Error,
-                    subject: problem.table.clone(),
-                    message: problem.message.clone(),
-                    exit: Exit::Usage,
-                });
-            }
-        }
-        Err(error) => findings.error(name, error),
-    }
-}
-
-fn describe(schema: &TableSchema) -> String {
-    let partitions = if schema.partition_key.is_empty() {
-        "no partitions".into()
-    } else {
-        schema.partition_key.clone()
-    };
-    format!(
-        "{} ordered by ({}), {partitions}, {} rows in {} parts",
-        schema.engine, schema.sorting_key, schema.rows, schema.parts
-    )
-}
-
-fn warn_about(schema: &TableSchema, findings: &mut Findings) {
-    if !schema.dependents.is_empty() {
-        findings.add(
-            Severity::Warning,
-            &schema.name,
-            format!(
-                "feeds {}: rows deleted here stay there; make them targets of their own, or give \
-                 them a TTL",
-                schema.dependents.join(", ")
-            ),
-        );
-    }
-    // Bookkeeping is paid for every part by every mutation.
-    if schema.parts > 1_000 {
-        findings.add(
-            Severity::Warning,
-            &schema.name,
-            format!(
-                "has {} active parts, and every statement visits each of them; expect it to be slow",
-                schema.parts
-            ),
+fn keeps_of_one_shard(config: &Config, findings: &mut Findings) {
+    let keeping = config.targets.iter();
+    for target in keeping.filter(|target| !target.keep.is_empty()) {
+        findings.warn(
+            Code::ShardedKeep,
+            &target.table,
+            "keeps rows that another table refers to, and there are several shards: a reference \
+             protects rows of its own shard only",
+            "shard both tables by the same key",
         );
     }
 }

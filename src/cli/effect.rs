@@ -5,10 +5,9 @@ use serde::Serialize;
 
 use super::progress;
 use crate::config::{ApprovalMode, Config};
-use crate::engine::{BaseBook, Engine, EngineError, Rulebook};
+use crate::engine::{BaseBook, Engine, EngineError, Promise};
 use crate::ledger::Ledger;
-use crate::resolve::resolve;
-use crate::rule::{Days, Retention, Rule, RuleSet, Scope};
+use crate::rule::Scope;
 
 /// What becomes of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,11 +78,9 @@ async fn look(
     let base = engine.base(&rulebook).await?;
     let default = &config.default_retention;
     let deletes_more = match (&base, scope) {
-        (BaseBook::NotNeeded | BaseBook::Same { .. }, _) => false,
-        (BaseBook::Missing | BaseBook::Earlier { .. }, None) => true,
-        (BaseBook::Missing, Some(scope)) => Promise::of(scope, &rulebook.rules, &rulebook, default)
-            .days
-            .is_some(),
+        // Where there is none, everything is stopped, which is looked at next.
+        (BaseBook::NotNeeded | BaseBook::Same { .. } | BaseBook::Missing, _) => false,
+        (BaseBook::Earlier { .. }, None) => true,
         (
             BaseBook::Earlier {
                 rules: earlier,
@@ -91,10 +88,19 @@ async fn look(
                 ..
             },
             Some(scope),
-        ) => Promise::of(scope, &rulebook.rules, &rulebook, default)
-            .deletes_more_than(Promise::of(scope, earlier, &rulebook, earlier_default)),
+        ) => {
+            let directory = &rulebook.directory;
+            let before = Promise::of(scope, earlier, directory, earlier_default);
+            Promise::of(scope, &rulebook.rules, directory, default).deletes_more_than(before)
+        }
     };
-    if !deletes_more {
+    // What every target keeps waiting does not go at once either.
+    let is_stopped = engine.is_stopped_by(&base)
+        && scope.is_none_or(|scope| {
+            let now = Promise::of(scope, &rulebook.rules, &rulebook.directory, default);
+            now.deletes_more_than(Promise::FOR_EVER)
+        });
+    if !deletes_more && !is_stopped {
         return Ok(Effect::AT_ONCE);
     }
     let waits_for_approval = config.approval == ApprovalMode::Required
@@ -106,78 +112,9 @@ async fn look(
     })
 }
 
-/// What a scope is promised: how long, and from which creation on.
-#[derive(Debug, Clone, Copy)]
-struct Promise {
-    days: Option<Days>,
-    from: Option<Timestamp>,
-}
-
-impl Promise {
-    fn of(scope: &Scope, rules: &RuleSet, rulebook: &Rulebook, default: &Retention) -> Self {
-        let policies = resolve(rules, &rulebook.directory, default);
-        let policy = match scope {
-            Scope::Organization(name) => return Self::new(rules.organization(name), default),
-            Scope::Workspace(name) => policies.workspace(name),
-            Scope::Project { workspace, project } => policies.project(workspace, project),
-        };
-        Self::new(policy.trail.winner(), default)
-    }
-
-    fn new(winner: Option<&Rule>, default: &Retention) -> Self {
-        Self {
-            days: winner.map_or(default, |rule| &rule.retention).days(),
-            from: winner
-                .filter(|rule| !rule.apply_to_past)
-                .map(|rule| rule.created_at),
-        }
-    }
-
-    /// Whether it ever expires a row that the other keeps.
-    fn deletes_more_than(self, other: Self) -> bool {
-        match (self.days, other.days) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            // A promise without a lower bound, which is nothing, is below every bound.
-            (Some(days), Some(others)) => days < others || self.from < other.from,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn promise(days: Option<u32>, from: Option<&str>) -> Promise {
-        Promise {
-            days: days.map(|days| Days::new(days).unwrap()),
-            from: from.map(|at| at.parse().unwrap()),
-        }
-    }
-
-    #[test]
-    fn a_promise_is_compared_by_every_row_that_it_may_ever_expire() {
-        let (early, late) = (Some("2026-01-01T00:00:00Z"), Some("2026-02-01T00:00:00Z"));
-        let cases = [
-            // now, before, whether it deletes more
-            (promise(None, None), promise(Some(7), None), false),
-            (promise(Some(7), None), promise(None, None), true),
-            (promise(Some(7), None), promise(Some(7), None), false),
-            (promise(Some(8), None), promise(Some(7), None), false),
-            (promise(Some(6), None), promise(Some(7), None), true),
-            (promise(Some(7), early), promise(Some(7), None), false),
-            (promise(Some(7), None), promise(Some(7), early), true),
-            (promise(Some(7), early), promise(Some(7), late), true),
-            (promise(Some(7), late), promise(Some(7), early), false),
-            // Longer, but of rows that were spared for ever.
-            (promise(Some(9), None), promise(Some(7), late), true),
-            // Shorter, but of fewer rows: some of them go earlier than before.
-            (promise(Some(6), late), promise(Some(7), None), true),
-        ];
-        for (now, before, more) in cases {
-            assert_eq!(now.deletes_more_than(before), more, "{now:?} {before:?}");
-        }
-    }
 
     #[test]
     fn what_becomes_of_a_change_is_said_with_its_remedy() {

@@ -41,7 +41,10 @@ impl Exit {
                     EngineError::Refused { .. }
                     | EngineError::Stale { .. }
                     | EngineError::Clock { .. } => Self::Refused,
-                    EngineError::Unsettled { .. } | EngineError::Busy { .. } => Self::Busy,
+                    EngineError::Unsettled { .. }
+                    | EngineError::Busy { .. }
+                    | EngineError::Closed { .. }
+                    | EngineError::Stopped => Self::Busy,
                     error if error.is_unreachable() => Self::Unreachable,
                     EngineError::Ledger(error) => Self::of_ledger(error),
                     EngineError::Warehouse(error) => Self::of_warehouse(error),

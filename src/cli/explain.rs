@@ -16,6 +16,7 @@ use crate::cutoff::{Bounds, Cutoff, time_of_id};
 use crate::engine::{BaseBook, Rulebook};
 use crate::resolve::{Policies, Policy, resolve};
 use crate::rule::{Retention, Rule};
+use crate::target::TargetChange;
 
 /// Say what holds for a workspace or project, why, and what will happen when.
 #[derive(Debug, Args)]
@@ -46,6 +47,9 @@ struct Explanation {
     /// What was approved, or has been armed for long enough, where that has to agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     base: Option<BaseLine>,
+    /// What of the targets makes rows wait, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    target_changes: Vec<TargetChange>,
     #[serde(flatten)]
     guards: GuardLines,
     /// Projects of the workspace with policies of their own.
@@ -162,7 +166,9 @@ fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Exp
             of_base.as_ref().map(|all| policy_of(args, all)),
             &world,
         );
-        RowLine::new(time, &policy, effective, base.as_ref(), &world.guards, now)
+        let mut line = RowLine::new(time, &policy, effective, base.as_ref(), &world.guards, now);
+        line.wait_for(world.base.changes());
+        line
     });
     Explanation {
         workspace: args.workspace.clone(),
@@ -176,6 +182,7 @@ fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Exp
         default: world.default.to_string(),
         cutoff: cutoff_line(&policy, now),
         base,
+        target_changes: world.base.changes().to_vec(),
         guards: world.guards,
         own_projects,
         row,
@@ -228,7 +235,7 @@ fn base_line(
     let (revision, retention) = match world.base {
         BaseBook::NotNeeded => return None,
         BaseBook::Missing => (None, None),
-        BaseBook::Same { revision } => (Some(*revision), Some(policy.retention.to_string())),
+        BaseBook::Same { revision, .. } => (Some(*revision), Some(policy.retention.to_string())),
         BaseBook::Earlier { revision, .. } => (
             Some(*revision),
             earlier.as_ref().map(|policy| policy.retention.to_string()),

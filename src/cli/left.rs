@@ -3,17 +3,40 @@
 use super::output::counted;
 use crate::plan::{Basis, Plan, TableRows};
 
+/// So many changes of targets are named.
+const MOST_NAMED: usize = 10;
+
 /// A line for each kind of rows that a plan leaves out, with what to do about it.
 pub(super) fn left_out(plan: &Plan) -> String {
     waiting(plan) + &kept_back(plan)
 }
 
-/// Rows that go by rules which nobody approved, or that are not armed for long enough.
+/// Rows that go by rules or targets which nobody approved, or that are not armed for long enough.
 fn waiting(plan: &Plan) -> String {
-    if plan.waiting.is_empty() {
+    if plan.waiting.is_empty() && plan.target_changes.is_empty() {
         return String::new();
     }
-    format!("waits: {}; {}\n", rows(&plan.waiting), why_waiting(plan))
+    let mut text = changed(plan);
+    let rows = if plan.waiting.is_empty() {
+        "no rows yet".into()
+    } else {
+        rows(&plan.waiting)
+    };
+    text.push_str(&format!("waits: {rows}; {}\n", why_waiting(plan)));
+    text
+}
+
+/// What of the targets makes rows wait.
+fn changed(plan: &Plan) -> String {
+    let since = plan.base_revision.unwrap_or_default();
+    let named = plan.target_changes.iter().take(MOST_NAMED);
+    let lines = named.map(|change| format!("changed since revision {since}: {change}\n"));
+    let mut text: String = lines.collect();
+    let n_more = plan.target_changes.len().saturating_sub(MOST_NAMED);
+    if n_more > 0 {
+        text.push_str(&format!("and {n_more} more changes of targets\n"));
+    }
+    text
 }
 
 /// Rows that are held or paused.
@@ -48,6 +71,8 @@ fn why_waiting(plan: &Plan) -> String {
     }
     let first = if plan.base_revision.is_none() {
         "nothing was approved yet"
+    } else if !plan.target_changes.is_empty() {
+        "they go by targets or rules that nobody approved yet"
     } else {
         "they go by rules that nobody approved yet"
     };

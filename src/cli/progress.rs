@@ -107,6 +107,25 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
                     say(&line);
                 }
             }
+            Event::HeldBack { table, wait, .. } => {
+                let line = match wait {
+                    Some(wait) => format!("{table} waits: {wait}"),
+                    None => format!("{table} goes on"),
+                };
+                if is_terminal {
+                    bar.set_message(line);
+                } else {
+                    say(&line);
+                }
+            }
+            Event::Stalled { mutations, .. } => mutations.iter().for_each(|reason| {
+                let line = format!("stalled: {reason}; see `ebbtide mutations`");
+                if is_terminal {
+                    bar.println(line);
+                } else {
+                    say(&line);
+                }
+            }),
             Event::Surveyed { .. }
             | Event::Throttled { .. }
             | Event::Planned { .. }

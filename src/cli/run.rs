@@ -14,6 +14,7 @@ use super::{Context, Exit, Output, progress};
 use crate::engine::{CycleReport, CycleStatus, EngineError};
 use crate::guard::PauseScope;
 use crate::plan::{Basis, Plan, TableRows};
+use crate::target::TargetChange;
 
 /// One full cycle now: plan, delete, verify, record.
 #[derive(Debug, Args)]
@@ -52,6 +53,7 @@ pub(super) async fn run(
     let view = RunView {
         report: &report,
         waiting: &plan.waiting,
+        target_changes: &plan.target_changes,
         armed_at: plan.armed_at,
         held: &plan.held,
         paused: &plan.paused,
@@ -70,6 +72,8 @@ struct RunView<'a> {
     #[serde(flatten)]
     report: &'a CycleReport,
     waiting: &'a [TableRows],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    target_changes: &'a [TargetChange],
     armed_at: Option<Timestamp>,
     held: &'a [TableRows],
     paused: &'a [TableRows],

@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Exit};
+use super::{Context, Exit, context};
 use crate::config::Config;
 use crate::http::{self, App};
 use crate::ledger::{Ledger, open_ledger};
@@ -37,8 +37,10 @@ pub(super) async fn run(args: &Serve, context: &Context, verbose: u8) -> anyhow:
     let logging = start_logging(config.log_format, &config.traces, verbose)?;
     // Before anything else: a signal that comes now must not kill what has begun.
     let signals = Signals::new().context("cannot listen to signals")?;
-    let instance = instance();
-    let ledger = open_ledger(&config.ledger.url, config.ledger.password.clone())?;
+    let instance = context::instance();
+    let database = config.ledger.clone();
+    let password = Arc::new(move || database.password_now());
+    let ledger = open_ledger(&config.ledger.url, password)?;
     let metrics = Metrics::new()?;
     let listeners = Listeners::bind(&config)?;
     announce(&config, &instance, &listeners)?;
@@ -84,15 +86,6 @@ pub(super) async fn run(args: &Serve, context: &Context, verbose: u8) -> anyhow:
     tracing::info!(instance, "ended");
     logging.end();
     Ok(Exit::Done)
-}
-
-/// Host, process, and a few letters by chance: pids repeat in containers.
-fn instance() -> String {
-    let name = rustix::system::uname();
-    let host = name.nodename().to_string_lossy().into_owned();
-    let chance = uuid::Uuid::new_v4().simple().to_string();
-    let chance = chance.get(..6).unwrap_or_default();
-    format!("{host}-{}-{chance}", std::process::id())
 }
 
 fn announce(config: &Config, instance: &str, listeners: &Listeners) -> std::io::Result<()> {

@@ -24,8 +24,8 @@ const V7_PATTERN: &str =
 
 /// An age column, ready to be written into a predicate.
 pub(super) struct AgeSql {
-    column: Sql,
-    kind: AgeKind,
+    pub(super) column: Sql,
+    pub(super) kind: AgeKind,
 }
 
 impl AgeSql {
@@ -166,18 +166,29 @@ impl AgeSql {
         oldest.raw(function);
         self.value(&mut oldest);
         oldest.raw(", ").sql(condition).raw(")");
+        self.in_ms(&oldest, out);
+    }
+
+    /// The age of a datable row as Unix milliseconds; what it is for others means nothing.
+    pub(super) fn instant_ms(&self, out: &mut Sql) {
+        let mut value = Sql::new();
+        self.value(&mut value);
+        self.in_ms(&value, out);
+    }
+
+    fn in_ms(&self, value: &Sql, out: &mut Sql) {
         match self.kind {
             // The 48 bits of time are the first eight and the next four hexadecimal digits.
             AgeKind::UuidText => out
                 .raw("toInt64(reinterpretAsUInt64(reverse(unhex(concat('0000', substring(toString(")
-                .sql(&oldest)
+                .sql(value)
                 .raw("), 1, 8), substring(toString(")
-                .sql(&oldest)
+                .sql(value)
                 .raw("), 10, 4))))))"),
-            AgeKind::Uuid => out.raw("toInt64(").sql(&oldest).raw(")"),
+            AgeKind::Uuid => out.raw("toInt64(").sql(value).raw(")"),
             AgeKind::Date | AgeKind::Date32 | AgeKind::DateTime | AgeKind::DateTime64 => out
                 .raw("toUnixTimestamp64Milli(toDateTime64(")
-                .sql(&oldest)
+                .sql(value)
                 .raw(", 3, 'UTC'))"),
         };
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::raw::{RawConfig, RawPace, RawPlan, RawRetention};
+use super::pace::check_pace;
+use super::raw::{RawConfig, RawPlan, RawRetention};
 use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_traces};
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::Limits;
@@ -35,6 +36,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             raw.ledger.password_file.as_deref(),
             problems,
         ),
+        password_file: raw.ledger.password_file,
     };
     let directory = raw.directory.map(|directory| DirectoryConfig {
         database: DatabaseConfig {
@@ -45,6 +47,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
                 directory.password_file.as_deref(),
                 problems,
             ),
+            password_file: directory.password_file,
         },
         query: directory.query,
     });
@@ -55,8 +58,10 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             "retention.max_share_of_table: {max_share} is no share; write a number above 0 and at most 1"
         ));
     }
-    check_limits(&raw.pace, &raw.plan, problems);
+    let pace = check_pace(&raw.pace, raw.plan.rows_per_step, problems);
+    check_limits(&raw.plan, problems);
     check_targets(&raw.targets, problems);
+    check_unmanaged(&raw.unmanaged, &raw.targets, problems);
     let api = check_api(raw.api, problems);
     let traces = check_traces(raw.telemetry, problems);
     let (periods, default_retention) = retention?;
@@ -81,9 +86,9 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             rows_per_step: raw.plan.rows_per_step,
             max_share_of_table: max_share,
         },
-        statements_per_minute: raw.pace.statements_per_minute,
-        rows_per_second: raw.pace.rows_per_second,
+        pace,
         targets: raw.targets,
+        unmanaged: raw.unmanaged,
         without_effect,
     })
 }
@@ -177,6 +182,7 @@ fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<ShardOptions
         probe_threads: clickhouse.probe_threads,
         statement_timeout,
         settle_timeout,
+        workload: raw.pace.workload.clone(),
     };
     clickhouse
         .shards
@@ -222,17 +228,12 @@ pub(super) fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Dur
         })
 }
 
-fn check_limits(pace: &RawPace, plan: &RawPlan, problems: &mut Vec<String>) {
+fn check_limits(plan: &RawPlan, problems: &mut Vec<String>) {
     let mut positive = |key: &str, value: u64| {
         if value == 0 {
             problems.push(format!("{key}: 0 would stop everything; write at least 1"));
         }
     };
-    positive(
-        "pace.statements_per_minute",
-        u64::from(pace.statements_per_minute),
-    );
-    positive("pace.rows_per_second", u64::from(pace.rows_per_second));
     positive(
         "plan.workspaces_per_statement",
         plan.workspaces_per_statement,
@@ -264,6 +265,19 @@ fn check_targets(targets: &[Target], problems: &mut Vec<String>) {
     }
 }
 
+fn check_unmanaged(unmanaged: &[String], targets: &[Target], problems: &mut Vec<String>) {
+    for (index, name) in unmanaged.iter().enumerate() {
+        if targets.iter().any(|target| target.table == *name) {
+            problems.push(format!(
+                "unmanaged[{index}]: table {name} is a target; a table is one or the other"
+            ));
+        }
+        if unmanaged.iter().take(index).any(|other| other == name) {
+            problems.push(format!("unmanaged[{index}]: table {name} is named twice"));
+        }
+    }
+}
+
 /// Reads a secret where the configuration says it is. A variable that is not set means none.
 #[expect(
     clippy::disallowed_methods,
@@ -283,10 +297,8 @@ fn secret(
             None
         }
         (Some(variable), None) => std::env::var(variable).ok().map(SecretString::from),
-        (None, Some(file)) => match std::fs::read_to_string(file) {
-            Ok(text) => Some(SecretString::from(
-                text.trim_end_matches(['\r', '\n']).to_owned(),
-            )),
+        (None, Some(file)) => match secret_in(file) {
+            Ok(secret) => Some(secret),
             Err(error) => {
                 problems.push(format!(
                     "{section}.password_file: cannot read {}: {error}",
@@ -297,4 +309,10 @@ fn secret(
         },
         (None, None) => None,
     }
+}
+
+/// The secret in a file; the end of its line is none of it.
+pub(super) fn secret_in(file: &Path) -> std::io::Result<SecretString> {
+    let text = std::fs::read_to_string(file)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
 }

@@ -36,19 +36,17 @@ pub(super) struct RawConfig {
     pub(super) telemetry: RawTelemetry,
     #[serde(default)]
     pub(super) targets: Vec<Target>,
+    #[serde(default)]
+    pub(super) unmanaged: Vec<String>,
 }
 
 impl RawConfig {
     /// Keys of the format that this version, or this build, accepts and does nothing with.
     pub(super) fn without_effect(&self) -> Vec<&'static str> {
-        [
-            ("pace.backpressure", self.pace.backpressure.is_some()),
-            ("pace.window", self.pace.window.is_some()),
-            (
-                "telemetry.otlp_endpoint",
-                self.telemetry.otlp_endpoint.is_some() && !cfg!(feature = "otel"),
-            ),
-        ]
+        [(
+            "telemetry.otlp_endpoint",
+            self.telemetry.otlp_endpoint.is_some() && !cfg!(feature = "otel"),
+        )]
         .into_iter()
         .filter_map(|(key, is_set)| is_set.then_some(key))
         .collect()
@@ -226,8 +224,12 @@ impl Default for RawPlan {
 pub(super) struct RawPace {
     pub(super) statements_per_minute: u32,
     pub(super) rows_per_second: u32,
-    pub(super) backpressure: Option<RawBackpressure>,
-    pub(super) window: Option<String>,
+    pub(super) statement_target: String,
+    pub(super) longest_wait: String,
+    pub(super) stall_after: String,
+    pub(super) window: String,
+    pub(super) workload: Option<String>,
+    pub(super) backpressure: RawBackpressure,
 }
 
 impl Default for RawPace {
@@ -235,23 +237,42 @@ impl Default for RawPace {
         Self {
             statements_per_minute: 30,
             rows_per_second: 2_000_000,
-            backpressure: None,
-            window: None,
+            statement_target: "5m".into(),
+            longest_wait: "5m".into(),
+            stall_after: "30m".into(),
+            window: "00:00-24:00".into(),
+            workload: None,
+            backpressure: RawBackpressure::default(),
         }
     }
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "accepted for the format's sake; see `without_effect`"
-)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct RawBackpressure {
-    parts_mutating: Option<u32>,
-    unfinished_mutations: Option<u32>,
-    replication_lag: Option<String>,
-    free_disk_share: Option<f64>,
+    pub(super) parts_mutating: u32,
+    pub(super) unfinished_mutations: u32,
+    pub(super) parts_share: f64,
+    pub(super) replication_lag: String,
+    pub(super) replication_queue: u32,
+    pub(super) free_disk_share: f64,
+    pub(super) foreground_latency: f64,
+    pub(super) resume_at: f64,
+}
+
+impl Default for RawBackpressure {
+    fn default() -> Self {
+        Self {
+            parts_mutating: 20,
+            unfinished_mutations: 5,
+            parts_share: 0.8,
+            replication_lag: "5m".into(),
+            replication_queue: 500,
+            free_disk_share: 0.05,
+            foreground_latency: 5.0,
+            resume_at: 0.7,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -306,6 +327,7 @@ pub(super) struct RawApi {
     pub(super) tls: Option<TlsFiles>,
     pub(super) tokens: Vec<RawToken>,
     pub(super) body_limit: u64,
+    pub(super) requests_per_minute: u32,
     pub(super) timeout: String,
     pub(super) plan_timeout: String,
 }
@@ -318,6 +340,7 @@ impl Default for RawApi {
             tls: None,
             tokens: Vec::new(),
             body_limit: 1024 * 1024,
+            requests_per_minute: 600,
             timeout: "30s".into(),
             plan_timeout: "5m".into(),
         }

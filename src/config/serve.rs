@@ -1,6 +1,7 @@
 //! What only the sidecar needs: schedule, leases, API, record.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,8 @@ pub struct ApiConfig {
     pub tokens: Vec<Token>,
     /// The largest body in bytes.
     pub body_limit: usize,
+    /// Changes that each token may ask for in a minute, and a tenth of that at once.
+    pub requests_per_minute: NonZeroU32,
     /// How long a request may take.
     pub timeout: Duration,
     /// How long a request may take that probes ClickHouse: plans and previews.

@@ -1,6 +1,7 @@
 //! The check of what only the sidecar needs.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,6 +145,14 @@ pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {
     if raw.body_limit == 0 {
         problems.push("api.body_limit: 0 would refuse everything; write a number of bytes".into());
     }
+    let requests_per_minute = NonZeroU32::new(raw.requests_per_minute).unwrap_or_else(|| {
+        problems.push(
+            "api.requests_per_minute: 0 would refuse every change; write a number, or give no token \
+             the role operator"
+                .into(),
+        );
+        NonZeroU32::MIN
+    });
     let timeout = duration("api.timeout", &raw.timeout, problems);
     let plan_timeout = duration("api.plan_timeout", &raw.plan_timeout, problems);
     let mut tokens: Vec<Token> = Vec::new();
@@ -171,6 +180,7 @@ pub(super) fn check_api(raw: RawApi, problems: &mut Vec<String>) -> ApiConfig {
         metrics_listen,
         tls: raw.tls,
         tokens,
+        requests_per_minute,
         body_limit: usize::try_from(raw.body_limit).unwrap_or(usize::MAX),
         timeout,
         plan_timeout,

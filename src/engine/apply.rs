@@ -2,25 +2,38 @@
 
 use std::sync::Arc;
 
-use foldhash::{HashSet, HashSetExt};
+use foldhash::HashSet;
 use tokio_util::sync::CancellationToken;
 
+use super::renew::Moved;
 use super::step::Part;
 use super::survey::error_chain;
+use super::turn::Waited;
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
-use crate::plan::{Arm, Plan, Step};
+use crate::plan::{Arm, Basis, Plan, Step};
 use crate::warehouse::Shard;
 
 /// Workspaces of a shard whose children may be left: their parents stay in this cycle.
 pub(super) type Damaged = HashSet<Arc<str>>;
 
+/// What a cycle has come across: what stays although it was planned.
+#[derive(Default)]
+pub(super) struct Course {
+    pub(super) damaged: Damaged,
+    pub(super) moved: Moved,
+}
+
 /// What a cycle is, beside its plan.
 pub(super) struct Cycle<'a> {
     pub(super) id: String,
     pub(super) plan: &'a Plan,
+    /// Whether it goes on where the ledger moved on. A plan that a person reviewed is applied as it
+    /// is, or not at all.
+    pub(super) may_renew: bool,
     pub(super) tenure: &'a Tenure,
     pub(super) stop: &'a CancellationToken,
+    pub(super) waited: Waited,
 }
 
 impl Cycle<'_> {
@@ -34,15 +47,27 @@ impl Cycle<'_> {
             None
         }
     }
+
+    /// What comes of something, unless it is told to stop or loses its lease before.
+    pub(super) async fn unless_halted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.stop.cancelled() => None,
+            () = self.tenure.lost().cancelled() => None,
+        }
+    }
 }
 
 impl Engine {
-    /// Executes exactly this plan, step by step, and records it. Before each statement it looks
-    /// whether the lease is held and `stop` was not called; a statement that runs is waited for,
-    /// verified and recorded.
+    /// Executes this plan, step by step, and records it. Before each statement it looks whether the
+    /// lease is held, the window of the day open, and `stop` not called; a statement that runs is waited for, verified and
+    /// recorded. Where the ledger moved on, it leaves out what the rules of now do not allow just as
+    /// it was planned, and ends as [`CycleStatus::Stale`]; a plan that was reviewed it does not go
+    /// on with at all.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] if a guard forbids it, other errors if the ledger or the whole
+    /// [`EngineError::Refused`] if a guard forbids it, [`EngineError::Closed`] outside of the window
+    /// of the day, other errors if the ledger or the whole
     /// warehouse fails. What goes wrong with a step is an outcome in the report.
     pub async fn apply(
         &self,
@@ -51,14 +76,17 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
+        self.check_window()?;
         // If they were not noted when the plan was made, this makes it stale.
         self.note_settings(&tenure.holder()).await?;
         self.check_guards(plan).await?;
         let cycle = Cycle {
             id: self.clock.unique_id(),
             plan,
+            may_renew: plan.basis == Basis::Effective && kind != CycleKind::Apply,
             tenure,
             stop,
+            waited: Waited::default(),
         };
         let start = CycleStart {
             id: cycle.id.clone(),
@@ -92,15 +120,19 @@ impl Engine {
     async fn apply_steps(&self, cycle: &Cycle<'_>) -> Result<CycleReport, EngineError> {
         let plan = cycle.plan;
         let mut steps = Vec::new();
+        let mut course = Course::default();
         let mut halted = None;
         for shard in self.warehouse.shards() {
             if halted.is_none() {
-                halted = self.apply_shard(cycle, shard, &mut steps).await?;
+                halted = self
+                    .apply_shard(cycle, shard, &mut course, &mut steps)
+                    .await?;
             }
         }
         let all_verified = steps.iter().all(StepReport::is_verified) && plan.unprobed.is_empty();
         let status = match (halted, all_verified) {
             (Some(status), _) => status,
+            (None, true) if course.moved.is_anything => CycleStatus::Stale,
             // A slot that is done is not looked at again today; this one is when the pause ends.
             (None, true) if plan.slot.is_some() && !plan.paused.is_empty() => CycleStatus::Partial,
             (None, true) => CycleStatus::Done,
@@ -119,6 +151,7 @@ impl Engine {
         &self,
         cycle: &Cycle<'_>,
         shard: &Shard,
+        course: &mut Course,
         reports: &mut Vec<StepReport>,
     ) -> Result<Option<CycleStatus>, EngineError> {
         let plan = cycle.plan;
@@ -135,15 +168,20 @@ impl Engine {
             Err(error @ EngineError::Clock { .. }) => return Err(error),
             Err(error) => Err(error_chain(&error)),
         };
-        let mut damaged = Damaged::new();
+        course.damaged.clear();
+        course.moved.begin_shard();
         for step in steps {
-            let target = targets.as_ref().map_err(String::clone).and_then(|targets| {
-                let found = targets.iter().find(|target| *target.table == *step.table);
-                found.ok_or_else(|| format!("table {} is no target any more", step.table))
+            let targets = targets.as_ref().map_err(String::clone).and_then(|targets| {
+                let found = targets
+                    .iter()
+                    .position(|target| *target.table == *step.table);
+                let up_to = found.and_then(|at| targets.get(..=at));
+                up_to.ok_or_else(|| format!("table {} is no target any more", step.table))
             });
             let part = Part { cycle, shard, step };
-            match self.apply_step(&part, target, &mut damaged).await? {
-                Ok(report) => {
+            match self.apply_step(&part, targets, course).await? {
+                Ok(None) => {}
+                Ok(Some(report)) => {
                     (self.observer)(&Event::StepFinished {
                         report: &report,
                         of: plan.steps.len(),

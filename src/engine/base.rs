@@ -1,5 +1,5 @@
-//! The base: the rules that must agree with those of now before anything is deleted. What was
-//! promised at the revision that was approved, or that has been armed for long enough, and at any
+//! The base: the rules and targets that must agree with those of now before anything is deleted. What
+//! was promised at the revision that was approved, or that has been armed for long enough, and at any
 //! later one: a promise that was taken back again was still given.
 
 use std::ops::Range;
@@ -13,6 +13,7 @@ use crate::ledger::{NewRule, RuleRecord};
 use crate::plan::Base;
 use crate::resolve::{History, Policies, resolve};
 use crate::rule::{Retention, Rule, RuleSet, Scope};
+use crate::target::{Reach, TargetChange};
 
 /// What must agree with the rules of now before anything is deleted.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub enum BaseBook {
     Same {
         /// The revision.
         revision: u64,
+        /// What of the targets reaches further now.
+        changes: Vec<TargetChange>,
     },
     /// An earlier revision, since which something else was promised.
     Earlier {
@@ -34,6 +37,8 @@ pub enum BaseBook {
         rules: RuleSet,
         /// The same where no rule ever held.
         default: Retention,
+        /// What of the targets reaches further now.
+        changes: Vec<TargetChange>,
     },
 }
 
@@ -49,14 +54,23 @@ impl BaseBook {
     }
 
     /// In the planner's form, with what [`BaseBook::policies`] returned.
-    pub fn as_base<'a>(&self, policies: Option<&'a Policies<'a>>) -> Base<'a> {
+    pub fn as_base<'a>(&'a self, policies: Option<&'a Policies<'a>>) -> Base<'a> {
         match self {
             Self::NotNeeded => Base::NotNeeded,
             Self::Missing => Base::Missing,
-            Self::Same { revision } | Self::Earlier { revision, .. } => Base::At {
+            Self::Same { revision, .. } | Self::Earlier { revision, .. } => Base::At {
                 revision: *revision,
                 policies,
+                changes: self.changes(),
             },
+        }
+    }
+
+    /// What of the targets reaches further than it did: rows there wait.
+    pub fn changes(&self) -> &[TargetChange] {
+        match self {
+            Self::NotNeeded | Self::Missing => &[],
+            Self::Same { changes, .. } | Self::Earlier { changes, .. } => changes,
         }
     }
 }
@@ -103,9 +117,11 @@ impl Engine {
         let Some(meanings) = self.meanings(&span).await? else {
             return Ok(BaseBook::Missing);
         };
-        let is_same = matches!(&meanings[..], [(_, settings)] if *settings == self.settings);
+        let changes = self.beyond(&meanings);
+        let mut settings = meanings.iter().map(|(_, settings)| settings);
+        let is_same = settings.all(|settings| settings.means_the_same(&self.settings));
         if is_same && revision == rulebook.revision {
-            return Ok(BaseBook::Same { revision });
+            return Ok(BaseBook::Same { revision, changes });
         }
         let (rules, default) = self.promised(span, &meanings, rulebook).await?;
         let of_organization = |rule: &Rule| matches!(rule.scope, Scope::Organization(_));
@@ -116,12 +132,50 @@ impl Engine {
             return Err(EngineError::EmptyDirectory);
         }
         if default.days() == self.default.days() && rules.digest() == rulebook.rules.digest() {
-            return Ok(BaseBook::Same { revision });
+            return Ok(BaseBook::Same { revision, changes });
         }
         Ok(BaseBook::Earlier {
             revision,
             rules,
             default,
+            changes,
+        })
+    }
+
+    /// Whether a base lets nothing go from any table, whatever the rules say: nothing was approved or
+    /// armed for long enough, or every target reaches further.
+    pub fn is_stopped_by(&self, base: &BaseBook) -> bool {
+        let waits = |shard: &str, table: &str| {
+            let mut changes = base.changes().iter();
+            changes.any(|change| change.concerns(shard, table))
+        };
+        let mut shards = self.warehouse.shards().iter();
+        matches!(base, BaseBook::Missing)
+            || shards.all(|shard| {
+                let mut targets = self.targets.iter();
+                targets.all(|target| waits(shard.name(), &target.table))
+            })
+    }
+
+    /// What of the targets reaches further than it did at a base, or at any revision since; nothing
+    /// where that cannot be known.
+    pub(super) async fn target_changes(
+        &self,
+        base: u64,
+    ) -> Result<Option<Vec<TargetChange>>, EngineError> {
+        let last = self.ledger.revision().await?;
+        let meanings = self
+            .meanings(&(base.min(last)..last.saturating_add(1)))
+            .await?;
+        Ok(meanings.map(|meanings| self.beyond(&meanings)))
+    }
+
+    /// What of the targets of now reaches further than those of some settings did.
+    fn beyond(&self, meanings: &[(Range<u64>, Settings)]) -> Vec<TargetChange> {
+        let reaches: Vec<&Reach> = meanings.iter().map(|(_, noted)| &noted.reach).collect();
+        let split = reaches.split_first();
+        split.map_or_else(Vec::new, |(base, later)| {
+            self.settings.reach.changes_since(base, later)
         })
     }
 

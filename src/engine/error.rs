@@ -1,6 +1,7 @@
 //! Why a cycle cannot be planned or applied at all.
 
 use crate::ledger::{DirectoryError, LedgerError};
+use crate::pace::Window;
 use crate::plan::Refusal;
 use crate::resolve::AmbiguousWorkspace;
 use crate::rule::RuleSetError;
@@ -78,6 +79,17 @@ pub enum EngineError {
     Stale {
         /// What changed.
         changes: Vec<String>,
+    },
+    /// It was told to stop before anything was sent.
+    #[error("told to stop before anything was sent; the next cycle goes on")]
+    Stopped,
+    /// It is not the time of day in which statements are sent.
+    #[error("nothing is deleted outside of pace.window {window} (UTC); it opens at {opens_at}")]
+    Closed {
+        /// The configured window.
+        window: Window,
+        /// When it opens.
+        opens_at: jiff::Timestamp,
     },
     /// Another instance holds the lease.
     #[error(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{CycleReport, StepReport};
+use crate::pace::Wait;
 use crate::plan::{Plan, Step, TableInventory};
 
 /// What is heard of a cycle while it runs.
@@ -46,10 +47,29 @@ pub enum Event<'a> {
     },
     /// A statement waited for its turn.
     Throttled {
-        /// Why: `pace`.
+        /// Why: `pace`, the signal of ClickHouse's load that it waited for, or `ledger` where changes
+        /// of the ledger came before it again and again.
         reason: &'static str,
         /// How long.
         length: Duration,
+    },
+    /// ClickHouse is too busy for a table, or, without a reason, no more.
+    HeldBack {
+        /// The shard.
+        shard: &'a str,
+        /// The table.
+        table: &'a str,
+        /// Why.
+        wait: Option<&'a Wait>,
+    },
+    /// It was looked whether mutations of ours on a table are stalled.
+    Stalled {
+        /// The shard.
+        shard: &'a str,
+        /// The table.
+        table: &'a str,
+        /// Why each that is; none if none is.
+        mutations: &'a [String],
     },
     /// A step ended.
     StepFinished {

@@ -122,8 +122,28 @@ impl Engine {
                 plan.base_revision.is_some() && self.base_revision().await? >= plan.base_revision
             }
         };
-        let revision = plan.base_revision.unwrap_or(plan.revision);
-        Ok((!is_approved).then_some(Refusal::Unapproved { revision }))
+        if !is_approved {
+            let revision = plan.base_revision.unwrap_or(plan.revision);
+            return Ok(Some(Refusal::Unapproved { revision }));
+        }
+        let is_within = plan.basis == Basis::Proposed || self.is_within_base(plan).await?;
+        let revision = plan.revision;
+        Ok((!is_within).then_some(Refusal::Unapproved { revision }))
+    }
+
+    /// Whether no step reaches further than the targets of the plan's base did.
+    async fn is_within_base(&self, plan: &Plan) -> Result<bool, EngineError> {
+        let Some(base) = plan.base_revision else {
+            return Ok(false);
+        };
+        let Some(changes) = self.target_changes(base).await? else {
+            return Ok(false);
+        };
+        let concerns = |step: &Step| {
+            let mut changes = changes.iter();
+            changes.any(|change| change.concerns(&step.shard, &step.table))
+        };
+        Ok(!plan.steps.iter().any(concerns))
     }
 
     async fn refused_by_guards(&self, plan: &Plan) -> Result<Vec<Refusal>, EngineError> {

@@ -99,6 +99,7 @@ impl Engine {
                 workspace: None,
                 reason: error_chain(error),
                 is_unreachable: error.is_unreachable(),
+                is_running: false,
             };
             let targets = match self.targets_and_schemas(shard, false).await {
                 Ok(targets) => targets,
@@ -114,6 +115,7 @@ impl Engine {
                 workspace: Some(workspace),
                 reason,
                 is_unreachable: false,
+                is_running: false,
             };
             // Rows of such a workspace stay in the tables that follow too.
             let mut alone: HashSet<Arc<str>> = HashSet::new();

@@ -8,7 +8,7 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use super::Engine;
 use super::report::lag_s;
 use crate::compile;
-use crate::plan::{Arm, TableInventory, Terms, Totals, candidates, pack};
+use crate::plan::{Arm, Basis, TableInventory, Terms, Totals, candidates, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{MutationState, Shard, WarehouseError};
 
@@ -23,6 +23,8 @@ pub(super) struct LeftOut {
     pub(super) alone: HashSet<Arc<str>>,
     /// Rows are due in a table that is paused.
     paused: HashSet<Arc<str>>,
+    /// Rows wait in a table whose target reaches further than that of the base.
+    waiting: HashSet<Arc<str>>,
 }
 
 /// One table, probed.
@@ -43,11 +45,13 @@ impl Engine {
         left_out: &mut LeftOut,
     ) -> Result<Probed, WarehouseError> {
         let started = Instant::now();
+        let of_table = terms.of_table(shard.name(), &target.table);
         let running = shard.unfinished_mutations(&target.table).await?;
+        self.say_stalled(shard, &target.table, &running);
         let now_ms = terms.now.as_millisecond();
         let future_ms = now_ms.saturating_add(FUTURE_TOLERANCE_MS);
         let census = shard.census(&compile::census(target, future_ms)).await?;
-        let mut found = candidates(target, &census, terms);
+        let mut found = candidates(target, &census, &of_table);
         if !left_out.alone.is_empty() {
             for arms in [&mut found.due, &mut found.paused, &mut found.waiting] {
                 arms.retain(|arm| !left_out.alone.contains(&arm.workspace));
@@ -57,6 +61,13 @@ impl Engine {
             let waits = |arm: &mut Arm| left_out.paused.contains(&arm.workspace);
             found.paused.extend(found.due.extract_if(.., waits));
         }
+        // By themselves: another piece of the same policy may wait for its rule.
+        let mut behind = Vec::new();
+        if terms.basis == Basis::Effective && !left_out.waiting.is_empty() {
+            let waits = |arm: &mut Arm| left_out.waiting.contains(&arm.workspace);
+            behind.extend(found.due.extract_if(.., waits));
+        }
+        let behind = self.count_packed(shard, target, behind).await?;
         let due = self.count_packed(shard, target, found.due).await?;
         let paused = self.count_packed(shard, target, found.paused).await?;
         let waiting = self.count_packed(shard, target, found.waiting).await?;
@@ -68,15 +79,21 @@ impl Engine {
         let stays = paused.arms.iter().filter(|arm| arm.n_due > 0);
         let stays = stays.chain(&paused.oversized).map(of_workspace);
         left_out.paused.extend(stays);
+        if of_table.base.is_missing() && !terms.base.is_missing() {
+            let stays = waiting.arms.iter().filter(|arm| arm.n_due > 0);
+            let stays = stays.chain(&waiting.oversized).map(of_workspace);
+            left_out.waiting.extend(stays);
+        }
         let inventory = TableInventory {
             shard: shard.name().into(),
             table: target.table.as_str().into(),
             totals: Totals::of(&census),
-            n_waiting: waiting.n_due(),
+            n_waiting: waiting.n_due() + behind.n_due(),
             n_held: held.n_due(),
             n_paused: paused.n_due(),
             lag_s: lag_s(&due.arms).max(lag_s(&paused.arms)),
             holds: found.holds.into_iter().collect(),
+            rows_per_step: Some(self.pacer.rows_per_step(shard, &target.table)),
             arms: due.arms,
             n_deleted_today: 0,
             probed_in: started.elapsed(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::compile::Shape;
+use crate::pace::Signal;
 use crate::plan::{Arm, Method, Step, Unprobed};
 use crate::verify::Verdict;
 
@@ -32,7 +33,7 @@ pub enum CycleStatus {
     Partial,
     /// Some step is not verified, or something could not be probed.
     Failed,
-    /// Rules, directory, holds or pauses changed; the steps that were left were not sent.
+    /// Rules, directory, holds or pauses changed; what they do not allow any more was not sent.
     Stale,
     /// It was told to stop; the steps that were left were not sent.
     Stopped,
@@ -71,13 +72,20 @@ pub struct StepReport {
     pub query_id: Option<String>,
     /// Policies in the statement.
     pub n_arms: usize,
-    /// Policies of the plan that were left out, because children of their workspaces may be left.
+    /// Policies of the plan that were left out, because children of their workspaces may be left or
+    /// because the ledger moved on.
     pub n_left_out: usize,
     /// Rows that were to go.
     pub n_due: u64,
     /// What became of it.
     #[serde(flatten)]
     pub outcome: StepOutcomeKind,
+    /// Whether a statement of ours still runs: this one, or an earlier one that it waits for.
+    #[serde(skip)]
+    pub is_running: bool,
+    /// What ClickHouse was too busy with, if that is why it was not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<Signal>,
     /// Seconds from the oldest expired row that is left to its cutoff, as far as is known.
     pub lag_s: u32,
     /// How long the statement took.
@@ -138,6 +146,8 @@ impl StepReport {
             n_left_out: step.arms.len(),
             n_due: step.n_due,
             outcome: StepOutcomeKind::Skipped { reason },
+            is_running: false,
+            held_by: None,
             lag_s: lag_s(&step.arms),
             statement: Duration::ZERO,
             probe: Duration::ZERO,

@@ -126,7 +126,7 @@ async fn operators_directory(config: &DirectoryConfig) -> Result<Directory, Engi
     let database = &config.database;
     read_directory(
         &database.url,
-        database.password.clone(),
+        database.password_now(),
         &config.query,
         &mut |workspace, organization| pairs.push((workspace, Arc::<str>::from(organization))),
     )

@@ -1,28 +1,38 @@
-//! The settings that give rules their meaning: the default and the named periods. They are noted
-//! in the ledger, so that the rules of an earlier revision keep the meaning that they had.
+//! The settings that decide, with the rules, which rows go: the default and the named periods, which
+//! give rules their meaning, and the reach of the targets. They are noted in the ledger, so that an
+//! earlier revision means what it meant.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, EngineError};
-use crate::rule::{Days, Periods, Retention};
+use crate::config::Config;
+use crate::rule::{Days, Retention};
+use crate::target::Reach;
 
 /// As canonical JSON in the ledger: keys in order, lengths in days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Settings {
     default: Option<Days>,
     periods: BTreeMap<String, Days>,
+    /// Notes of versions that did not write it say too little to be understood.
+    pub(super) reach: Reach,
 }
 
 impl Settings {
-    pub(super) fn new(default: &Retention, periods: &Periods) -> Self {
+    /// Those of a configuration whose shards have these names.
+    pub(super) fn new<'a>(config: &Config, shards: impl IntoIterator<Item = &'a str>) -> Self {
+        // All shards have one.
+        let database = config.shards.first().map_or("", |shard| &*shard.database);
         Self {
-            default: default.days(),
-            periods: periods
+            default: config.default_retention.days(),
+            periods: config
+                .periods
                 .named()
                 .map(|(name, days)| (name.to_string(), days))
                 .collect(),
+            reach: Reach::new(database, shards, &config.targets),
         }
     }
 
@@ -34,6 +44,11 @@ impl Settings {
 
     pub(super) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    /// Whether rules mean the same by both.
+    pub(super) fn means_the_same(&self, other: &Self) -> bool {
+        (self.default, &self.periods) == (other.default, &other.periods)
     }
 
     /// What held where no rule did.

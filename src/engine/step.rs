@@ -1,23 +1,19 @@
 //! Applying one step: pace, intent, effect, proof.
 
-use std::collections::BTreeMap;
+mod record;
+
 use std::time::Instant;
 
-use jiff::Timestamp;
-use serde::Serialize;
-use sha2::{Digest, Sha256};
-
-use super::apply::{Cycle, Damaged};
+use super::apply::{Course, Cycle};
+use super::renew::Patience;
 use super::report::{StepOutcomeKind, lag_s};
 use super::survey::{error_chain, still_running};
 use super::{CycleStatus, Engine, EngineError, Event, StepReport};
 use crate::compile::{self, Statement};
-use crate::cutoff::Bounds;
-use crate::ledger::{Intended, StepIntent, StepOutcome};
-use crate::plan::{Arm, Plan, Step};
-use crate::rule::RuleId;
+use crate::ledger::Intended;
+use crate::plan::{Arm, Step};
 use crate::target::CheckedTarget;
-use crate::verify::{Verdict, judge};
+use crate::verify::judge;
 use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
 
 /// One step of a plan on its shard, in its cycle.
@@ -28,8 +24,18 @@ pub(super) struct Part<'a> {
     pub(super) step: &'a Step,
 }
 
+/// A step whose intent is recorded.
+struct Announced {
+    arms: Vec<Arm>,
+    statement: Statement,
+    marker: String,
+    report: StepReport,
+}
+
 impl Engine {
-    /// Applies one step; the status that the cycle ends with where its statement may not be sent.
+    /// Applies one step; no report where nothing of it may go any more, or the status that the cycle
+    /// ends with where its statement may not be sent. The targets are those of its shard in the
+    /// order of work, up to its own.
     #[tracing::instrument(
         name = "step",
         skip_all,
@@ -38,83 +44,166 @@ impl Engine {
     pub(super) async fn apply_step(
         &self,
         part: &Part<'_>,
-        target: Result<&CheckedTarget, String>,
-        damaged: &mut Damaged,
-    ) -> Result<Result<StepReport, CycleStatus>, EngineError> {
+        targets: Result<&[CheckedTarget], String>,
+        course: &mut Course,
+    ) -> Result<Result<Option<StepReport>, CycleStatus>, EngineError> {
         let Part { cycle, shard, step } = *part;
-        if let Some(status) = cycle.halt() {
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
+        }
+        let mut arms = step.arms.clone();
+        if let Ok(targets) = &targets {
+            arms = course
+                .moved
+                .allowed(arms, shard.name(), targets, cycle.plan);
+        }
+        if arms.is_empty() {
+            return Ok(Ok(None));
         }
         (self.observer)(&Event::StepStarted {
             step,
             of: cycle.plan.steps.len(),
         });
-        let mut arms: Vec<Arm> = step.arms.clone();
-        arms.retain(|arm| !damaged.contains(&arm.workspace));
-        let n_due = arms.iter().map(|arm| arm.n_due).sum();
-        let ready = match target {
+        arms.retain(|arm| !course.damaged.contains(&arm.workspace));
+        let (mut is_running, mut held_by) = (false, None);
+        let ready = match targets {
             Ok(_) if arms.is_empty() => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }
-            Ok(target) => {
-                self.wait_for_turn(cycle, n_due).await;
+            Ok(targets) => match self.wait_for_turn(part, n_due(&arms)).await {
                 // Waiting may have taken a while: only now is it known what else is under way.
-                obstacle(shard, step).await.map_or(Ok(target), Err)
-            }
+                Ok(()) => match obstacle(shard, step).await {
+                    None => Ok(targets),
+                    Some(obstacle) => {
+                        is_running = obstacle.is_running;
+                        Err(obstacle.reason)
+                    }
+                },
+                Err(wait) => {
+                    held_by = Some(wait.signal);
+                    Err(wait.to_string())
+                }
+            },
             Err(reason) => Err(reason),
         };
-        if let Some(status) = cycle.halt() {
+        if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
-        let target = match ready {
-            Ok(target) => target,
+        let targets = match ready {
+            Ok(targets) => targets,
             Err(reason) => {
-                damaged.extend(arms.into_iter().map(|arm| arm.workspace));
-                return Ok(Ok(StepReport::skipped(step, reason)));
+                let workspaces = arms.into_iter().map(|arm| arm.workspace);
+                course.damaged.extend(workspaces);
+                return Ok(Ok(Some(StepReport {
+                    is_running,
+                    held_by,
+                    ..StepReport::skipped(step, reason)
+                })));
             }
+        };
+        let announced = self.announce(part, targets, arms, course).await?;
+        match (announced, targets.last()) {
+            (Ok(Some(announced)), Some(target)) => {
+                let sent = self.send(part, target, announced, course).await?;
+                Ok(sent.map(Some))
+            }
+            (Ok(_), _) => Ok(Ok(None)),
+            (Err(status), _) => Ok(Err(status)),
+        }
+    }
+
+    /// Records the intent of a step. Where the ledger moved on, the cycle does too, and the step goes
+    /// on with what is still due of it; nothing where that is nothing.
+    async fn announce(
+        &self,
+        part: &Part<'_>,
+        targets: &[CheckedTarget],
+        mut arms: Vec<Arm>,
+        course: &mut Course,
+    ) -> Result<Result<Option<Announced>, CycleStatus>, EngineError> {
+        let Part { cycle, shard, step } = *part;
+        let Some(target) = targets.last() else {
+            return Ok(Ok(None));
         };
         let identity = format!("{}-{}", cycle.id, step.number);
         let marker = marker(&step.table, &identity);
-        let statement = compile::compile(target, &arms, &marker);
-        let mut report = StepReport {
-            shape: Some(statement.shape),
-            query_id: Some(format!("ebbtide-{identity}")),
-            n_arms: arms.len(),
-            n_left_out: step.arms.len() - arms.len(),
-            n_due,
-            ..StepReport::skipped(step, String::new())
-        };
-        // The last look at rules, holds, pauses and lease, and the record of the intent are one.
-        let intent = self.intent(part, &report, &statement, &arms);
-        match self.ledger.intend_step(&intent).await? {
-            Intended::Recorded => {}
-            Intended::Stale => return Ok(Err(CycleStatus::Stale)),
-            Intended::LeaseLost => return Ok(Err(CycleStatus::LeaseLost)),
+        let mut patience = Patience::new();
+        while !arms.is_empty() {
+            let statement = compile::compile(target, &arms, &marker);
+            let report = StepReport {
+                shape: Some(statement.shape),
+                query_id: Some(format!("ebbtide-{identity}")),
+                n_arms: arms.len(),
+                n_left_out: step.arms.len() - arms.len(),
+                n_due: n_due(&arms),
+                ..StepReport::skipped(step, String::new())
+            };
+            // The last look at rules, holds, pauses and lease, and the record of the intent are one.
+            let renewed = course.moved.renewed.as_ref();
+            let intent = self.intent(part, &report, &statement, &arms, renewed);
+            match self.ledger.intend_step(&intent).await? {
+                Intended::Recorded => {
+                    return Ok(Ok(Some(Announced {
+                        arms,
+                        statement,
+                        marker,
+                        report,
+                    })));
+                }
+                Intended::Stale if cycle.may_renew => {}
+                Intended::Stale => return Ok(Err(CycleStatus::Stale)),
+                Intended::LeaseLost => return Ok(Err(CycleStatus::LeaseLost)),
+            }
+            match Box::pin(self.renew(cycle, &mut patience)).await? {
+                Ok(renewed) => course.moved.renewed = Some(renewed),
+                Err(status) => return Ok(Err(status)),
+            }
+            arms = course
+                .moved
+                .allowed(arms, shard.name(), targets, cycle.plan);
         }
-        // Recording may have taken longer than the lease lasts.
-        if !cycle.tenure.is_held() {
-            let reason = "not started: the lease was lost";
+        Ok(Ok(None))
+    }
+
+    /// Sends a statement whose intent is recorded, proves what it did, and records that.
+    async fn send(
+        &self,
+        part: &Part<'_>,
+        target: &CheckedTarget,
+        announced: Announced,
+        course: &mut Course,
+    ) -> Result<Result<StepReport, CycleStatus>, EngineError> {
+        let Part { cycle, shard, step } = *part;
+        let Announced {
+            mut arms,
+            statement,
+            marker,
+            mut report,
+        } = announced;
+        // Recording may have taken longer than the lease lasts; sending takes its time, too.
+        if !cycle.tenure.may_send() {
+            let reason = "not started: the lease was lost, or nearly";
             // Nothing was sent, so nothing went.
             report.outcome = StepOutcomeKind::Failed {
                 error: reason.into(),
                 recorded: reason.into(),
-                n_left: Some(n_due),
+                n_left: Some(report.n_due),
             };
             let outcome = self.outcome(part, &report);
             self.ledger.finish_step(&outcome).await?;
             return Ok(Err(CycleStatus::LeaseLost));
         }
         let started = Instant::now();
-        let execution = shard
-            .execute(&Request {
-                sql: &statement.sql,
-                query_id: report.query_id.as_deref().unwrap_or_default(),
-                log_comment: &marker,
-                marker: &marker,
-                settings: &statement.settings,
-            })
-            .await;
-        report.statement = started.elapsed();
+        let request = Request {
+            sql: &statement.sql,
+            query_id: report.query_id.as_deref().unwrap_or_default(),
+            log_comment: &marker,
+            marker: &marker,
+            settings: &statement.settings,
+        };
+        let (execution, took) = self.execute_watched(part, &request).await;
+        report.statement = took;
+        report.is_running = matches!(execution, Execution::Running { .. });
         report.outcome = self.settle(shard, target, &mut arms, execution).await;
         report.duration = started.elapsed();
         report.probe = report.duration.saturating_sub(report.statement);
@@ -123,26 +212,12 @@ impl Engine {
         report.lag_s = lag_s(if is_counted { &arms } else { &step.arms });
         if !report.is_verified() {
             let left = arms.into_iter().filter(|arm| !is_counted || arm.n_due > 0);
-            damaged.extend(left.map(|arm| arm.workspace));
+            course.damaged.extend(left.map(|arm| arm.workspace));
         }
         self.ledger
             .finish_step(&self.outcome(part, &report))
             .await?;
         Ok(Ok(report))
-    }
-
-    /// Waits for the pace, unless the cycle is halted meanwhile.
-    async fn wait_for_turn(&self, cycle: &Cycle<'_>, n_due: u64) {
-        let began = Instant::now();
-        tokio::select! {
-            () = self.pacer.ready(n_due) => {}
-            () = cycle.stop.cancelled() => {}
-            () = cycle.tenure.lost().cancelled() => {}
-        }
-        (self.observer)(&Event::Throttled {
-            reason: "pace",
-            length: began.elapsed(),
-        });
     }
 
     /// What an execution means. Where the server says done, failed, or cannot say, the rows left
@@ -155,7 +230,7 @@ impl Engine {
         arms: &mut [Arm],
         execution: Execution,
     ) -> StepOutcomeKind {
-        let n_due = arms.iter().map(|arm| arm.n_due).sum();
+        let n_due = n_due(arms);
         let failed = |what: &str, error: &WarehouseError, n_left| StepOutcomeKind::Failed {
             error: format!("{what}{}", error_chain(error)),
             recorded: format!("{what}{}", error.for_the_record()),
@@ -194,101 +269,25 @@ impl Engine {
         }
         left.ok()
     }
-
-    fn intent(
-        &self,
-        part: &Part<'_>,
-        report: &StepReport,
-        statement: &Statement,
-        arms: &[Arm],
-    ) -> StepIntent {
-        let Part { cycle, step, .. } = *part;
-        let digest = Sha256::digest(&statement.sql);
-        StepIntent {
-            cycle: cycle.id.clone(),
-            step: step.number,
-            shard: step.shard.to_string(),
-            table: step.table.to_string(),
-            method: step.method.as_str().into(),
-            shape: statement.shape.as_str().into(),
-            query_id: report.query_id.clone().unwrap_or_default(),
-            statement_digest: format!("{digest:x}"),
-            n_workspaces: u64::try_from(report.n_arms).unwrap_or(u64::MAX),
-            rows_due: report.n_due,
-            predicate: statement.predicate().into(),
-            bounds: bounds(cycle.plan, arms),
-            intended_at: self.clock.now(),
-        }
-    }
-
-    fn outcome(&self, part: &Part<'_>, report: &StepReport) -> StepOutcome {
-        let (verdict, rows_left, error) = match &report.outcome {
-            StepOutcomeKind::Applied(verdict) => {
-                let left = match verdict {
-                    Verdict::Verified => Some(0),
-                    Verdict::Incomplete { n_left } => Some(*n_left),
-                    Verdict::Unknown => None,
-                };
-                (verdict.as_str(), left, None)
-            }
-            StepOutcomeKind::Failed {
-                recorded, n_left, ..
-            } => ("failed", *n_left, Some(recorded.clone())),
-            StepOutcomeKind::Skipped { reason } => ("failed", None, Some(reason.clone())),
-        };
-        StepOutcome {
-            cycle: part.cycle.id.clone(),
-            step: part.step.number,
-            verdict: verdict.into(),
-            rows_left,
-            error,
-            duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
-            finished_at: self.clock.now(),
-        }
-    }
 }
 
-/// Policies of a step with the same rule and interval.
-#[derive(Serialize)]
-struct BoundsLine<'a> {
-    rule: Option<RuleId>,
-    retention: Option<&'a str>,
-    cutoff: Timestamp,
-    from: Option<Timestamp>,
-    n_policies: u64,
-    n_due: u64,
+fn n_due(arms: &[Arm]) -> u64 {
+    arms.iter().map(|arm| arm.n_due).sum()
 }
 
-/// The rules and cutoffs of a step as JSON.
-fn bounds(plan: &Plan, arms: &[Arm]) -> String {
-    let mut sums: BTreeMap<(Option<RuleId>, Bounds), (u64, u64)> = BTreeMap::new();
-    for arm in arms {
-        let (n_policies, n_due) = sums.entry((arm.rule, arm.bounds)).or_default();
-        *n_policies += 1;
-        *n_due += arm.n_due;
-    }
-    let instant = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
-    let line = |((rule, bounds), (n_policies, n_due)): (_, _)| {
-        let (rule, bounds): (Option<RuleId>, Bounds) = (rule, bounds);
-        let planned = plan.rules.iter().find(|planned| planned.rule == rule);
-        BoundsLine {
-            rule,
-            retention: planned.map(|planned| &*planned.retention),
-            cutoff: instant(bounds.below_ms),
-            from: bounds.from_ms.map(instant),
-            n_policies,
-            n_due,
-        }
+/// Why a step cannot be sent now.
+struct Obstacle {
+    reason: String,
+    /// Whether an earlier statement still runs.
+    is_running: bool,
+}
+
+async fn obstacle(shard: &Shard, step: &Step) -> Option<Obstacle> {
+    let earlier = shard.unfinished_mutations(&step.table).await;
+    let (reason, is_running) = match earlier {
+        Ok(earlier) if earlier.is_empty() => return None,
+        Ok(earlier) => (still_running(&earlier), true),
+        Err(error) => (error_chain(&error), false),
     };
-    let lines: Vec<BoundsLine<'_>> = sums.into_iter().map(line).collect();
-    serde_json::to_string(&lines).unwrap_or_default()
-}
-
-/// Why a step cannot be sent now, if so.
-async fn obstacle(shard: &Shard, step: &Step) -> Option<String> {
-    match shard.unfinished_mutations(&step.table).await {
-        Ok(earlier) if earlier.is_empty() => None,
-        Ok(earlier) => Some(still_running(&earlier)),
-        Err(error) => Some(error_chain(&error)),
-    }
+    Some(Obstacle { reason, is_running })
 }

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use super::probe::LeftOut;
 use super::{Engine, EngineError, Event};
 use crate::ledger::DeletedRows;
-use crate::plan::{Arm, Base, TableInventory, Terms, Unprobed};
-use crate::rule::{Rule, Scope};
+use crate::plan::{Arm, TableInventory, Terms, Unprobed};
 use crate::target::{CheckedTarget, TableSchema, TargetProblem, Unmatched};
 use crate::warehouse::{GrantNeed, MutationState, Privilege, Shard, WarehouseError};
 
@@ -41,6 +40,7 @@ impl Engine {
             workspace: None,
             reason: error_chain(error),
             is_unreachable: error.is_unreachable(),
+            is_running: false,
         };
         let targets = match self.checked_targets(shard, false).await {
             Ok(targets) => targets,
@@ -57,6 +57,7 @@ impl Engine {
             workspace: None,
             reason,
             is_unreachable: false,
+            is_running: false,
         };
         let mut is_blocked = false;
         let mut left_out = LeftOut::default();
@@ -73,7 +74,7 @@ impl Engine {
                 number: index + 1,
                 of,
             });
-            for unmatched in unmatched(&target, terms) {
+            for unmatched in terms.unmatched(&target) {
                 survey.unprobed.push(Unprobed {
                     workspace: Some(Arc::clone(&unmatched.workspace)),
                     ..left_alone(&table, stays(&unmatched))
@@ -83,9 +84,10 @@ impl Engine {
             match self.probe(shard, &target, terms, &mut left_out).await {
                 Ok(mut probed) => {
                     if !probed.running.is_empty() {
-                        survey
-                            .unprobed
-                            .push(left_alone(&table, still_running(&probed.running)));
+                        survey.unprobed.push(Unprobed {
+                            is_running: true,
+                            ..left_alone(&table, still_running(&probed.running))
+                        });
                     }
                     for arm in probed.oversized {
                         let reason = too_many_rules(&arm);
@@ -184,32 +186,6 @@ impl Engine {
         let ahead = self.clock.now().duration_since(server_now);
         self.check_skew(&format!("ClickHouse at {}", shard.name()), ahead)
     }
-}
-
-/// Rules of now or of the base, and holds, that a target cannot tell rows by. Whoever makes one
-/// must not stop everybody: it leaves only its own workspace alone.
-fn unmatched(target: &CheckedTarget, terms: &Terms<'_>) -> Vec<Unmatched> {
-    let base = match terms.base {
-        Base::At { policies, .. } => policies,
-        Base::NotNeeded | Base::Missing => None,
-    };
-    let now = terms.policies.rules();
-    let is_of_now = |rule: &&Rule| {
-        let same = match &rule.scope {
-            Scope::Organization(name) => now.organization(name),
-            Scope::Workspace(name) => now.workspace(name),
-            Scope::Project { workspace, project } => now.project(workspace, project),
-        };
-        same.is_some_and(|same| same.id == rule.id)
-    };
-    let of_base = base.into_iter().flat_map(|base| base.rules().iter());
-    let rules = now.iter().chain(of_base.filter(|rule| !is_of_now(rule)));
-    let mut found = target.unmatched(rules, terms.guards);
-    found.retain(|unmatched| {
-        let slot = terms.slot;
-        slot.is_none_or(|slot| slot.contains(&unmatched.workspace))
-    });
-    found
 }
 
 /// What is said of a workspace that is left alone.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use crate::ledger::{CYCLE_LEASE, Lease, LeaseAttempt, Ledger};
+use crate::warehouse::DELIVERY;
 
 /// The lease, held and renewed in the background until this value is released. Dropping it ends
 /// the renewals; the lease then ends by itself.
@@ -19,6 +20,7 @@ pub struct Tenure {
     ledger: Arc<dyn Ledger>,
     shared: Arc<Shared>,
     token: u64,
+    length: Duration,
     renewals: JoinHandle<()>,
 }
 
@@ -59,6 +61,7 @@ impl Tenure {
             ledger: Arc::clone(ledger),
             shared,
             token,
+            length,
             renewals,
         })
     }
@@ -81,6 +84,14 @@ impl Tenure {
             self.shared.lost.cancel();
         }
         !self.shared.lost.is_cancelled()
+    }
+
+    /// Whether it is held for long enough that a statement arrives before it ends. A third of it is
+    /// always left while it can be renewed, and enough where the whole of it is short.
+    pub fn may_send(&self) -> bool {
+        let (_, until) = self.shared.lease();
+        let needed = DELIVERY.min(self.length / 3);
+        self.is_held() && until.saturating_duration_since(Instant::now()) >= needed
     }
 
     /// Cancelled as soon as the lease is lost, or may be: by this process's own monotonic clock,
@@ -127,6 +138,11 @@ fn certain(length: Duration) -> Duration {
     length.saturating_sub(length / 10)
 }
 
+/// How long one attempt to renew may take: a connection that went silent must leave time for another.
+fn patience(length: Duration) -> Duration {
+    (length / 6).max(Duration::from_secs(1))
+}
+
 /// Renews a lease at a third of its length, until it is lost.
 async fn renew(ledger: Arc<dyn Ledger>, shared: Arc<Shared>, length: Duration) {
     let mut pause = length / 3;
@@ -139,13 +155,18 @@ async fn renew(ledger: Arc<dyn Ledger>, shared: Arc<Shared>, length: Duration) {
             break;
         }
         let renewal = ledger.renew_lease(&lease, length);
-        match tokio::time::timeout_at(until.into(), renewal).await {
+        let given_up = (asked + patience(length)).min(until);
+        match tokio::time::timeout_at(given_up.into(), renewal).await {
             Ok(Ok(Some(lease))) => {
                 pause = length / 3;
                 let mut held = shared.lease.lock().unwrap_or_else(PoisonError::into_inner);
                 *held = (lease, asked + certain(length));
             }
-            Ok(Ok(None)) | Err(_) => break,
+            Ok(Ok(None)) => break,
+            Err(_) => {
+                tracing::warn!("the ledger does not answer; renewing the lease is tried again");
+                pause = length / 10;
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the lease could not be renewed; trying again");
                 pause = length / 10;

@@ -119,7 +119,11 @@ pub(super) async fn authenticate(
     let Some(need) = methods.and_then(|methods| methods.get(asked.as_str())) else {
         return Problem::not_found("such path in the description").into_response();
     };
-    if let Err(problem) = permit(&caller, *need) {
+    let permitted = permit(&caller, *need).and_then(|()| {
+        let per_minute = live.config.api.requests_per_minute;
+        shared.rates.count(asked, &caller.name, per_minute)
+    });
+    if let Err(problem) = permitted {
         return problem.into_response();
     }
     request.extensions_mut().insert(caller);

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::input::Query;
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::Answer;
 use crate::audit::Entry;
 
@@ -76,11 +77,8 @@ pub(super) async fn list(
     let mut keep = |entry: Entry| entries.push(AuditEntry::from(entry));
     // One more, to know whether there is a next page.
     let at_most = Some(limit.saturating_add(1));
-    shared
-        .app
-        .ledger
-        .each_entry(after.saturating_add(1), at_most, &mut keep)
-        .await?;
+    let after = after.saturating_add(1);
+    promptly(shared.app.ledger.each_entry(after, at_most, &mut keep)).await?;
     Ok(page::cut("audit", entries, limit, |entry: &AuditEntry| {
         entry.seq.to_string()
     }))

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::input::{Query, Segment};
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::{Answer, Problem};
 use crate::ledger::{CycleRecord, StepRecord};
 
@@ -31,9 +32,9 @@ pub(super) struct Cycle {
     status: Option<String>,
     /// The instant that its cutoffs are made from.
     as_of: Timestamp,
-    /// The revision of the ledger that it was planned from.
+    /// The revision of the ledger that it was planned from; once it was renewed, the one that it went on under.
     revision: u64,
-    /// The digest of the rules it was planned from.
+    /// The digest of the rules of that revision.
     rules_digest: String,
     /// The digest of its plan.
     plan_digest: String,
@@ -186,11 +187,13 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<Cycle>>> {
     let limit = page::limit(query.limit)?;
     let before: Option<String> = page::place("cycles", query.cursor.as_deref())?;
-    let found = shared
-        .app
-        .ledger
-        .cycles_before(before.as_deref(), limit + 1)
-        .await?;
+    let found = promptly(
+        shared
+            .app
+            .ledger
+            .cycles_before(before.as_deref(), limit + 1),
+    )
+    .await?;
     let cycles = found.into_iter().map(Cycle::from).collect();
     Ok(page::cut("cycles", cycles, limit, |cycle: &Cycle| {
         cycle.id.clone()
@@ -208,7 +211,7 @@ pub(super) async fn get(
     State(shared): State<Arc<Shared>>,
     Segment(id): Segment<String>,
 ) -> Answer<Json<Cycle>> {
-    let found = shared.app.ledger.cycle(&id).await?;
+    let found = promptly(shared.app.ledger.cycle(&id)).await?;
     found
         .map(|record| Json(record.into()))
         .ok_or_else(|| Problem::not_found("such cycle"))
@@ -228,13 +231,13 @@ pub(super) async fn steps(
 ) -> Answer<Json<Page<Step>>> {
     let limit = page::limit(query.limit)?;
     let after: u32 = page::place("steps", query.cursor.as_deref())?.unwrap_or(0);
-    if shared.app.ledger.cycle(&id).await?.is_none() {
+    if promptly(shared.app.ledger.cycle(&id)).await?.is_none() {
         return Err(Problem::not_found("such cycle"));
     }
     let at_most = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
-    let found = shared.app.ledger.steps(&id).await?;
+    let found = promptly(shared.app.ledger.steps(&id)).await?;
     let steps: Vec<Step> = found
         .into_iter()
         .filter(|record| record.intent.step > after)

@@ -49,22 +49,24 @@ pub(super) fn complete(mut api: OpenApi) -> OpenApi {
     components.schemas.extend(schemas);
     for item in api.paths.paths.values_mut() {
         let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.put,
-            &mut item.patch,
-            &mut item.delete,
+            (&mut item.get, false),
+            (&mut item.post, true),
+            (&mut item.put, true),
+            (&mut item.patch, true),
+            (&mut item.delete, true),
         ];
-        for operation in operations.into_iter().flatten() {
-            if operation.security.is_some() {
-                add_problems(operation);
+        for (operation, is_change) in operations {
+            if let Some(operation) = operation
+                && operation.security.is_some()
+            {
+                add_problems(operation, is_change);
             }
         }
     }
     api
 }
 
-fn add_problems(operation: &mut Operation) {
+fn add_problems(operation: &mut Operation, is_change: bool) {
     let parameters = operation.parameters.iter().flatten();
     let places: Vec<ParameterIn> = parameters
         .filter_map(|parameter| match parameter {
@@ -96,10 +98,15 @@ fn add_problems(operation: &mut Operation) {
             "Fields that make no sense",
             has_body || !places.is_empty(),
         ),
+        (
+            "429",
+            "More changes than api.requests_per_minute; see Retry-After",
+            is_change,
+        ),
         ("500", "Not the client's doing; the log says more", true),
         (
             "503",
-            "Too much at once, or a server that is needed is not there",
+            "Too much at once, a server that is needed is not there, or rules make no sense",
             true,
         ),
     ];

@@ -13,7 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
+use super::memory::Seen;
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::{Answer, Place, Problem};
 use super::wire;
 use crate::guard::HoldRange;
@@ -159,7 +161,8 @@ pub(super) async fn place(
         asked.workspace.as_deref(),
         asked.project.as_deref(),
     )?;
-    caller.must_own(&scope, &shared.recall().await?.world.rulebook.directory)?;
+    let seen = shared.directory_for(&caller).await?;
+    caller.must_own(&scope, seen.as_ref().map(Seen::directory))?;
     wire::said("reason", &asked.reason)?;
     let owner = asked.owner.as_deref().unwrap_or(&caller.name);
     wire::short(Place::Body, "owner", owner, wire::LONGEST_TEXT)?;
@@ -180,15 +183,11 @@ pub(super) async fn place(
         },
         reason: asked.reason.clone(),
         owner: owner.to_owned(),
-        created_at: shared.app.ledger.now().await?,
+        created_at: promptly(shared.app.ledger.now()).await?,
     };
-    let created = shared
-        .app
-        .ledger
-        .place_hold(&hold, body.author(&caller))
-        .await;
-    shared.memory.changed();
-    let id = created?.id;
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), caller.clone());
+    let placing = async move { ledger.place_hold(&hold, body.author(&by)).await };
+    let id = shared.change(&caller, placing).await?.id;
     let record = find(&shared, id)
         .await?
         .ok_or_else(|| Problem::not_found("such hold"))?;
@@ -215,12 +214,12 @@ pub(super) async fn list(
         query.workspace.as_deref(),
         query.project.as_deref(),
     )?;
-    let seen = shared.see().await?;
-    let directory = &seen.world.rulebook.directory;
+    let seen = shared.directory_for(&caller).await?;
+    let directory = seen.as_ref().map(Seen::directory);
     let at_most = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
-    let found = shared.app.ledger.holds(query.history).await?;
+    let found = promptly(shared.app.ledger.holds(query.history)).await?;
     let holds = found
         .into_iter()
         .filter(|record| record.id > after && caller.owns(&record.hold.scope, directory))
@@ -268,10 +267,10 @@ pub(super) async fn release(
 ) -> Answer<StatusCode> {
     let record = own(&shared, &caller, id).await?;
     must_match(&headers, &etag(&record))?;
-    let now = shared.app.ledger.now().await?;
-    let released = shared.app.ledger.release_hold(id, &caller.name, now).await;
-    shared.memory.changed();
-    match released? {
+    let now = promptly(shared.app.ledger.now()).await?;
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), Arc::clone(&caller.name));
+    let releasing = async move { ledger.release_hold(id, &by, now).await };
+    match shared.change(&caller, releasing).await? {
         Deactivation::NotFound => Err(Problem::not_found("such hold")),
         Deactivation::Done | Deactivation::AlreadyInactive => {
             shared.app.wake.notify_one();
@@ -281,14 +280,14 @@ pub(super) async fn release(
 }
 
 async fn own(shared: &Arc<Shared>, caller: &Caller, id: u64) -> Answer<HoldRecord> {
-    let seen = shared.see().await?;
+    let seen = shared.directory_for(caller).await?;
     find(shared, id)
         .await?
-        .filter(|record| caller.owns(&record.hold.scope, &seen.world.rulebook.directory))
+        .filter(|record| caller.owns(&record.hold.scope, seen.as_ref().map(Seen::directory)))
         .ok_or_else(|| Problem::not_found("such hold"))
 }
 
 async fn find(shared: &Shared, id: u64) -> Answer<Option<HoldRecord>> {
-    let holds = shared.app.ledger.holds(true).await?;
+    let holds = promptly(shared.app.ledger.holds(true)).await?;
     Ok(holds.into_iter().find(|record| record.id == id))
 }

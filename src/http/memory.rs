@@ -1,11 +1,12 @@
 //! A copy of the world in memory, so that a look-up costs no query.
 //!
 //! Invariant: an answer is made from a copy that was compared with the ledger at most
-//! [`LONGEST_TRUST`] ago, and after the last change that this process made. Where the ledger cannot be
-//! asked, the copy is not used.
+//! [`LONGEST_TRUST`] ago, and after the last change that the same token made through this process. Where
+//! the ledger cannot be asked, the copy is not used. All who wait share one reading, and its failure.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,18 +14,22 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 
+use super::patience::promptly;
 use super::problem::{Answer, Problem};
 use super::world::World;
-use crate::engine::EngineError;
 use crate::ledger::Ledger;
+use crate::resolve::Directory;
 use crate::schedule::Live;
 
-/// A copy younger than this is used as it is.
-const TRUST: Duration = Duration::from_secs(1);
+/// A copy younger than this is used as it is. The rest of [`LONGEST_TRUST`] is for reading it again:
+/// a hundred thousand rules take half a second, and longer where others are at work.
+const TRUST: Duration = Duration::from_millis(500);
 /// A copy younger than this is used while it is compared with the ledger in the background.
 const LONGEST_TRUST: Duration = Duration::from_secs(2);
 /// The operator's own directory has no revision; it is read again after this time.
 const DIRECTORY_TRUST: Duration = Duration::from_mins(1);
+/// So long after a reading that failed nobody tries another.
+const PAUSE: Duration = Duration::from_secs(1);
 /// A copy that nobody asked for so long is given up: an idle sidecar should be small.
 const FORGET_AFTER: Duration = Duration::from_mins(2);
 
@@ -37,16 +42,32 @@ pub(super) struct Seen {
     pub(super) now: Timestamp,
 }
 
+impl Seen {
+    /// Which workspaces belong to which organization.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.world.rulebook.directory
+    }
+}
+
 /// The copy.
 #[derive(Default)]
 pub(super) struct Memory {
     copy: Mutex<Option<Kept>>,
-    /// Raised by each change that this process makes.
-    n_changes: AtomicU64,
+    changes: Mutex<Changes>,
     /// One reading at a time.
     reading: Arc<tokio::sync::Mutex<()>>,
+    /// When the last reading failed, if it did, and why.
+    failure: Mutex<Option<(Instant, Problem)>>,
     /// Whether somebody waits to give the copy up.
     is_watched: AtomicBool,
+}
+
+/// Changes that this process made.
+#[derive(Default)]
+struct Changes {
+    n_made: u64,
+    /// Tokens whose last change no copy shows yet, and the number of that change.
+    unseen: HashMap<Arc<str>, u64>,
 }
 
 #[derive(Clone)]
@@ -72,49 +93,73 @@ impl Kept {
 }
 
 impl Memory {
-    /// Says that this process changed the ledger: older copies are not used any more.
-    pub(super) fn changed(&self) {
-        self.n_changes.fetch_add(1, Ordering::SeqCst);
+    /// Says that a token changed the ledger: it is not answered from older copies any more. Others are,
+    /// for as long as they are after a change that was made elsewhere.
+    pub(super) fn changed(&self, token: &Arc<str>) {
+        let mut changes = self.changes();
+        changes.n_made += 1;
+        let n_made = changes.n_made;
+        changes.unseen.insert(Arc::clone(token), n_made);
+        // It may have mended what made the last reading fail.
+        *self.failure() = None;
     }
 
-    /// The world as it is, give or take [`LONGEST_TRUST`].
+    /// The world as it is, give or take [`LONGEST_TRUST`], with all changes of a token.
     pub(super) async fn see(
         self: &Arc<Self>,
         live: &Arc<Live>,
         ledger: &Arc<dyn Ledger>,
+        token: &Arc<str>,
     ) -> Answer<Seen> {
-        if let Some(checked) = self.trusted(live, LONGEST_TRUST) {
+        let n_changes = self.changes().unseen.get(token).copied();
+        if let Some(checked) = self.trusted(live, LONGEST_TRUST, n_changes.unwrap_or(0)) {
             if checked.checked_at.elapsed() >= TRUST {
                 self.refresh_in_the_background(live, ledger);
             }
             return Ok(checked.seen());
         }
+        self.not_in_vain()?;
         let (memory, live, ledger) = (Arc::clone(self), Arc::clone(live), Arc::clone(ledger));
         // A task of its own: a client that goes away must not undo the reading for those who wait.
         let reading = tokio::spawn(async move {
             let only_one = Arc::clone(&memory.reading).lock_owned().await;
-            memory.refresh_apart(live, ledger, only_one).await
+            memory.not_in_vain()?;
+            let reading = memory.refresh_apart(live, ledger, only_one);
+            reading.await.map_err(|error| Problem::internal(&error))?
         });
-        reading
-            .await
-            .map_err(|error| Problem::internal(&error))?
-            .map_err(|error| Problem::internal(&error))?
-            .map_err(Problem::from)
+        reading.await.map_err(|error| Problem::internal(&error))?
     }
 
-    /// As [`Memory::see`], but content with a copy from before this process's own last change: for
-    /// what is about to be changed, and for whom a workspace belongs to.
+    /// Fails if a reading just has: whoever waited for it has waited enough.
+    fn not_in_vain(&self) -> Answer<()> {
+        match &*self.failure() {
+            Some((at, problem)) if at.elapsed() < PAUSE => Err(problem.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<(Instant, Problem)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Memory::see`], but content with a copy from before the token's own last change: for what is
+    /// about to be changed, and for whom a workspace belongs to.
     pub(super) async fn recall(
         self: &Arc<Self>,
         live: &Arc<Live>,
         ledger: &Arc<dyn Ledger>,
+        token: &Arc<str>,
     ) -> Answer<Seen> {
         let copy = self.copy();
         match copy.filter(|copy| {
             Arc::ptr_eq(&copy.live, live) && copy.checked_at.elapsed() < LONGEST_TRUST
         }) {
             Some(checked) => Ok(checked.seen()),
-            None => self.see(live, ledger).await,
+            None => self.see(live, ledger, token).await,
         }
     }
 
@@ -123,10 +168,11 @@ impl Memory {
         copy.clone()
     }
 
-    fn trusted(&self, live: &Arc<Live>, trust: Duration) -> Option<Kept> {
+    /// The copy, if it is young enough and shows so many changes of this process.
+    fn trusted(&self, live: &Arc<Live>, trust: Duration, n_changes: u64) -> Option<Kept> {
         self.copy().filter(|copy| {
             Arc::ptr_eq(&copy.live, live)
-                && copy.n_changes == self.n_changes.load(Ordering::SeqCst)
+                && copy.n_changes >= n_changes
                 && copy.checked_at.elapsed() < trust
         })
     }
@@ -136,12 +182,9 @@ impl Memory {
             return;
         };
         let reading = self.refresh_apart(Arc::clone(live), Arc::clone(ledger), only_one);
-        // It ends by itself; if it fails, a request that finds no copy to trust meets the same error.
-        tokio::spawn(async move {
-            if let Ok(Err(error)) = reading.await {
-                tracing::warn!(%error, "the copy of the rules could not be compared with the ledger");
-            }
-        });
+        // It ends by itself; if it fails, that is logged, and a request that finds no copy to trust
+        // meets the same error.
+        drop(reading);
     }
 
     /// [`Memory::refresh`] on a thread that answers nobody: indexing rules takes a while.
@@ -150,12 +193,14 @@ impl Memory {
         live: Arc<Live>,
         ledger: Arc<dyn Ledger>,
         only_one: OwnedMutexGuard<()>,
-    ) -> JoinHandle<Result<Seen, EngineError>> {
+    ) -> JoinHandle<Answer<Seen>> {
         let memory = Arc::clone(self);
         let runtime = Handle::current();
         tokio::task::spawn_blocking(move || {
             let _only_one = only_one;
             let seen = runtime.block_on(memory.refresh(&live, &ledger));
+            let problem = seen.as_ref().err().cloned();
+            *memory.failure() = problem.map(|problem| (Instant::now(), problem));
             memory.forget_when_unused(&runtime);
             seen
         })
@@ -196,19 +241,15 @@ impl Memory {
 
     /// Compares the copy with the ledger, and reads it again where it differs. The caller holds
     /// `reading`.
-    async fn refresh(
-        &self,
-        live: &Arc<Live>,
-        ledger: &Arc<dyn Ledger>,
-    ) -> Result<Seen, EngineError> {
+    async fn refresh(&self, live: &Arc<Live>, ledger: &Arc<dyn Ledger>) -> Answer<Seen> {
+        let n_changes = self.changes().n_made;
         // Somebody may just have done it.
-        if let Some(checked) = self.trusted(live, TRUST) {
+        if let Some(checked) = self.trusted(live, TRUST, n_changes) {
             return Ok(checked.seen());
         }
-        let n_changes = self.n_changes.load(Ordering::SeqCst);
         let checked_at = Instant::now();
-        let ledger_time = ledger.now().await?;
-        let revision = ledger.revision().await?;
+        let asking = async { Ok((ledger.now().await?, ledger.revision().await?)) };
+        let (ledger_time, revision) = promptly(asking).await?;
         // What another configuration meant is of no use.
         let before = self.copy().filter(|copy| Arc::ptr_eq(&copy.live, live));
         let before = before.map(|copy| copy.world);
@@ -218,7 +259,7 @@ impl Memory {
             world.rulebook.revision == revision && !is_directory_old
         };
         let world = match before {
-            Some(world) if is_current(&world) => world.with_base_of_now(live).await?,
+            Some(world) if is_current(&world) => world.with_base_of_now(live, &**ledger).await?,
             before => Arc::new(World::read(live, &**ledger, before.as_deref()).await?),
         };
         let checked = Kept {
@@ -229,8 +270,9 @@ impl Memory {
             n_changes,
         };
         let seen = checked.seen();
-        let mut copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        *copy = Some(checked);
+        *self.copy.lock().unwrap_or_else(PoisonError::into_inner) = Some(checked);
+        let unseen = &mut self.changes().unseen;
+        unseen.retain(|_, number| *number > n_changes);
         Ok(seen)
     }
 }

@@ -13,11 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
+use super::memory::Seen;
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::{Answer, Place, Problem};
 use super::wire;
 use crate::guard::PauseScope;
-use crate::ledger::{NewPause, PauseRecord};
+use crate::ledger::{Deactivation, NewPause, PauseRecord};
 
 /// A pause to begin: of everything, of one target, or of one workspace.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -143,8 +145,8 @@ pub(super) async fn begin(
     body: Body<PauseRequest>,
 ) -> Answer<Response> {
     let scope = scope(&shared, &body.value)?;
-    let seen = shared.recall().await?;
-    if !caller.owns_pause(&scope, &seen.world.rulebook.directory) {
+    let seen = shared.directory_for(&caller).await?;
+    if !caller.owns_pause(&scope, seen.as_ref().map(Seen::directory)) {
         return Err(Problem::forbidden(
             "the token is bound, and this is not its own",
         ));
@@ -156,11 +158,11 @@ pub(super) async fn begin(
     let pause = NewPause {
         scope,
         reason: body.value.reason.clone(),
-        created_at: shared.app.ledger.now().await?,
+        created_at: promptly(shared.app.ledger.now()).await?,
     };
-    let created = shared.app.ledger.pause(&pause, body.author(&caller)).await;
-    shared.memory.changed();
-    let id = created?.id;
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), caller.clone());
+    let pausing = async move { ledger.pause(&pause, body.author(&by)).await };
+    let id = shared.change(&caller, pausing).await?.id;
     let record = find(&shared, id)
         .await?
         .ok_or_else(|| Problem::not_found("such pause"))?;
@@ -208,12 +210,12 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<Pause>>> {
     let limit = page::limit(query.limit)?;
     let after: u64 = page::place("pauses", query.cursor.as_deref())?.unwrap_or(0);
-    let seen = shared.see().await?;
-    let directory = &seen.world.rulebook.directory;
+    let seen = shared.directory_for(&caller).await?;
+    let directory = seen.as_ref().map(Seen::directory);
     let at_most = usize::try_from(limit)
         .unwrap_or(usize::MAX)
         .saturating_add(1);
-    let found = shared.app.ledger.pauses(query.history).await?;
+    let found = promptly(shared.app.ledger.pauses(query.history)).await?;
     let pauses = found
         .into_iter()
         .filter(|record| record.id > after && caller.owns_pause(&record.pause.scope, directory))
@@ -256,30 +258,29 @@ pub(super) async fn end(
 ) -> Answer<StatusCode> {
     let record = own(&shared, &caller, id).await?;
     must_match(&headers, &etag(&record))?;
+    let now = promptly(shared.app.ledger.now()).await?;
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), Arc::clone(&caller.name));
     // A later pause of the same scope is another one, and stays.
-    if record.ended.is_none() {
-        let now = shared.app.ledger.now().await?;
-        let resumed = shared
-            .app
-            .ledger
-            .resume(&record.pause.scope, &caller.name, now)
-            .await;
-        shared.memory.changed();
-        resumed?;
-        shared.app.wake.notify_one();
+    let ending = async move { ledger.end_pause(id, &by, now).await };
+    match shared.change(&caller, ending).await? {
+        Deactivation::NotFound => Err(Problem::not_found("such pause")),
+        Deactivation::Done | Deactivation::AlreadyInactive => {
+            shared.app.wake.notify_one();
+            Ok(StatusCode::NO_CONTENT)
+        }
     }
-    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn own(shared: &Arc<Shared>, caller: &Caller, id: u64) -> Answer<PauseRecord> {
-    let seen = shared.see().await?;
+    let seen = shared.directory_for(caller).await?;
+    let directory = seen.as_ref().map(Seen::directory);
     find(shared, id)
         .await?
-        .filter(|record| caller.owns_pause(&record.pause.scope, &seen.world.rulebook.directory))
+        .filter(|record| caller.owns_pause(&record.pause.scope, directory))
         .ok_or_else(|| Problem::not_found("such pause"))
 }
 
 async fn find(shared: &Shared, id: u64) -> Answer<Option<PauseRecord>> {
-    let pauses = shared.app.ledger.pauses(true).await?;
+    let pauses = promptly(shared.app.ledger.pauses(true)).await?;
     Ok(pauses.into_iter().find(|record| record.id == id))
 }

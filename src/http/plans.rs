@@ -15,6 +15,7 @@ use super::Shared;
 use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
 use super::page::{self, Page};
+use super::patience::promptly;
 use super::problem::{Answer, Problem};
 use crate::engine::{EngineError, PlanRequest};
 use crate::ledger::{NewPlan, PlanApproval, PlanRecord, PlanStatus};
@@ -131,12 +132,14 @@ pub(super) async fn make(
     // One of a token at a time: so the same request, sent twice, makes one plan.
     let _probe = shared.probes.begin(&caller.name)?;
     if let Some(request) = &body.key
-        && let Some(id) = shared.app.ledger.kept_by(request).await?
+        && let Some(id) = promptly(shared.app.ledger.kept_by(request)).await?
     {
         return created(&shared, &id).await;
     }
+    let created_at = promptly(shared.app.ledger.now()).await?;
     let live = shared.live();
-    let plan = live.engine.plan(&PlanRequest::proposed()).await?;
+    let planned = live.engine.plan(&PlanRequest::proposed()).await;
+    let plan = planned.map_err(|error| Problem::from(error).named_to(&caller))?;
     let text = serde_json::to_string(&plan).map_err(|error| Problem::internal(&error))?;
     if text.len() > LARGEST_PLAN {
         return Err(Problem::plan_too_large(text.len(), LARGEST_PLAN));
@@ -147,7 +150,7 @@ pub(super) async fn make(
         revision: plan.revision,
         n_due: plan.n_due(),
         body: text,
-        created_at: shared.app.ledger.now().await?,
+        created_at,
     };
     let id = shared
         .app
@@ -178,11 +181,7 @@ pub(super) async fn list(
 ) -> Answer<Json<Page<KeptPlan>>> {
     let limit = page::limit(query.limit)?;
     let before: Option<String> = page::place("plans", query.cursor.as_deref())?;
-    let found = shared
-        .app
-        .ledger
-        .plans_before(before.as_deref(), limit + 1)
-        .await?;
+    let found = promptly(shared.app.ledger.plans_before(before.as_deref(), limit + 1)).await?;
     let plans = found.into_iter().map(KeptPlan::from).collect();
     Ok(page::cut("plans", plans, limit, |plan: &KeptPlan| {
         plan.id.clone()
@@ -234,13 +233,11 @@ pub(super) async fn approve(
     if matches!(record.status, PlanStatus::Pending | PlanStatus::Stale) {
         review(&shared, &id, &body).await?;
     }
-    let now = shared.app.ledger.now().await?;
-    match shared
-        .app
-        .ledger
-        .approve_plan(&id, &caller.name, now)
-        .await?
-    {
+    let now = promptly(shared.app.ledger.now()).await?;
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), Arc::clone(&caller.name));
+    let plan = id.clone();
+    let approving = async move { ledger.approve_plan(&plan, &by, now).await };
+    match shared.change(&caller, approving).await? {
         PlanApproval::Done | PlanApproval::Already => {}
         PlanApproval::Stale { revision } => {
             return Err(Problem::stale(vec![format!(
@@ -250,7 +247,6 @@ pub(super) async fn approve(
         }
         PlanApproval::NotFound => return Err(Problem::not_found("such plan")),
     }
-    shared.memory.changed();
     shared.app.wake.notify_one();
     let (record, _) = find(&shared, &id).await?;
     Ok((
@@ -275,6 +271,6 @@ async fn review(shared: &Shared, id: &str, body: &str) -> Answer<()> {
 }
 
 async fn find(shared: &Shared, id: &str) -> Answer<(PlanRecord, String)> {
-    let found = shared.app.ledger.kept_plan(id).await?;
+    let found = promptly(shared.app.ledger.kept_plan(id)).await?;
     found.ok_or_else(|| Problem::not_found("such plan"))
 }

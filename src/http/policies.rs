@@ -24,6 +24,7 @@ use crate::engine::BaseBook;
 use crate::guard::PauseScope;
 use crate::resolve::{Directory, Policies, Policy as Resolved, resolve};
 use crate::rule::{Days, Rule, RuleId, Scope};
+use crate::target::TargetChange;
 
 /// What holds for a workspace or one of its projects, and why.
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,6 +61,9 @@ pub(super) struct Policy {
     holds: Vec<AppliedHold>,
     /// Pauses in force that stop deletes from it.
     pauses: Vec<AppliedPause>,
+    /// Tables whose target reaches further than what was approved or armed: expired rows there wait.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    target_changes: Vec<String>,
     /// Whether the sidecar deletes at all (`retention.enabled`).
     is_enabled: bool,
     /// What becomes of the row that was asked about.
@@ -258,8 +262,8 @@ async fn answer(
     asked: AnyPolicyQuery,
 ) -> Answer<Json<Policy>> {
     let row_time = asked.row_time.as_deref().map(row_time).transpose()?;
-    let seen = shared.see().await?;
-    if !caller.owns_workspace(&asked.workspace, &seen.world.rulebook.directory) {
+    let seen = shared.see(caller).await?;
+    if !caller.owns_workspace(&asked.workspace, Some(seen.directory())) {
         return Err(Problem::not_found("such workspace"));
     }
     Ok(Json(explain(
@@ -321,6 +325,7 @@ fn explain(
         own_projects,
         holds: holds(world, caller, &asked.workspace, project),
         pauses: pauses(world, caller, &asked.workspace),
+        target_changes: target_changes(world, caller),
         is_enabled: config.enabled,
         row: None,
         summary: Vec::new(),
@@ -362,13 +367,16 @@ fn waiting(
     directory: &Directory,
 ) -> Option<Waiting> {
     let now = resolved.bounds(seen.now)?;
-    let (base_revision, bounds) = match &*seen.world.base {
-        BaseBook::NotNeeded | BaseBook::Same { .. } => return None,
+    let world = &*seen.world;
+    let (base_revision, bounds) = match &*world.base {
+        BaseBook::NotNeeded => return None,
         BaseBook::Missing => (None, None),
+        BaseBook::Same { revision, .. } => (Some(*revision), Some(now)),
         BaseBook::Earlier {
             revision,
             rules,
             default,
+            ..
         } => {
             let policies = resolve(rules, directory, default);
             let base = self::resolved(&policies, &asked.workspace, asked.project.as_deref());
@@ -376,18 +384,32 @@ fn waiting(
             (Some(*revision), bounds.and_then(|base| base.intersect(now)))
         }
     };
+    // Where every target reaches further, nothing goes, whatever the rules said.
+    let bounds = bounds.filter(|_| !world.is_stopped);
     if bounds == Some(now) {
         return None;
     }
+    let is_approved =
+        world.approved >= Some(world.rulebook.revision) && !config.armed_for.is_zero();
     Some(Waiting {
         waits_for: match config.approval {
-            ApprovalMode::Required => WaitsFor::Approval,
-            ApprovalMode::None => WaitsFor::Armed,
+            ApprovalMode::Required if !is_approved => WaitsFor::Approval,
+            ApprovalMode::Required | ApprovalMode::None => WaitsFor::Armed,
         },
         base_revision,
         deleted_below: bounds.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
         bounds,
     })
+}
+
+/// Tenants hear which table it is, and nothing of servers and columns.
+fn target_changes(world: &World, caller: &Caller) -> Vec<String> {
+    let say = |change: &TargetChange| match &change.table {
+        _ if !caller.is_bound() => change.to_string(),
+        Some(table) => format!("target {table} changed"),
+        None => "where tables are changed".into(),
+    };
+    world.base.changes().iter().map(say).collect()
 }
 
 fn holds(
@@ -407,7 +429,7 @@ fn holds(
             from: record.hold.range.from,
             until: record.hold.range.until,
             reason: caller
-                .owns(&record.hold.scope, &world.rulebook.directory)
+                .owns(&record.hold.scope, Some(&world.rulebook.directory))
                 .then(|| record.hold.reason.clone()),
         })
         .collect()
@@ -423,7 +445,7 @@ fn pauses(world: &World, caller: &Caller, workspace: &str) -> Vec<AppliedPause> 
                 PauseScope::Everything | PauseScope::Workspace(_) => None,
             },
             reason: caller
-                .owns_pause(&record.pause.scope, &world.rulebook.directory)
+                .owns_pause(&record.pause.scope, Some(&world.rulebook.directory))
                 .then(|| record.pause.reason.clone()),
         })
         .collect()
@@ -478,6 +500,10 @@ fn summary(policy: &Policy) -> Vec<String> {
             None => format!("pause {} stops deletes", pause.id),
         });
     }
+    let changes = policy.target_changes.iter();
+    lines.extend(
+        changes.map(|change| format!("rows wait where a target reaches further ({change})")),
+    );
     if !policy.is_enabled {
         lines.push("the sidecar only plans: retention.enabled is false".into());
     }

@@ -3,12 +3,16 @@
 //! Invariant: no text of a database, a driver or a secret gets into a problem. What is not the
 //! client's doing goes to the log, and the client is told whom to ask.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use crate::engine::EngineError;
 use crate::ledger::LedgerError;
 use crate::plan::Refusal;
@@ -16,15 +20,21 @@ use crate::plan::Refusal;
 /// The media type of every problem.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 
+/// Servers that are away are rarely back within less.
+const RETRY_AFTER_S: u64 = 5;
+
+/// Rules that a problem names at most.
+const MOST_RULES: usize = 100;
+
 /// What a handler answers.
 pub(super) type Answer<T> = Result<T, Problem>;
 
 /// A request that was not answered as it was meant.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Problem(Box<ProblemDocument>);
 
 /// What went wrong (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct ProblemDocument {
     /// What kind of problem, as a URN that never changes.
@@ -49,10 +59,21 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     refusals: Vec<String>,
+    /// The rules that make no sense, if it is about rules; left out for a token that is bound to
+    /// somebody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    rules: Vec<String>,
+    /// The same, until it is known who asks.
+    #[serde(skip)]
+    unnamed_rules: Vec<String>,
+    /// When it may be tried again, for the header.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 /// A field that is wrong.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct FieldError {
     /// Where it is.
     #[serde(rename = "in")]
@@ -87,6 +108,9 @@ impl Problem {
             errors: Vec::new(),
             changes: Vec::new(),
             refusals: Vec::new(),
+            rules: Vec::new(),
+            unnamed_rules: Vec::new(),
+            retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
         }))
     }
 
@@ -142,7 +166,7 @@ impl Problem {
     }
 
     /// 408: it took too long.
-    pub(super) fn timeout(limit: std::time::Duration) -> Self {
+    pub(super) fn timeout(limit: Duration) -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "timeout",
@@ -242,6 +266,22 @@ impl Problem {
         )
     }
 
+    /// 429: the token asks for changes too often.
+    pub(super) fn too_often(per_minute: NonZeroU32, wait: Duration) -> Self {
+        let mut problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-often",
+            "The token asks too often",
+            format!(
+                "a token may ask for {per_minute} changes a minute (api.requests_per_minute), and a \
+                 tenth of that at once; wait as long as Retry-After says"
+            ),
+        );
+        // Whole seconds, and never too few.
+        problem.0.retry_after_s = Some(wait.as_secs() + 1);
+        problem
+    }
+
     /// 503: it would have to wait for too long.
     pub(super) fn busy(detail: &str) -> Self {
         Self::new(
@@ -261,6 +301,28 @@ impl Problem {
             title,
             detail,
         )
+    }
+
+    /// 503: rules that mean nothing under this configuration.
+    fn unusable_rules(mut problems: Vec<String>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unusable-rules",
+            "Rules make no sense under the configuration",
+            "nothing is deleted until they are set anew or deactivated, or until the configuration \
+             knows their retention again; `/v1/rules/{id}` of each still works",
+        );
+        problems.truncate(MOST_RULES);
+        problem.0.unnamed_rules = problems;
+        problem
+    }
+
+    /// Names the rules that it is about to whoever may see all of them.
+    pub(super) fn named_to(mut self, caller: &Caller) -> Self {
+        if !caller.is_bound() {
+            self.0.rules = std::mem::take(&mut self.0.unnamed_rules);
+        }
+        self
     }
 
     /// 500: our doing, or the operator's. The log says more.
@@ -289,7 +351,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
+        let (status, retry_after_s) = (self.status(), self.0.retry_after_s);
         let mut response = (status, Json(&*self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -297,8 +359,8 @@ impl IntoResponse for Problem {
             let challenge = HeaderValue::from_static("Bearer realm=\"ebbtide\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -340,6 +402,10 @@ impl From<EngineError> for Problem {
             EngineError::Ledger(error) => error.into(),
             EngineError::Stale { changes } => Self::stale(changes),
             EngineError::Refused { refusals } => Self::refused(&refusals),
+            EngineError::Rules { problems } => {
+                tracing::error!(rules = problems.join("; "), "rules cannot be used");
+                Self::unusable_rules(problems)
+            }
             EngineError::Unsettled { .. } => {
                 Self::busy("rules keep changing while they are read; try again")
             }

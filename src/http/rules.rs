@@ -20,9 +20,11 @@ use super::access::Caller;
 use super::input::{Body, Query, Segment, must_match};
 use super::memory::Seen;
 use super::page::{self, Page};
+use super::patience::{promptly, soon};
 use super::problem::{Answer, Place, Problem};
 use super::wire;
 use crate::ledger::{Deactivation, NewRule, RuleRecord};
+use crate::resolve::Directory;
 use crate::rule::{Retention, RuleId, Scope};
 
 /// Rows that one request for a filtered history looks at, at most.
@@ -100,8 +102,10 @@ pub(super) struct CreatedRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u64>)]
     replaced: Option<RuleId>,
-    /// When it acts.
-    effect: Effect,
+    /// When it acts; missing where that cannot be told now, because the rules before it could not be
+    /// read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<Effect>,
 }
 
 fn etag(record: &RuleRecord) -> String {
@@ -155,23 +159,20 @@ pub(super) async fn create(
         asked.workspace.as_deref(),
         asked.project.as_deref(),
     )?;
-    let seen = shared.recall().await?;
-    caller.must_own(&scope, &seen.world.rulebook.directory)?;
+    let seen = shared.directory_for(&caller).await?;
+    caller.must_own(&scope, seen.as_ref().map(Seen::directory))?;
     let retention = retention(&shared, &asked.retention)?;
     shared.columns.check(&shared.live(), &scope).await?;
     let rule = NewRule {
         scope,
         retention: asked.retention.clone(),
         apply_to_past: asked.apply_to_past,
-        created_at: shared.app.ledger.now().await?,
+        created_at: promptly(shared.app.ledger.now()).await?,
     };
-    let created = shared
-        .app
-        .ledger
-        .create_rule(&rule, body.author(&caller))
-        .await;
-    shared.memory.changed();
-    let created = created?;
+    let before = soon(shared.recall(&caller)).await;
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), caller.clone());
+    let creating = async move { ledger.create_rule(&rule, body.author(&by)).await };
+    let created = shared.change(&caller, creating).await?;
     let record = find(&shared, created.id)
         .await?
         .ok_or_else(|| Problem::not_found("such rule"))?;
@@ -180,7 +181,10 @@ pub(super) async fn create(
         (header::ETAG, etag(&record)),
     ];
     let answer = CreatedRule {
-        effect: Effect::of(&shared.live().config, &seen, &record.rule, &retention),
+        effect: before.and_then(|before| {
+            let config = &shared.live().config;
+            Some(Effect::of(config, &before.ok()?, &record.rule, &retention))
+        }),
         rule: rule_of(&shared, record),
         replaced: created.replaced,
     };
@@ -206,24 +210,25 @@ pub(super) async fn list(
         query.workspace.as_deref(),
         query.project.as_deref(),
     )?;
-    let seen = shared.see().await?;
-    let is_wanted = |scope: &Scope| {
-        caller.owns(scope, &seen.world.rulebook.directory)
-            && filter
-                .as_ref()
-                .is_none_or(|filter| wire::is_within(scope, filter))
-    };
     let (records, next) = if filter.is_none() && !caller.is_bound() {
-        let mut records = shared
-            .app
-            .ledger
-            .rules_after(after, query.history, limit + 1)
-            .await?;
+        let mut records = promptly(
+            shared
+                .app
+                .ledger
+                .rules_after(after, query.history, limit + 1),
+        )
+        .await?;
         let next = cut(&mut records, limit);
         (records, next)
     } else if query.history {
+        let seen = shared.directory_for(&caller).await?;
+        let directory = seen.as_ref().map(Seen::directory);
+        let is_wanted = |scope: &Scope| is_wanted(scope, &caller, filter.as_ref(), directory);
         search(&shared, after, limit, &is_wanted).await?
     } else {
+        let seen = shared.see(&caller).await?;
+        let directory = Some(seen.directory());
+        let is_wanted = |scope: &Scope| is_wanted(scope, &caller, filter.as_ref(), directory);
         active(&shared, &seen, after, limit, &is_wanted).await?
     };
     Ok(Json(Page {
@@ -233,6 +238,15 @@ pub(super) async fn list(
             .collect(),
         next_cursor: next.map(|id| page::cursor("rules", &id.to_string())),
     }))
+}
+
+fn is_wanted(
+    scope: &Scope,
+    caller: &Caller,
+    filter: Option<&Scope>,
+    directory: Option<&Directory>,
+) -> bool {
+    caller.owns(scope, directory) && filter.is_none_or(|filter| wire::is_within(scope, filter))
 }
 
 /// Cuts a list to the limit; returns the last number of the page if more follows.
@@ -254,11 +268,7 @@ async fn search(
     let mut found = Vec::new();
     let mut n_seen = 0;
     while n_seen < LONGEST_SEARCH {
-        let records = shared
-            .app
-            .ledger
-            .rules_after(after, true, SEARCH_STEP)
-            .await?;
+        let records = promptly(shared.app.ledger.rules_after(after, true, SEARCH_STEP)).await?;
         if records.is_empty() {
             return Ok((found, None));
         }
@@ -298,14 +308,8 @@ async fn active(
         .then(|| ids.get(enough - 1).copied())
         .flatten();
     ids.truncate(enough);
-    let mut records = Vec::with_capacity(ids.len());
-    for id in ids {
-        records.extend(
-            find(shared, id)
-                .await?
-                .filter(|record| record.deactivated.is_none()),
-        );
-    }
+    let mut records = promptly(shared.app.ledger.rules_of(&ids)).await?;
+    records.retain(|record| record.deactivated.is_none());
     Ok((records, next))
 }
 
@@ -342,30 +346,26 @@ pub(super) async fn deactivate(
 ) -> Answer<StatusCode> {
     let record = own(&shared, &caller, id).await?;
     must_match(&headers, &etag(&record))?;
-    let now = shared.app.ledger.now().await?;
-    let done = shared
-        .app
-        .ledger
-        .deactivate_rule(id, &caller.name, now)
-        .await;
-    shared.memory.changed();
-    match done? {
+    let now = promptly(shared.app.ledger.now()).await?;
+    let (ledger, by) = (Arc::clone(&shared.app.ledger), Arc::clone(&caller.name));
+    let deactivating = async move { ledger.deactivate_rule(id, &by, now).await };
+    match shared.change(&caller, deactivating).await? {
         Deactivation::NotFound => Err(Problem::not_found("such rule")),
         Deactivation::Done | Deactivation::AlreadyInactive => Ok(StatusCode::NO_CONTENT),
     }
 }
 
 async fn own(shared: &Arc<Shared>, caller: &Caller, id: RuleId) -> Answer<RuleRecord> {
-    let seen = shared.see().await?;
+    let seen = shared.directory_for(caller).await?;
     find(shared, id)
         .await?
-        .filter(|record| caller.owns(&record.rule.scope, &seen.world.rulebook.directory))
+        .filter(|record| caller.owns(&record.rule.scope, seen.as_ref().map(Seen::directory)))
         .ok_or_else(|| Problem::not_found("such rule"))
 }
 
 async fn find(shared: &Shared, id: RuleId) -> Answer<Option<RuleRecord>> {
     match wire::existing(id) {
-        Some(id) => Ok(shared.app.ledger.rule(id).await?),
+        Some(id) => Ok(promptly(shared.app.ledger.rule(id)).await?),
         None => Ok(None),
     }
 }

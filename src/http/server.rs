@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::DefaultAcceptor;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::tls_rustls::RustlsAcceptor;
 use hyper_util::rt::TokioTimer;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::connection::Limited;
+use super::tls::Certificate;
 use crate::config::TlsFiles;
 
 /// How long a client may take to send the head of a request.
@@ -37,28 +38,23 @@ pub async fn serve(
             "no token is configured, so the API answers nobody; `ebbtide token` makes one"
         );
     }
+    let live = app.live.clone();
     let router = super::router(app);
     match tls {
         None => plain(router, listener, shutdown).await,
         Some(files) => {
             // Refused only where another has been installed before, which then serves as well.
             drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-            let config =
-                RustlsConfig::from_pem_chain_file(&files.certificate_file, &files.key_file);
-            let config = config.await.map_err(|error| {
-                let (certificate, key) = (&files.certificate_file, &files.key_file);
-                io::Error::other(format!(
-                    "cannot use {} with {}: {error}; api.tls needs a chain and its key in PEM",
-                    certificate.display(),
-                    key.display()
-                ))
-            })?;
+            let certificate = Certificate::read(files).await?;
             listener.set_nonblocking(true)?;
-            let acceptor = Limited::new(RustlsAcceptor::new(config), HEAD_TIMEOUT);
+            let acceptor = Limited::new(RustlsAcceptor::new(certificate.config()), HEAD_TIMEOUT);
             let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor);
             limit_silence(server.http_builder());
             let handle = Handle::new();
-            let watch = end_with(handle.clone(), shutdown);
+            let (end, follow) = (end_with(handle.clone(), shutdown), certificate.follow(live));
+            let watch = async {
+                tokio::join!(end, follow);
+            };
             let answering = server.handle(handle).serve(router.into_make_service());
             with_watch(answering, watch).await
         }

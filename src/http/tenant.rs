@@ -13,8 +13,13 @@ impl Caller {
         self.tenant != Tenant::All
     }
 
+    /// Whether the directory decides what the token sees. Where it is missing, that is nothing.
+    pub(super) fn needs_directory(&self) -> bool {
+        matches!(self.tenant, Tenant::Organization(_))
+    }
+
     /// Whether a scope is within what the token sees and touches.
-    pub(super) fn owns(&self, scope: &Scope, directory: &Directory) -> bool {
+    pub(super) fn owns(&self, scope: &Scope, directory: Option<&Directory>) -> bool {
         match (&self.tenant, scope) {
             (Tenant::All, _) => true,
             (Tenant::Organization(own), Scope::Organization(name)) => own == name,
@@ -26,16 +31,18 @@ impl Caller {
     }
 
     /// Whether a workspace is.
-    pub(super) fn owns_workspace(&self, workspace: &str, directory: &Directory) -> bool {
+    pub(super) fn owns_workspace(&self, workspace: &str, directory: Option<&Directory>) -> bool {
         match &self.tenant {
             Tenant::All => true,
-            Tenant::Organization(own) => directory.organization_of(workspace) == Some(own),
+            Tenant::Organization(own) => {
+                directory.and_then(|directory| directory.organization_of(workspace)) == Some(own)
+            }
             Tenant::Workspace(own) => &**own == workspace,
         }
     }
 
     /// Whether what a pause stops is.
-    pub(super) fn owns_pause(&self, scope: &PauseScope, directory: &Directory) -> bool {
+    pub(super) fn owns_pause(&self, scope: &PauseScope, directory: Option<&Directory>) -> bool {
         match scope {
             PauseScope::Everything | PauseScope::Target(_) => !self.is_bound(),
             PauseScope::Workspace(workspace) => self.owns_workspace(workspace, directory),
@@ -43,7 +50,7 @@ impl Caller {
     }
 
     /// Refuses to create something outside of what the token touches.
-    pub(super) fn must_own(&self, scope: &Scope, directory: &Directory) -> Answer<()> {
+    pub(super) fn must_own(&self, scope: &Scope, directory: Option<&Directory>) -> Answer<()> {
         if self.owns(scope, directory) {
             return Ok(());
         }

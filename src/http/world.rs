@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
 
+use crate::config::ApprovalMode;
 use crate::engine::{BaseBook, EngineError, Rulebook};
 use crate::guard::PauseScope;
-use crate::ledger::{HoldRecord, Ledger, PauseRecord};
+use crate::ledger::{HoldRecord, Ledger, LedgerError, PauseRecord};
 use crate::rule::Scope;
 use crate::schedule::Live;
 
@@ -23,6 +24,10 @@ pub(super) struct World {
     /// What must agree with them before anything is deleted.
     pub(super) base: Arc<BaseBook>,
     base_revision: Option<u64>,
+    /// Whether it lets nothing go, whatever the rules say.
+    pub(super) is_stopped: bool,
+    /// The latest revision that was approved, where approvals are required.
+    pub(super) approved: Option<u64>,
     guards: Arc<GuardRecords>,
     began_at: Instant,
 }
@@ -36,7 +41,8 @@ struct GuardRecords {
 }
 
 impl World {
-    /// Reads all of it. The base is taken over from the world before if nothing changed since.
+    /// Reads all of it. The base is taken over from the world before if nothing changed since; the
+    /// operator's own directory has no revision that would say so.
     pub(super) async fn read(
         live: &Live,
         ledger: &dyn Ledger,
@@ -52,7 +58,8 @@ impl World {
             }
             let base_revision = live.engine.base_revision().await?;
             let known = before.filter(|before| {
-                before.base_revision == base_revision
+                live.config.directory.is_none()
+                    && before.base_revision == base_revision
                     && before.rulebook.revision == rulebook.revision
                     && matches!(*before.base, BaseBook::Earlier { .. })
             });
@@ -67,8 +74,10 @@ impl World {
             }
             return Ok(Self {
                 rulebook: Arc::new(rulebook),
+                is_stopped: live.engine.is_stopped_by(&base),
                 base,
                 base_revision,
+                approved: approved(live, ledger).await?,
                 guards: Arc::new(GuardRecords {
                     holds,
                     by_scope,
@@ -84,15 +93,24 @@ impl World {
     pub(super) async fn with_base_of_now(
         self: Arc<Self>,
         live: &Live,
+        ledger: &dyn Ledger,
     ) -> Result<Arc<Self>, EngineError> {
         let base_revision = live.engine.base_revision().await?;
-        if base_revision == self.base_revision {
+        let approved = approved(live, ledger).await?;
+        if (base_revision, approved) == (self.base_revision, self.approved) {
             return Ok(self);
         }
+        let base = if base_revision == self.base_revision {
+            Arc::clone(&self.base)
+        } else {
+            Arc::new(live.engine.base(&self.rulebook).await?)
+        };
         Ok(Arc::new(Self {
             rulebook: Arc::clone(&self.rulebook),
-            base: Arc::new(live.engine.base(&self.rulebook).await?),
+            is_stopped: live.engine.is_stopped_by(&base),
+            base,
             base_revision,
+            approved,
             guards: Arc::clone(&self.guards),
             began_at: self.began_at,
         }))
@@ -143,5 +161,12 @@ impl World {
                 PauseScope::Everything | PauseScope::Target(_) => true,
                 PauseScope::Workspace(name) => &**name == workspace,
             })
+    }
+}
+
+async fn approved(live: &Live, ledger: &dyn Ledger) -> Result<Option<u64>, LedgerError> {
+    match live.config.approval {
+        ApprovalMode::Required => ledger.approved_revision().await,
+        ApprovalMode::None => Ok(None),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::mysql::MySql;
+use super::mysql::{MySql, TellPassword};
 use super::sqlite::Sqlite;
 use super::{Ledger, LedgerError};
 
@@ -30,20 +30,23 @@ pub async fn connect_ledger(
     url: &str,
     password: Option<SecretString>,
 ) -> Result<Arc<dyn Ledger>, LedgerError> {
+    let password = always(password);
     if url.starts_with("mysql://") {
         return Ok(Arc::new(MySql::connect(url, password).await?));
     }
     open_ledger(url, password)
 }
 
-/// The same without asking for a connection: for whoever waits until the ledger can be reached.
+fn always(password: Option<SecretString>) -> TellPassword {
+    Arc::new(move || password.clone())
+}
+
+/// The same without asking for a connection: for whoever waits until the ledger can be reached. The
+/// password is asked for again when the server refuses the one before.
 ///
 /// # Errors
 /// [`LedgerError::BadUrl`].
-pub fn open_ledger(
-    url: &str,
-    password: Option<SecretString>,
-) -> Result<Arc<dyn Ledger>, LedgerError> {
+pub fn open_ledger(url: &str, password: TellPassword) -> Result<Arc<dyn Ledger>, LedgerError> {
     if let Some(path) = url.strip_prefix("sqlite://") {
         return Ok(Arc::new(Sqlite::new(url, path)?));
     }

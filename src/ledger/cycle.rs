@@ -14,10 +14,11 @@ pub struct CycleStart {
     pub started_at: Timestamp,
     /// The instant that its cutoffs are made from.
     pub as_of: Timestamp,
-    /// [`crate::RuleSet::digest`] of the rules it was planned from.
-    pub rules_digest: String,
-    /// The revision of the ledger it was planned from.
+    /// The revision of the ledger it was planned from; once it was renewed, the one that it goes on
+    /// under.
     pub revision: u64,
+    /// [`crate::RuleSet::digest`] of the rules of that revision.
+    pub rules_digest: String,
     /// What began it: `slot`, `run`, `apply` or `backfill`.
     pub kind: String,
     /// The digest of its plan.
@@ -46,4 +47,34 @@ pub struct PrunedRecord {
     pub n_cycles: u64,
     /// Entries of the hash chain.
     pub n_entries: u64,
+}
+
+impl PrunedRecord {
+    /// So many entries of the chain go in one change: others wait until it ends.
+    pub(super) const MOST_ENTRIES: u64 = 10_000;
+    /// So many cycles, each with all its steps.
+    pub(super) const MOST_CYCLES: u64 = 100;
+
+    /// Whether there may be more.
+    pub(super) fn is_full(self) -> bool {
+        self.n_entries >= Self::MOST_ENTRIES || self.n_cycles >= Self::MOST_CYCLES
+    }
+
+    pub(super) fn add(&mut self, batch: Self) {
+        self.n_cycles += batch.n_cycles;
+        self.n_entries += batch.n_entries;
+    }
+}
+
+/// A mutation of ours that a person is about to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MutationKill {
+    /// The shard.
+    pub shard: String,
+    /// The table.
+    pub table: String,
+    /// Its id on the server.
+    pub mutation: String,
+    /// The marker of its statement, which names cycle and step.
+    pub marker: String,
 }

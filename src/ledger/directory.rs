@@ -2,14 +2,20 @@
 //!
 //! Invariant: the session is read-only, whatever the query says.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, TxOpts, Value};
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::LedgerError;
 use super::connect::redact;
 use super::mysql::{connected, is_lost, options};
+
+/// So long the server may take to begin an answer, and between two rows of it.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Streams the two columns of the query, workspace and organization; returns the number of rows.
 /// The columns are taken by their order, and whole numbers are taken as text.
@@ -35,12 +41,20 @@ pub async fn read_directory(
             source: source.into(),
         },
     };
-    let mut transaction = connection
-        .start_transaction(TxOpts::new().with_readonly(true).clone())
+    let silent = || LedgerError::Unreachable {
+        url: url.clone(),
+        source: format!("no answer for {} s", SILENCE.as_secs()).into(),
+    };
+    let options = TxOpts::new().with_readonly(true).clone();
+    let mut transaction = timeout(SILENCE, connection.start_transaction(options))
         .await
+        .map_err(|_| silent())?
         .map_err(failed)?;
     // Prepared, so that it is one statement and cannot end the transaction.
-    let mut result = transaction.exec_iter(query, ()).await.map_err(failed)?;
+    let mut result = timeout(SILENCE, transaction.exec_iter(query, ()))
+        .await
+        .map_err(|_| silent())?
+        .map_err(failed)?;
     let names: Vec<String> = result
         .columns_ref()
         .iter()
@@ -55,7 +69,11 @@ pub async fn read_directory(
     let mut n_rows = 0;
     let rows = result.stream::<Row>().await.map_err(failed)?;
     if let Some(mut rows) = rows {
-        while let Some(mut row) = rows.try_next().await.map_err(failed)? {
+        while let Some(mut row) = timeout(SILENCE, rows.try_next())
+            .await
+            .map_err(|_| silent())?
+            .map_err(failed)?
+        {
             n_rows += 1;
             let mut text = |index| match row.take::<Value, _>(index) {
                 Some(Value::Int(number)) => Ok(number.to_string()),

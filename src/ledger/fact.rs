@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::import::{Changes, Keyed, Pair};
 use super::row::whole_microseconds;
 use super::{
-    CreatedRule, CycleStart, ImportedRules, NewApproval, NewHold, NewPause, NewPlan, NewRule,
-    PlanRecord, PrunedRecord, StepIntent, StepOutcome,
+    CreatedRule, CycleStart, ImportedRules, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
+    NewRule, PlanRecord, PrunedRecord, StepIntent, StepOutcome,
 };
 use crate::audit::Head;
 use crate::guard::PauseScope;
@@ -225,6 +225,17 @@ pub(super) fn cycle_begun(start: &CycleStart) -> Deed {
     deed("cycle_begun", &start.holder, body)
 }
 
+/// The ledger moved on, and the cycle goes on with what the rules of then still allow.
+pub(super) fn cycle_renewed(cycle: &CycleStart, revision: u64, rules_digest: &str) -> Deed {
+    let body = json!({
+        "cycle": cycle.id,
+        "from": cycle.revision,
+        "to": revision,
+        "rules_digest": rules_digest,
+    });
+    deed("cycle_renewed", &cycle.holder, body)
+}
+
 pub(super) fn step_intended(intent: &StepIntent, holder: &str) -> Deed {
     let body = json!({
         "cycle": intent.cycle,
@@ -255,6 +266,17 @@ pub(super) fn step_finished(outcome: &StepOutcome, holder: &str) -> Deed {
         "finished_at": whole_microseconds(outcome.finished_at),
     });
     deed("step_finished", holder, body)
+}
+
+/// Recorded before the server is asked: whether it did so, it says itself.
+pub(super) fn mutation_killed(kill: &MutationKill, by: &str) -> Deed {
+    let body = json!({
+        "shard": kill.shard,
+        "table": kill.table,
+        "mutation": kill.mutation,
+        "marker": kill.marker,
+    });
+    deed("mutation_killed", by, body)
 }
 
 pub(super) fn cycle_ended(id: &str, status: &str, at: Timestamp, holder: &str) -> Deed {

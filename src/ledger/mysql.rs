@@ -4,12 +4,16 @@
 //! changes queue instead of deadlocking. That is for speed: that one scope has one active rule is
 //! guaranteed by a unique key, whoever writes and at any isolation level.
 
+mod access;
+mod borrowed;
 mod change;
 mod connect;
 mod cycles;
 mod fault;
 mod guards;
 mod leases;
+mod limit;
+mod looks;
 mod plans;
 mod record;
 mod rules;
@@ -22,20 +26,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Pool};
-use secrecy::SecretString;
-use tokio::time::timeout;
 
-use super::connect::redact;
 use super::import::Batches;
 use super::row::{Malformed, oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
-    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
-    migrations,
+    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
+    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
+    StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -43,78 +44,37 @@ use crate::rule::RuleId;
 use crate::slot::SlotRange;
 use crate::sql::sql;
 
+pub use access::TellPassword;
 pub(super) use connect::{connected, options};
 pub(super) use fault::is_lost;
 
+use access::Access;
+use borrowed::Borrowed;
 use change::Change;
 use fault::{Attempts, Fault};
+use limit::{LIMIT, NO_LIMIT, in_time};
 use value::column;
-
-/// So long an operation may take, waiting for locks included; a network that swallows what is sent
-/// answers never.
-const LIMIT: Duration = Duration::from_secs(30);
-/// Imports, and streams of everything, take as long as they take.
-const NO_LIMIT: Option<Duration> = None;
 
 /// A MySQL or MariaDB database.
 pub(super) struct MySql {
-    url: String,
-    pool: Pool,
+    access: Access,
 }
 
 impl MySql {
     /// Nothing is connected to yet.
-    pub(super) fn new(url: &str, password: Option<SecretString>) -> Result<Self, LedgerError> {
-        let opts = options(url, password)?;
-        if opts.db_name().is_none_or(str::is_empty) {
-            return Err(LedgerError::BadUrl {
-                url: redact(url),
-                problem: "it names no database; write mysql://user@host:3306/database".into(),
-            });
-        }
-        Ok(Self {
-            url: redact(url),
-            pool: Pool::new(opts),
-        })
+    pub(super) fn new(url: &str, password: TellPassword) -> Result<Self, LedgerError> {
+        let access = Access::new(url, password)?;
+        Ok(Self { access })
     }
 
-    pub(super) async fn connect(
-        url: &str,
-        password: Option<SecretString>,
-    ) -> Result<Self, LedgerError> {
+    pub(super) async fn connect(url: &str, password: TellPassword) -> Result<Self, LedgerError> {
         let this = Self::new(url, password)?;
-        let mut connection = this.connection().await?;
+        let mut connection = this.access.connection().await?;
         connection
             .ping()
             .await
             .map_err(|error| this.error("be asked", error.into()))?;
         Ok(this)
-    }
-
-    async fn connection(&self) -> Result<Conn, LedgerError> {
-        connected(self.pool.get_conn(), &self.url).await
-    }
-}
-
-/// An operation within its limit.
-async fn in_time<T>(
-    limit: Option<Duration>,
-    work: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
-    match limit {
-        None => work.await,
-        Some(limit) => timeout(limit, work)
-            .await
-            .unwrap_or(Err(Fault::Late(limit))),
-    }
-}
-
-/// A connection that did not answer in time must not go back into the pool.
-async fn given_up<T>(connection: Conn, result: &Result<T, Fault>) {
-    if matches!(result, Err(Fault::Late(_))) {
-        timeout(Duration::from_secs(1), connection.disconnect())
-            .await
-            .ok();
     }
 }
 
@@ -137,9 +97,9 @@ impl MySql {
         if locked.flatten() != Some(1) {
             return Err(Malformed("another migration is running; try again".into()).into());
         }
-        migrations::check_not_too_new(&applied_migrations(connection).await?, &self.url)?;
+        migrations::check_not_too_new(&applied_migrations(connection).await?, &self.access.url)?;
         let runner = migrations::runner(&migrations::MYSQL)?;
-        let mut pool = self.pool.clone();
+        let mut pool = self.access.pool();
         let report = runner
             .run_async(&mut pool)
             .await
@@ -157,13 +117,13 @@ macro_rules! on_connection {
         on_connection!($this, $action, Some(LIMIT), $connection => $operation)
     };
     ($this:ident, $action:literal, $limit:expr, $connection:ident => $operation:expr) => {{
-        let mut connection = $this.connection().await?;
+        let mut borrowed = Borrowed::new($this.access.connection().await?);
         let work = async {
-            let $connection = &mut connection;
+            let $connection = borrowed.connection()?;
             $operation.await
         };
         let result = in_time($limit, work).await;
-        given_up(connection, &result).await;
+        borrowed.after(&result);
         result.map_err(|fault| $this.error($action, fault))
     }};
 }
@@ -171,15 +131,16 @@ macro_rules! on_connection {
 /// Runs a change in a transaction of its own.
 macro_rules! changed {
     ($this:ident, $limit:expr, $change:ident => $operation:expr) => {{
-        let mut connection = $this.connection().await?;
+        let mut borrowed = Borrowed::new($this.access.connection().await?);
         let work = async {
-            let mut change = Change::begin(&mut connection).await?;
+            let beginning = Change::begin(borrowed.connection()?);
+            let mut change = in_time(Some(LIMIT), beginning).await?;
             let $change = &mut change;
             let done = $operation.await;
-            change.end(done).await
+            in_time(Some(LIMIT), change.end(done)).await
         };
         let result = in_time($limit, work).await;
-        given_up(connection, &result).await;
+        borrowed.after(&result);
         result
     }};
 }
@@ -213,7 +174,7 @@ impl Ledger for MySql {
     async fn check_schema(&self) -> Result<(), LedgerError> {
         let applied = on_connection!(self, "read its schema version",
             connection => applied_migrations(connection))?;
-        migrations::check(&applied, &self.url)
+        migrations::check(&applied, &self.access.url)
     }
 
     async fn revision(&self) -> Result<u64, LedgerError> {
@@ -283,7 +244,7 @@ impl Ledger for MySql {
         last: u64,
         visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
     ) -> Result<(), LedgerError> {
-        on_connection!(self, "list the rules", connection => rules::each_within(connection, first, last, visit))
+        on_connection!(self, "list the rules", NO_LIMIT, connection => rules::each_within(connection, first, last, visit))
     }
 
     async fn rules_after(
@@ -293,6 +254,10 @@ impl Ledger for MySql {
         limit: u32,
     ) -> Result<Vec<RuleRecord>, LedgerError> {
         on_connection!(self, "list the rules", connection => rules::after(connection, after, with_history, limit))
+    }
+
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError> {
+        on_connection!(self, "list the rules", connection => rules::some(connection, ids))
     }
 
     async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
@@ -348,6 +313,15 @@ impl Ledger for MySql {
         at: Timestamp,
     ) -> Result<bool, LedgerError> {
         retried!(self, "end the pause", change => guards::resume(change, scope, by, at))
+    }
+
+    async fn end_pause(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        retried!(self, "end the pause", change => guards::end_pause(change, id, by, at))
     }
 
     async fn pauses(&self, with_history: bool) -> Result<Vec<PauseRecord>, LedgerError> {
@@ -447,6 +421,19 @@ impl Ledger for MySql {
         in_change!(self, "record the step", Some(LIMIT), change => cycles::intend(change, intent))
     }
 
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError> {
+        retried!(self, "renew the cycle", change => cycles::renew(change, id, revision, rules_digest))
+    }
+
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {
+        in_change!(self, "record the end of a mutation", Some(LIMIT), change => record::note_kill(change, kill, by))
+    }
+
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
         retried!(self, "record how the step ended", change => cycles::finish(change, outcome))
     }
@@ -471,8 +458,28 @@ impl Ledger for MySql {
         on_connection!(self, "list the steps", connection => cycles::steps(connection, cycle))
     }
 
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError> {
+        on_connection!(self, "list the steps without an outcome", connection => cycles::unsettled(connection, token, since))
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         on_connection!(self, "list the slots", connection => cycles::slots_done(connection, day))
+    }
+
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError> {
+        on_connection!(self, "ask for the last success", connection => cycles::last_success(connection))
+    }
+
+    async fn note_look(&self, look: &Look) -> Result<(), LedgerError> {
+        retried!(self, "note what was seen", change => looks::note(change, look))
+    }
+
+    async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
+        on_connection!(self, "list what was seen", connection => looks::all(connection))
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
@@ -498,6 +505,13 @@ impl Ledger for MySql {
         by: &str,
         now: Timestamp,
     ) -> Result<PrunedRecord, LedgerError> {
-        in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))
+        let mut pruned = PrunedRecord::default();
+        loop {
+            let batch = in_change!(self, "prune the record", NO_LIMIT, change => record::prune(change, before, by, now))?;
+            pruned.add(batch);
+            if !batch.is_full() {
+                return Ok(pruned);
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ mod cycles;
 mod fault;
 mod guards;
 mod leases;
+mod looks;
 mod migrate;
 mod plans;
 mod ports;
@@ -32,9 +33,9 @@ use super::row::{oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord, PlanApproval, PlanRecord,
-    PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
-    migrations,
+    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
+    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
+    StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -325,6 +326,14 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError> {
+        let ids = ids.to_vec();
+        self.read("list the rules", move |connection| {
+            rules::some(connection, &ids)
+        })
+        .await
+    }
+
     async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
         self.read("read the rule", move |connection| {
             rules::one(connection, id)
@@ -408,6 +417,19 @@ impl Ledger for Sqlite {
         let (scope, by) = (scope.clone(), by.to_owned());
         self.write("end the pause", move |change| {
             guards::resume(change, &scope, &by, at)
+        })
+        .await
+    }
+
+    async fn end_pause(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        let by = by.to_owned();
+        self.write("end the pause", move |change| {
+            guards::end_pause(change, id, &by, at)
         })
         .await
     }
@@ -569,6 +591,27 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError> {
+        let (id, rules_digest) = (id.to_owned(), rules_digest.to_owned());
+        self.write("renew the cycle", move |change| {
+            cycles::renew(change, &id, revision, &rules_digest)
+        })
+        .await
+    }
+
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {
+        let (kill, by) = (kill.clone(), by.to_owned());
+        self.write("record the end of a mutation", move |change| {
+            record::note_kill(change, &kill, &by)
+        })
+        .await
+    }
+
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError> {
         let outcome = outcome.clone();
         self.write("record how the step ended", move |change| {
@@ -613,12 +656,40 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError> {
+        self.read("list the steps without an outcome", move |connection| {
+            cycles::unsettled(connection, token, since)
+        })
+        .await
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         let day = day.to_owned();
         self.read("list the slots", move |connection| {
             cycles::slots_done(connection, &day)
         })
         .await
+    }
+
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError> {
+        self.read("ask for the last success", cycles::last_success)
+            .await
+    }
+
+    async fn note_look(&self, look: &Look) -> Result<(), LedgerError> {
+        let look = look.clone();
+        self.write("note what was seen", move |change| {
+            looks::note(change, &look)
+        })
+        .await
+    }
+
+    async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
+        self.read("list what was seen", looks::all).await
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
@@ -653,10 +724,17 @@ impl Ledger for Sqlite {
         by: &str,
         now: Timestamp,
     ) -> Result<PrunedRecord, LedgerError> {
-        let by = by.to_owned();
-        self.write("prune the record", move |change| {
-            record::prune(change, before, &by, now)
-        })
-        .await
+        let mut pruned = PrunedRecord::default();
+        loop {
+            let by = by.to_owned();
+            let pruning = self.write("prune the record", move |change| {
+                record::prune(change, before, &by, now)
+            });
+            let batch = pruning.await?;
+            pruned.add(batch);
+            if !batch.is_full() {
+                return Ok(pruned);
+            }
+        }
     }
 }

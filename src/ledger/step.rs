@@ -53,12 +53,12 @@ pub struct StepOutcome {
     pub finished_at: Timestamp,
 }
 
-/// What became of an intent.
+/// What became of an intent, or of the renewal of a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intended {
-    /// It is recorded; the statement may be sent.
+    /// It is recorded; the statement may be sent, the cycle go on.
     Recorded,
-    /// Rules, directory, holds or pauses have changed since the cycle was planned.
+    /// Rules, directory, holds or pauses have changed since the cycle was planned or renewed.
     Stale,
     /// The cycle's lease has ended or is somebody else's.
     LeaseLost,

@@ -13,7 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{CycleRecord, HoldRecord, Ledger, LedgerError, RuleRecord, StepRecord, fact};
+use super::{
+    CycleRecord, CycleStart, HoldRecord, Ledger, LedgerError, RuleRecord, StepRecord, fact,
+};
 use crate::audit::{Entry, Fact};
 
 /// Cycles read at once.
@@ -34,7 +36,7 @@ type Digest32 = [u8; 32];
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Witness {
     cycles: BTreeMap<String, CycleFacts>,
     holds: BTreeMap<u64, ScopedFact>,
@@ -48,15 +50,19 @@ pub struct Witness {
     is_pruned: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct CycleFacts {
     at: Option<Timestamp>,
     begun: Option<Digest32>,
     ended: Option<Digest32>,
+    /// The revision and the digest of the rules it was planned from.
+    planned: Option<(u64, String)>,
+    /// Those that it was renewed to last.
+    renewed: Option<(u64, String)>,
     steps: BTreeMap<u64, (Option<Digest32>, Option<Digest32>)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ScopedFact {
     said: Digest32,
     is_over: bool,
@@ -73,12 +79,20 @@ impl Witness {
         let number = |key: &str| body.get(key).and_then(Value::as_u64);
         let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
         match kind.as_str() {
-            "cycle_begun" | "cycle_ended" | "step_intended" | "step_finished" => {
+            "cycle_begun" | "cycle_renewed" | "cycle_ended" | "step_intended" | "step_finished" => {
                 let cycle = self.cycles.entry(text("cycle").to_owned()).or_default();
                 let said = Some(digest(body));
                 let step = number("step").unwrap_or_default();
+                let under = |revision: &str| {
+                    let digest = text("rules_digest").to_owned();
+                    number(revision).map(|revision| (revision, digest))
+                };
                 match kind.as_str() {
-                    "cycle_begun" => (cycle.begun, cycle.at) = (said, Some(*at)),
+                    "cycle_begun" => {
+                        (cycle.begun, cycle.at) = (said, Some(*at));
+                        cycle.planned = under("revision");
+                    }
+                    "cycle_renewed" => cycle.renewed = under("to"),
                     "cycle_ended" => cycle.ended = said,
                     "step_intended" => cycle.steps.entry(step).or_default().0 = said,
                     _ => cycle.steps.entry(step).or_default().1 = said,
@@ -165,7 +179,7 @@ impl Witness {
             return must_be_known.then(|| format!("the record does not know cycle {id}"));
         };
         let holder = &cycle.start.holder;
-        let begun = digest(&fact::cycle_begun(&cycle.start).body);
+        let begun = digest(&fact::cycle_begun(&facts.planned(&cycle.start)).body);
         let ended = cycle
             .end
             .as_ref()
@@ -253,6 +267,19 @@ impl Witness {
             )),
             _ => None,
         }
+    }
+}
+
+impl CycleFacts {
+    /// A cycle as it began, if the table holds what it was renewed to last.
+    fn planned(&self, start: &CycleStart) -> CycleStart {
+        let mut planned = start.clone();
+        if let (Some(renewed), Some(begun)) = (&self.renewed, &self.planned) {
+            let is_last = *renewed == (start.revision, start.rules_digest.clone());
+            let under = if is_last { begun } else { renewed };
+            (planned.revision, planned.rules_digest) = under.clone();
+        }
+        planned
     }
 }
 

@@ -286,4 +286,4 @@ fn arm(workspace: &Arc<str>, projects: Projects, policy: &Policy<'_>, bounds: Bo
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

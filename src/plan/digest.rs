@@ -12,6 +12,7 @@ use super::{
 };
 use crate::guard::PauseScope;
 use crate::slot::SlotRange;
+use crate::target::TargetChange;
 
 /// Everything but the steps. What the plan was refused for is a conclusion from it.
 #[derive(Serialize)]
@@ -30,6 +31,8 @@ struct Header<'a> {
     rules: &'a [PlannedRule],
     targets: &'a [PlannedTarget],
     waiting: &'a [TableRows],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    target_changes: &'a [TargetChange],
     held: &'a [TableRows],
     paused: &'a [TableRows],
     holds: &'a [u64],
@@ -57,6 +60,7 @@ impl Plan {
             rules: &self.rules,
             targets: &self.targets,
             waiting: &self.waiting,
+            target_changes: &self.target_changes,
             held: &self.held,
             paused: &self.paused,
             holds: &self.holds,

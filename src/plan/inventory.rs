@@ -60,6 +60,9 @@ pub struct TableInventory {
     pub lag_s: u32,
     /// The holds that took something out of an arm.
     pub holds: Vec<u64>,
+    /// The rows of a step, where earlier ones were too much for the server; at most what the limits
+    /// of the plan say.
+    pub rows_per_step: Option<u64>,
     /// Rows that were deleted from it on this UTC day.
     pub n_deleted_today: u64,
     /// How long the census and all probes took.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::guard::Guards;
 use crate::resolve::Policies;
+use crate::rule::{Rule, Scope};
 use crate::slot::SlotRange;
+use crate::target::{CheckedTarget, TargetChange, Unmatched};
 
 /// Which rules a plan follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,6 +45,8 @@ pub enum Base<'a> {
         revision: u64,
         /// What held at it; nothing where that is what holds now.
         policies: Option<&'a Policies<'a>>,
+        /// What of the targets reaches further now.
+        changes: &'a [TargetChange],
     },
 }
 
@@ -52,6 +56,19 @@ impl Base<'_> {
         match self {
             Self::NotNeeded | Self::Missing => None,
             Self::At { revision, .. } => Some(*revision),
+        }
+    }
+
+    /// Whether there is none although one is needed.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
+
+    /// What of the targets reaches further than it did.
+    pub fn changes(&self) -> &[TargetChange] {
+        match self {
+            Self::NotNeeded | Self::Missing => &[],
+            Self::At { changes, .. } => changes,
         }
     }
 }
@@ -87,6 +104,47 @@ impl<'a> Terms<'a> {
             guards: Guards::none(),
             slot: None,
         }
+    }
+
+    /// The terms of one table. Where its target reaches further than that of the base, no row of it
+    /// was ever approved by this target.
+    #[must_use]
+    pub fn of_table(self, shard: &str, table: &str) -> Self {
+        let mut changes = self.base.changes().iter();
+        if changes.any(|change| change.concerns(shard, table)) {
+            Self {
+                base: Base::Missing,
+                ..self
+            }
+        } else {
+            self
+        }
+    }
+
+    /// Rules of now or of the base, and holds, that a target cannot tell rows by. Whoever makes one
+    /// must not stop everybody: it leaves only its own workspace alone.
+    pub(crate) fn unmatched(&self, target: &CheckedTarget) -> Vec<Unmatched> {
+        let base = match self.base {
+            Base::At { policies, .. } => policies,
+            Base::NotNeeded | Base::Missing => None,
+        };
+        let now = self.policies.rules();
+        let is_of_now = |rule: &&Rule| {
+            let same = match &rule.scope {
+                Scope::Organization(name) => now.organization(name),
+                Scope::Workspace(name) => now.workspace(name),
+                Scope::Project { workspace, project } => now.project(workspace, project),
+            };
+            same.is_some_and(|same| same.id == rule.id)
+        };
+        let of_base = base.into_iter().flat_map(|base| base.rules().iter());
+        let rules = now.iter().chain(of_base.filter(|rule| !is_of_now(rule)));
+        let mut found = target.unmatched(rules, self.guards);
+        found.retain(|unmatched| {
+            let slot = self.slot;
+            slot.is_none_or(|slot| slot.contains(&unmatched.workspace))
+        });
+        found
     }
 
     /// Whether the policies of now alone decide about every workspace.

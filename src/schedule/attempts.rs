@@ -14,6 +14,10 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest delay of a slot, before chance is added.
 pub(super) const LONGEST: Duration = Duration::from_mins(5);
 
+/// How long after a failure it is tried again at the earliest where somebody changed something: it may
+/// be mended. Whoever changes something every second must not make failed slots run all the time.
+const MENDED_AFTER: Duration = Duration::from_secs(30);
+
 /// Ranges of places whose cycle failed, or left out what was paused.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
@@ -25,11 +29,12 @@ pub(super) struct Attempts {
 struct Attempt {
     range: SlotRange,
     n_failed: usize,
+    failed_at: Timestamp,
     retry_at: Timestamp,
     reason: String,
 }
 
-fn overlap(one: SlotRange, other: SlotRange) -> bool {
+pub(super) fn overlap(one: SlotRange, other: SlotRange) -> bool {
     one.from < other.to && other.from < one.to
 }
 
@@ -53,13 +58,21 @@ impl Attempts {
         Some(&soonest.reason)
     }
 
-    pub(super) fn failed(&mut self, range: SlotRange, retry_at: Timestamp, reason: String) {
+    /// It is tried again after so long.
+    pub(super) fn failed(
+        &mut self,
+        range: SlotRange,
+        now: Timestamp,
+        wait: Duration,
+        reason: String,
+    ) {
         let n_failed = self.n_failed(range) + 1;
         self.ended(range);
         self.failed.push(Attempt {
             range,
             n_failed,
-            retry_at,
+            failed_at: now,
+            retry_at: now + wait,
             reason,
         });
     }
@@ -90,9 +103,11 @@ impl Attempts {
         *self = Self::default();
     }
 
-    /// What failed may be tried at once: somebody may have mended something.
-    pub(super) fn forget(&mut self) {
-        self.failed.clear();
+    /// Somebody may have mended something.
+    pub(super) fn hasten(&mut self) {
+        for attempt in &mut self.failed {
+            attempt.retry_at = hastened(attempt.failed_at, attempt.retry_at);
+        }
     }
 
     fn of(&self, range: SlotRange) -> impl Iterator<Item = &Attempt> {
@@ -100,6 +115,12 @@ impl Attempts {
             .iter()
             .filter(move |attempt| overlap(attempt.range, range))
     }
+}
+
+/// When what failed is tried again where somebody may have mended something; how often it failed is
+/// not forgotten.
+pub(super) fn hastened(failed_at: Timestamp, retry_at: Timestamp) -> Timestamp {
+    retry_at.min(failed_at + MENDED_AFTER)
 }
 
 /// How long to wait after so many failures in a row: longer each time, up to a bound and as much
@@ -134,12 +155,33 @@ mod tests {
     }
 
     #[test]
+    fn however_often_something_changes_what_failed_is_not_tried_all_the_time() {
+        let mut attempts = Attempts::default();
+        let range = SlotRange { from: 0, to: 1 };
+        let began: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let mut n_tries = 0;
+        for second in 0..600 {
+            let now = began + Duration::from_secs(second);
+            if attempts.retry_at(range).is_none_or(|at| at <= now) {
+                n_tries += 1;
+                let wait = delay(attempts.n_failed(range) + 1, LONGEST);
+                attempts.failed(range, now, wait, "no".into());
+            }
+            attempts.hasten();
+        }
+        // Every half minute, and some more at the beginning.
+        assert!((20..=25).contains(&n_tries), "{n_tries}");
+        assert!(attempts.n_failed(range) >= 20);
+    }
+
+    #[test]
     fn a_range_cut_anew_remembers_what_failed_in_it() {
         let mut attempts = Attempts::default();
         let range = |from, to| SlotRange { from, to };
         let at: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
-        attempts.failed(range(0, 100), at, "first".into());
-        attempts.failed(range(0, 100), at, "second".into());
+        let wait = Duration::from_mins(1);
+        attempts.failed(range(0, 100), at, wait, "first".into());
+        attempts.failed(range(0, 100), at, wait, "second".into());
         assert_eq!(attempts.n_failed(range(50, 200)), 2);
         assert_eq!(attempts.retry_at(range(100, 200)), None);
         assert_eq!(attempts.reason(), Some("second"));

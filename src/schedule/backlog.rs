@@ -1,137 +1,162 @@
 //! What is left to do, table by table, as the latest plans and cycles saw it.
 //!
-//! A plan is for a slot, so what is known of a table is made of many looks at different places; a
-//! new look takes the place of what it overlaps, and a look of long ago is forgotten.
+//! A plan is for a slot, so what is known of a table is made of many looks at different places. They
+//! are in the ledger: every instance says the same, whichever of them looked, also after a restart.
+//!
+//! Invariant: where nobody could look, what was seen last stands, however old it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::cycle::{Cycled, End};
-use super::{Sidecar, error_chain};
-use crate::engine::{CycleReport, EngineError, StepOutcomeKind};
-use crate::plan::{Plan, Refusal};
+use super::attempts::overlap;
+use super::cycle::Cycled;
+use super::held::held_back;
+use super::world::World;
+use super::{Sidecar, Stop, error_chain};
+use crate::engine::{CycleReport, CycleStatus, StepOutcomeKind};
+use crate::ledger::Look;
+use crate::plan::{Plan, Unprobed};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::verify::Verdict;
 
-/// A slot is looked at every day; what is older was some other instance's since.
-const FORGOTTEN_AFTER: Duration = Duration::from_hours(26);
-
-/// The latest looks at all places.
-#[derive(Debug, Default)]
-pub(super) struct Backlog {
-    looks: Vec<Look>,
-}
-
-#[derive(Debug)]
-struct Look {
-    range: SlotRange,
-    at: Timestamp,
-    tables: BTreeMap<String, Left>,
-}
-
 /// What is left of one table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Left {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Left {
     /// Expired rows still there.
-    pub(super) n_rows: u64,
+    n_rows: u64,
     /// Seconds from the oldest of them to its cutoff.
-    pub(super) lag_s: u64,
+    lag_s: u64,
     /// Rows that wait for an approval, or for their armed time.
-    pub(super) n_waiting: u64,
+    n_waiting: u64,
+    /// Rows of the whole table without an age.
+    n_undatable: u64,
+    /// Rows of the whole table from the future.
+    n_future: u64,
 }
 
-/// What holds a table back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct HeldBack {
-    by: &'static str,
-    reason: String,
-}
-
-impl Backlog {
-    fn look(&mut self, range: SlotRange, at: Timestamp, tables: BTreeMap<String, Left>) {
-        self.looks.retain(|look| {
-            let is_apart = look.range.to <= range.from || range.to <= look.range.from;
-            let age = Duration::try_from(at.duration_since(look.at)).unwrap_or_default();
-            is_apart && age < FORGOTTEN_AFTER
-        });
-        self.looks.push(Look { range, at, tables });
-    }
-
-    fn of(&self, table: &str) -> Left {
-        let looks = self.looks.iter().filter_map(|look| look.tables.get(table));
-        looks.fold(Left::default(), |sum, left| Left {
-            n_rows: sum.n_rows + left.n_rows,
-            lag_s: sum.lag_s.max(left.lag_s),
-            n_waiting: sum.n_waiting + left.n_waiting,
-        })
-    }
-}
+/// Tables of which nothing is to be said are not named.
+type Tables = BTreeMap<String, Left>;
 
 impl Sidecar {
-    /// Publishes what a cycle found and left, for metrics and status.
-    pub(super) fn look_at(&mut self, plan: &Plan, range: SlotRange, cycled: &Cycled) {
-        let report = match &cycled.end {
-            End::Reported(report) => Some(report),
-            _ => None,
+    /// Notes and publishes what a cycle found and left; with the terms that are settled by it where
+    /// all of it went. Returns why it could not be noted, if so.
+    pub(super) async fn look_at(
+        &self,
+        plan: &Plan,
+        range: SlotRange,
+        cycled: &Cycled,
+        terms: Option<String>,
+        world: &World,
+        stop: &Stop,
+    ) -> Option<String> {
+        let report = cycled.end.report();
+        let is_settled = |report: &&CycleReport| {
+            [CycleStatus::Done, CycleStatus::Partial].contains(&report.status)
         };
-        self.backlog.look(range, plan.as_of, left(plan, report));
-        let held = held_back(plan, cycled);
-        let n_deleted = report.map_or(0, CycleReport::n_deleted);
-        let totals = totals(plan);
-        self.metrics.know_tables(totals.keys().map(String::as_str));
-        for (table, [n_undatable, n_future]) in &totals {
-            let label = [("table", table.as_str())];
-            let left = self.backlog.of(table);
-            for (name, value) in [
-                (metric::BACKLOG, left.n_rows),
-                (metric::RETENTION_LAG, left.lag_s),
-                (metric::WAITING, left.n_waiting),
-                (metric::UNDATABLE, *n_undatable),
-                (metric::FUTURE, *n_future),
-            ] {
-                self.metrics.set_count(name, &label, value);
+        let mut left = left(plan, report);
+        let unseen = unseen(plan);
+        let noted = async {
+            if !unseen.is_empty() {
+                keep_unseen(&mut left, &unseen, range, &self.ledger.looks().await?);
             }
-        }
+            let look = Look {
+                range,
+                at: world.now,
+                terms: report.filter(is_settled).and(terms).unwrap_or_default(),
+                // A map of names and numbers: this cannot fail.
+                body: serde_json::to_string(&left).unwrap_or_default(),
+            };
+            self.ledger.note_look(&look).await?;
+            self.ledger.looks().await
+        };
+        let unnoted = match stop.unless_told(noted).await {
+            Some(Ok(looks)) => {
+                self.show_left(&looks);
+                None
+            }
+            Some(Err(error)) => {
+                self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
+                let reason = format!("what was seen is not noted: {}", error_chain(&error));
+                tracing::warn!("{reason}");
+                Some(reason)
+            }
+            None => None,
+        };
+        let held = held_back(plan, cycled);
+        let together = cycled.together.as_ref();
+        let n_deleted = together.map_or(0, CycleReport::n_deleted);
         let now = self.clock.now();
         self.board.write(|status| {
             for target in &mut status.targets {
-                let left = self.backlog.of(&target.table);
-                target.backlog_rows = left.n_rows;
-                target.retention_lag_seconds = left.lag_s;
-                target.eta = eta(left.n_rows, n_deleted, cycled.took, now);
+                target.eta = eta(target.backlog_rows, n_deleted, cycled.took, now);
                 let held = held.get(&target.table);
                 let by = held.map(|held| held.by.to_owned());
-                if target.held_back_by != by {
-                    target.since = by.is_some().then_some(now);
-                    target.held_back_by = by;
+                target.hold(by, held.map(|held| held.reason.clone()), now);
+            }
+        });
+        unnoted
+    }
+
+    /// Publishes what all instances have seen.
+    pub(super) fn show_left(&self, looks: &[Look]) {
+        let seen = seen(looks);
+        self.board.write(|status| {
+            for target in &mut status.targets {
+                let left = left_of(&seen, &target.table);
+                target.backlog_rows = left.n_rows;
+                target.retention_lag_seconds = left.lag_s;
+                target.eta = target.eta.filter(|_| left.n_rows > 0);
+                let label = [("table", target.table.as_str())];
+                for (name, value) in [
+                    (metric::BACKLOG, left.n_rows),
+                    (metric::RETENTION_LAG, left.lag_s),
+                    (metric::WAITING, left.n_waiting),
+                    (metric::UNDATABLE, left.n_undatable),
+                    (metric::FUTURE, left.n_future),
+                ] {
+                    self.metrics.set_count(name, &label, value);
                 }
-                target.reason = held.map(|held| held.reason.clone());
             }
         });
     }
 }
 
-/// Rows without an age and from the future: they belong to no slot.
-fn totals(plan: &Plan) -> BTreeMap<String, [u64; 2]> {
-    let mut totals: BTreeMap<String, [u64; 2]> = BTreeMap::new();
-    for table in &plan.tables {
-        let [n_undatable, n_future] = totals.entry(table.table.to_string()).or_default();
-        *n_undatable += table.totals.n_undatable;
-        *n_future += table.totals.n_future;
-    }
-    totals
+/// What looks have seen, the latest first.
+fn seen<'l>(looks: impl IntoIterator<Item = &'l Look>) -> Vec<Tables> {
+    let mut looks: Vec<&Look> = looks.into_iter().collect();
+    looks.sort_by_key(|look| std::cmp::Reverse(look.at));
+    // Another version may have written something else.
+    let read = |look: &Look| serde_json::from_str(&look.body).unwrap_or_default();
+    looks.into_iter().map(read).collect()
+}
+
+/// What is left of a table at all places. What is counted in the whole table is as last seen.
+fn left_of(seen: &[Tables], table: &str) -> Left {
+    let latest = seen.first().and_then(|tables| tables.get(table));
+    let first = latest.copied().unwrap_or_default();
+    let others = seen.iter().skip(1).filter_map(|tables| tables.get(table));
+    others.fold(first, |sum, left| Left {
+        n_rows: sum.n_rows + left.n_rows,
+        lag_s: sum.lag_s.max(left.lag_s),
+        n_waiting: sum.n_waiting + left.n_waiting,
+        ..sum
+    })
 }
 
 /// What is left of each table after a plan, or after its cycle.
-fn left(plan: &Plan, report: Option<&CycleReport>) -> BTreeMap<String, Left> {
-    let mut tables: BTreeMap<String, Left> = BTreeMap::new();
+fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
+    let mut tables = Tables::new();
     for table in &plan.tables {
         let left = tables.entry(table.table.to_string()).or_default();
         left.n_rows += table.n_due;
         left.lag_s = left.lag_s.max(u64::from(table.lag_s));
+        left.n_undatable += table.totals.n_undatable;
+        left.n_future += table.totals.n_future;
     }
     for paused in &plan.paused {
         tables.entry(paused.table.to_string()).or_default().n_rows += paused.n_rows;
@@ -154,85 +179,41 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> BTreeMap<String, Left> {
     for left in tables.values_mut().filter(|left| left.n_rows == 0) {
         left.lag_s = 0;
     }
+    tables.retain(|_, left| *left != Left::default());
     tables
 }
 
-/// What holds each table back; the first reason stands.
-fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
-    let mut held: BTreeMap<String, HeldBack> = BTreeMap::new();
-    let mut note = |table: &str, by, reason: String| {
-        held.entry(table.to_owned())
-            .or_insert(HeldBack { by, reason });
-    };
-    for unprobed in &plan.unprobed {
-        let by = if unprobed.is_unreachable {
-            "unreachable"
-        } else if unprobed.reason.contains("still running") {
-            "running_mutation"
-        } else {
-            "failed"
-        };
+/// The tables that nobody could look at; not those of which only some workspaces are left alone, or
+/// which are left alone after a look.
+fn unseen(plan: &Plan) -> BTreeSet<&str> {
+    let mut unseen: BTreeSet<&str> = BTreeSet::new();
+    let is_unseen = |of: &&Unprobed| of.workspace.is_none() && !of.is_running;
+    for unprobed in plan.unprobed.iter().filter(is_unseen) {
         match &unprobed.table {
-            Some(table) => note(table, by, unprobed.reason.clone()),
-            None => plan
-                .targets
-                .iter()
-                .for_each(|target| note(&target.target.table, by, unprobed.reason.clone())),
+            Some(table) => _ = unseen.insert(table),
+            None => unseen.extend(plan.targets.iter().map(|target| &*target.target.table)),
         }
     }
-    match &cycled.end {
-        End::Reported(report) => {
-            for step in report.steps.iter().filter(|step| !step.is_verified()) {
-                let reason = step.why();
-                let by = if reason.contains("still running") {
-                    "running_mutation"
-                } else {
-                    "failed"
-                };
-                note(&step.table, by, reason);
-            }
-        }
-        End::Failed(EngineError::Refused { refusals }) => {
-            for refusal in refusals {
-                match refusal {
-                    Refusal::Share { table, .. }
-                    | Refusal::Floor { table, .. }
-                    | Refusal::Held { table, .. }
-                    | Refusal::Paused { table, .. } => note(table, "refused", refusal.to_string()),
-                    _ => plan
-                        .tables
-                        .iter()
-                        .for_each(|table| note(&table.table, "refused", refusal.to_string())),
-                }
-            }
-        }
-        End::Failed(error) => {
-            let by = if error.is_unreachable() {
-                "unreachable"
-            } else {
-                "failed"
-            };
-            for table in &plan.tables {
-                note(&table.table, by, error_chain(error));
-            }
-        }
-        End::Rehearsed | End::Stopped | End::Abandoned => {}
-    }
-    for paused in &plan.paused {
-        let reason = format!("{} expired rows are paused", paused.n_rows);
-        note(&paused.table, "paused", reason);
-    }
-    for waiting in &plan.waiting {
-        let reason = match plan.armed_at {
-            Some(at) => format!(
-                "{} rows wait; the rules of now are armed until {at}",
-                waiting.n_rows
-            ),
-            None => format!("{} rows wait for an approval", waiting.n_rows),
+    unseen
+}
+
+/// What was seen before of tables that could not be looked at now. Another shard may have been: the
+/// larger number stands.
+fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, looks: &[Look]) {
+    let everywhere = seen(looks);
+    let here = seen(looks.iter().filter(|look| overlap(look.range, range)));
+    for table in unseen {
+        let now = tables.entry((*table).to_owned()).or_default();
+        let (of_table, was) = (left_of(&everywhere, table), left_of(&here, table));
+        *now = Left {
+            n_rows: now.n_rows.max(was.n_rows),
+            lag_s: now.lag_s.max(was.lag_s),
+            n_waiting: now.n_waiting.max(was.n_waiting),
+            n_undatable: now.n_undatable.max(of_table.n_undatable),
+            n_future: now.n_future.max(of_table.n_future),
         };
-        note(&waiting.table, "approval", reason);
     }
-    held
+    tables.retain(|_, left| *left != Left::default());
 }
 
 /// When so many rows will be gone, at the rate of a cycle that deleted some.
@@ -249,40 +230,98 @@ fn eta(n_left: u64, n_deleted: u64, took: Duration, now: Timestamp) -> Option<Ti
 mod tests {
     use super::*;
 
-    fn look(backlog: &mut Backlog, from: u64, to: u64, hour: i64, n_rows: u64) {
-        let left = Left {
+    fn look(place: u64, hour: i64, left: Left) -> Look {
+        let tables = Tables::from([("traces".to_owned(), left)]);
+        Look {
+            range: SlotRange {
+                from: place,
+                to: place + 1,
+            },
+            at: Timestamp::from_second(hour * 3_600).unwrap(),
+            terms: String::new(),
+            body: serde_json::to_string(&tables).unwrap(),
+        }
+    }
+
+    fn left(n_rows: u64, n_future: u64) -> Left {
+        Left {
             n_rows,
             lag_s: n_rows * 10,
             n_waiting: 1,
-        };
-        let at = Timestamp::from_second(hour * 3_600).unwrap();
-        backlog.look(
-            SlotRange { from, to },
-            at,
-            BTreeMap::from([("traces".to_owned(), left)]),
-        );
+            n_undatable: n_future * 2,
+            n_future,
+        }
     }
 
     #[test]
-    fn looks_at_different_places_add_up_and_a_new_one_takes_the_place_of_an_old_one() {
-        let mut backlog = Backlog::default();
-        look(&mut backlog, 0, 10, 1, 5);
-        look(&mut backlog, 10, 20, 2, 7);
-        let both = Left {
-            n_rows: 12,
+    fn looks_at_different_places_add_up_and_what_is_of_the_whole_table_is_as_last_seen() {
+        let looks = [
+            look(0, 3, left(5, 1)),
+            look(1, 4, left(7, 3)),
+            look(2, 2, left(1, 9)),
+        ];
+        let all = Left {
+            n_rows: 13,
             lag_s: 70,
-            n_waiting: 2,
+            n_waiting: 3,
+            n_undatable: 6,
+            n_future: 3,
         };
-        assert_eq!(backlog.of("traces"), both);
-        assert_eq!(backlog.of("spans"), Left::default());
-        look(&mut backlog, 5, 15, 3, 1);
-        assert_eq!(backlog.of("traces").n_rows, 1);
-        look(&mut backlog, 0, 5, 40, 2);
-        assert_eq!(
-            backlog.of("traces").n_rows,
-            2,
-            "the other is of the day before"
-        );
+        assert_eq!(left_of(&seen(&looks), "traces"), all);
+        assert_eq!(left_of(&seen(&looks), "spans"), Left::default());
+        let strange = Look {
+            body: "[]".into(),
+            ..looks[0].clone()
+        };
+        assert_eq!(left_of(&seen([&strange]), "traces"), Left::default());
+    }
+
+    #[test]
+    fn a_table_that_could_not_be_looked_at_keeps_what_was_seen_of_it() {
+        let looks = [look(0, 3, left(5, 1)), look(1, 4, left(7, 3))];
+        let range = SlotRange { from: 0, to: 1 };
+        let mut tables = Tables::from([("spans".to_owned(), left(2, 0))]);
+        keep_unseen(&mut tables, &["traces", "other"].into(), range, &looks);
+        // Of these places, and of the whole table as any look saw it last.
+        let kept = Left {
+            n_undatable: 6,
+            n_future: 3,
+            ..left(5, 1)
+        };
+        let expected = [("spans", left(2, 0)), ("traces", kept)];
+        let expected = expected.map(|(table, left)| (table.to_owned(), left));
+        assert_eq!(tables, Tables::from(expected.clone()));
+        // A second shard, with less, was looked at.
+        tables.insert("traces".into(), left(1, 0));
+        keep_unseen(&mut tables, &["traces"].into(), range, &looks);
+        assert_eq!(tables, Tables::from(expected));
+    }
+
+    #[test]
+    fn a_table_of_which_a_workspace_is_left_alone_was_looked_at() {
+        let unprobed = |table: &str| Unprobed {
+            shard: "s".into(),
+            table: Some(table.into()),
+            workspace: None,
+            reason: "it takes too long".into(),
+            is_unreachable: false,
+            is_running: false,
+        };
+        let plan = Plan {
+            unprobed: vec![
+                unprobed("traces"),
+                Unprobed {
+                    workspace: Some("w".into()),
+                    ..unprobed("spans")
+                },
+                Unprobed {
+                    is_running: true,
+                    ..unprobed("comments")
+                },
+            ],
+            ..Plan::default()
+        };
+        assert_eq!(unseen(&plan), ["traces"].into());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::{Phase, Status, TargetStatus};
+use crate::engine::Event;
 
 /// The writing end of the status.
 #[derive(Debug, Clone)]
@@ -74,6 +75,29 @@ impl Board {
             change(status);
             *status != before
         });
+    }
+
+    /// What holds a table back while a cycle is at work.
+    pub(super) fn hear(&self, event: &Event<'_>, now: Timestamp) {
+        let change = |table: &str, change: &dyn Fn(&mut TargetStatus)| {
+            self.write(|status| {
+                let of_table = |target: &&mut TargetStatus| target.table == table;
+                status.targets.iter_mut().filter(of_table).for_each(change);
+            });
+        };
+        match event {
+            Event::HeldBack { shard, table, wait } => change(table, &|target| {
+                let by = wait.map(|wait| wait.signal.as_str().to_owned());
+                let reason = wait.map(|wait| format!("on {shard}: {wait}"));
+                target.hold(by, reason, now);
+            }),
+            Event::Stalled {
+                table, mutations, ..
+            } => change(table, &|target| {
+                target.stalled = mutations.first().cloned();
+            }),
+            _ => {}
+        }
     }
 
     /// The targets of another configuration; those that stay keep what is known of them.

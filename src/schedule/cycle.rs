@@ -8,14 +8,11 @@ use tracing::Instrument as _;
 use super::world::World;
 use super::{Live, POLL, Phase, Sidecar, Stop};
 use crate::engine::{
-    CycleKind, CycleReport, CycleStatus, EngineError, PlanRequest, Tenure, error_chain,
+    CycleKind, CycleReport, CycleStatus, EngineError, PlanRequest, Rounds, Tenure, error_chain,
 };
-use crate::plan::{Basis, Plan, Refusal};
+use crate::plan::{Basis, Plan};
 use crate::slot::SlotRange;
 use crate::telemetry::{metric, ms};
-
-/// How often a cycle plans again because something changed while it ran.
-const MAX_REPLANS: usize = 3;
 
 /// What is said of a cycle that takes too long.
 const LATE: &str = "the cycle takes longer than its slot; the next slot is due and waits for it";
@@ -24,8 +21,10 @@ const LATE: &str = "the cycle takes longer than its slot; the next slot is due a
 pub(super) struct Cycled {
     /// The plan, if one was made.
     pub(super) plan: Option<Plan>,
-    /// How it ended.
+    /// How it ended; with a report of the last round alone, which is what the plan is of.
     pub(super) end: End,
+    /// What all its rounds did together, if they did anything.
+    pub(super) together: Option<CycleReport>,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -45,15 +44,10 @@ pub(super) enum End {
 }
 
 impl End {
-    /// Whether another plan may do better: something changed since this one.
-    fn is_stale(&self) -> bool {
-        let is_of_a_guard =
-            |refusal: &Refusal| matches!(refusal, Refusal::Held { .. } | Refusal::Paused { .. });
+    pub(super) fn report(&self) -> Option<&CycleReport> {
         match self {
-            Self::Reported(report) => report.status == CycleStatus::Stale,
-            Self::Failed(EngineError::Stale { .. }) => true,
-            Self::Failed(EngineError::Refused { refusals }) => refusals.iter().all(is_of_a_guard),
-            _ => false,
+            Self::Reported(report) => Some(report),
+            _ => None,
         }
     }
 
@@ -80,7 +74,9 @@ impl Sidecar {
         stop: &Stop,
     ) -> Cycled {
         let began = Instant::now();
-        let (plan, end) = match plan(live, range, now, stop).await {
+        let request = request(range, now);
+        let planned = live.engine.plan(&request);
+        let (plan, end) = match stop.unless_told(planned).await {
             Some(Ok(plan)) => (Some(plan), End::Rehearsed),
             Some(Err(error)) => (None, End::Failed(error)),
             None => (None, End::Stopped),
@@ -88,6 +84,7 @@ impl Sidecar {
         Cycled {
             plan,
             end,
+            together: None,
             took: began.elapsed(),
         }
     }
@@ -102,42 +99,15 @@ impl Sidecar {
         stop: &Stop,
     ) -> Cycled {
         let began = Instant::now();
-        let mut cycled = Cycled {
-            plan: None,
-            end: End::Stopped,
-            took: Duration::ZERO,
-        };
-        // Noted later, they would make the plan stale.
-        let noted = live.engine.note_settings(&self.instance);
-        match stop.unless_told(noted).await {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
-                cycled.end = End::Failed(error);
-                return cycled;
-            }
-            None => return cycled,
+        let request = request(range, now);
+        let mut rounds = Rounds::new(&live.engine, request, CycleKind::Slot, tenure);
+        let end = unless_left(rounds.go(&stop.gently), stop).await;
+        Cycled {
+            together: rounds.together(end.report()),
+            plan: rounds.plan,
+            end,
+            took: began.elapsed(),
         }
-        for _ in 0..=MAX_REPLANS {
-            let plan = match plan(live, range, now, stop).await {
-                Some(Ok(plan)) => plan,
-                Some(Err(error)) => {
-                    cycled.end = End::Failed(error);
-                    break;
-                }
-                None => {
-                    cycled.end = End::Stopped;
-                    break;
-                }
-            };
-            cycled.end = apply(live, &plan, CycleKind::Slot, tenure, stop).await;
-            cycled.plan = Some(plan);
-            if !cycled.end.is_stale() {
-                break;
-            }
-            tracing::info!("rules, holds or pauses changed; planning the rest again");
-        }
-        cycled.took = began.elapsed();
-        cycled
     }
 
     /// Counts a cycle and logs it as one wide event.
@@ -146,15 +116,12 @@ impl Sidecar {
         if !matches!(cycled.end, End::Rehearsed) {
             self.metrics.add(metric::CYCLES, &[("outcome", outcome)], 1);
         }
-        let report = match &cycled.end {
-            End::Reported(report) => Some(report),
-            _ => None,
-        };
+        let report = cycled.together.as_ref();
         let error = match &cycled.end {
             End::Failed(error) => Some(error_chain(error)),
             _ => None,
         };
-        if report.is_some_and(|report| report.status == CycleStatus::LeaseLost) {
+        if outcome == CycleStatus::LeaseLost.as_str() {
             self.metrics.add(metric::LEASE_LOSSES, &[], 1);
         }
         let plan = cycled.plan.as_ref();
@@ -194,32 +161,25 @@ impl Sidecar {
     }
 }
 
-/// Nothing if it was stopped; a plan only reads, so it may be left anywhere.
-async fn plan(
-    live: &Live,
-    range: SlotRange,
-    now: Timestamp,
-    stop: &Stop,
-) -> Option<Result<Plan, EngineError>> {
-    let request = PlanRequest {
+/// The plan of a slot as of an instant.
+fn request(range: SlotRange, now: Timestamp) -> PlanRequest {
+    PlanRequest {
         as_of: Some(now),
         basis: Basis::Effective,
         slot: Some(range),
-    };
-    stop.unless_told(live.engine.plan(&request)).await
+    }
 }
 
-/// Applies a plan; the statement that runs is waited for unless that takes too long.
-pub(super) async fn apply(
-    live: &Live,
-    plan: &Plan,
-    kind: CycleKind,
-    tenure: &Tenure,
+/// How a cycle ended; the statement that runs is waited for unless that takes too long.
+pub(super) async fn unless_left(
+    cycle: impl Future<Output = Result<CycleReport, EngineError>>,
     stop: &Stop,
 ) -> End {
     tokio::select! {
-        applied = live.engine.apply(plan, kind, tenure, &stop.gently) => match applied {
+        biased;
+        ended = cycle => match ended {
             Ok(report) => End::Reported(report),
+            Err(EngineError::Stopped) => End::Stopped,
             Err(error) => End::Failed(error),
         },
         () = stop.at_once.cancelled() => End::Abandoned,
@@ -255,9 +215,10 @@ impl Sidecar {
                 tracing::warn!("{LATE}");
                 self.board.phase(Phase::Working, LATE, world.now);
             }
+            self.metrics.tidy();
             let reached = tokio::select! {
                 done = &mut cycle => return done,
-                reached = self.reach(live.engine.warehouse()) => reached,
+                reached = self.glance(live) => reached,
             };
             match reached {
                 Ok(()) => {

@@ -1,24 +1,51 @@
 //! Kept plans: those that an admin approved, and those that one should look at.
 
-use jiff::Timestamp;
+use std::sync::{MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument as _;
 
-use super::attempts::{LONGEST, delay};
-use super::cycle::{Cycled, End, apply};
+use super::attempts::{LONGEST, delay, hastened};
+use super::cycle::{Cycled, End, unless_left};
 use super::world::{N_PLANS, World};
 use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
 use crate::config::ApprovalMode;
-use crate::engine::{CycleKind, CycleStatus, EngineError, PlanRequest, Tenure};
+use crate::engine::{CycleKind, CycleStatus, EngineError, MAX_AGE, PlanRequest, Tenure};
 use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
 use crate::plan::{Basis, Plan};
 use crate::slot::SlotRange;
-use crate::telemetry::metric;
 
 /// A larger plan is not kept: the ledger's database may refuse such a statement. A person can still
 /// make it a file.
 pub(crate) const LARGEST_PLAN: usize = 8 * 1024 * 1024;
 /// How far back it is looked whether a plan has been applied already.
 const N_CYCLES: u32 = 100;
+
+/// How long nobody asks whether there still is a plan to review. A plan for everybody is not cheap.
+const A_WHILE: SignedDuration = SignedDuration::from_hours(1);
+/// The same where a plan would be too large.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// An approved plan that could not be applied.
+pub(super) struct PutOff {
+    /// How often in a row.
+    n_failed: usize,
+    failed_at: Timestamp,
+    retry_at: Timestamp,
+}
+
+impl PutOff {
+    /// Somebody may have mended something.
+    pub(super) fn hasten(&mut self) {
+        self.retry_at = hastened(self.failed_at, self.retry_at);
+    }
+}
+
+impl Live {
+    fn kept_for(&self) -> MutexGuard<'_, Option<(u64, Timestamp)>> {
+        self.kept_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Sidecar {
     /// Applies the oldest approved plan, exactly as it was approved.
@@ -31,7 +58,7 @@ impl Sidecar {
             Ok(tenure) => tenure,
             Err(then) => return Ok(then),
         };
-        let applied = self.approved(live, &tenure, stop).await;
+        let applied = Box::pin(self.approved(live, &tenure, stop)).await;
         self.give_lease_back(tenure, stop).await;
         applied.map(|()| Then::Again)
     }
@@ -43,14 +70,14 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<(), EngineError> {
         // Before the lease was ours, somebody else may have applied it.
-        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let looked = stop.unless_told(self.look(&live.engine)).await;
         let Some(world) = looked.transpose()? else {
             return Ok(());
         };
         let Some(record) = self.due_plan(&world) else {
             return Ok(());
         };
-        let status = match self.apply_kept(live, tenure, record, &world, stop).await {
+        let status = match Box::pin(self.apply_kept(live, tenure, record, &world, stop)).await {
             Ok(status) => status,
             Err(error @ EngineError::Ledger(_)) => return Err(error),
             Err(error) => {
@@ -68,7 +95,7 @@ impl Sidecar {
     pub(super) fn due_plan<'w>(&self, world: &'w World) -> Option<&'w PlanRecord> {
         let is_due = |plan: &&PlanRecord| {
             let put_off = self.put_off.get(&plan.id);
-            put_off.is_none_or(|(_, until)| *until <= world.now)
+            put_off.is_none_or(|put_off| put_off.retry_at <= world.now)
         };
         world.approved.iter().find(is_due)
     }
@@ -76,17 +103,21 @@ impl Sidecar {
     /// It stays approved, and the slots go on meanwhile: one shard may be down for long.
     fn put_off(&mut self, record: &PlanRecord, error: &EngineError, now: Timestamp) {
         let before = self.put_off.get(&record.id);
-        let n_failed = before.map_or(0, |(n_failed, _)| *n_failed) + 1;
+        let n_failed = before.map_or(0, |put_off| put_off.n_failed) + 1;
         let wait = delay(n_failed, LONGEST);
-        self.metrics.add(metric::WAREHOUSE_ERRORS, &[], 1);
+        self.count_error(error);
         tracing::warn!(
             plan = record.id,
             reason = error_chain(error),
             wait_ms = crate::telemetry::ms(wait),
             "an approved plan is tried again later; slots go on"
         );
-        self.put_off
-            .insert(record.id.clone(), (n_failed, now + wait));
+        let put_off = PutOff {
+            n_failed,
+            failed_at: now,
+            retry_at: now + wait,
+        };
+        self.put_off.insert(record.id.clone(), put_off);
     }
 
     /// What the plan is from now on; nothing if it stays approved.
@@ -113,7 +144,11 @@ impl Sidecar {
                 return Ok(Some(PlanStatus::Stale));
             }
         };
-        let Some(reviewed) = stop.unless_told(live.engine.reviewed(&plan)).await else {
+        let reviewed = async {
+            live.engine.settle_left(tenure).await?;
+            live.engine.reviewed(&plan).await
+        };
+        let Some(reviewed) = stop.unless_told(reviewed).await else {
             return Ok(None);
         };
         match reviewed {
@@ -129,17 +164,22 @@ impl Sidecar {
         self.board.phase(Phase::Working, reason, world.now);
         let started_at = std::time::Instant::now();
         let span = tracing::info_span!("cycle", kind = "apply", day = world.day);
-        let end = apply(live, &plan, CycleKind::Apply, tenure, stop)
-            .instrument(span)
-            .await;
+        let applied = live
+            .engine
+            .apply(&plan, CycleKind::Apply, tenure, &stop.gently);
+        let end = unless_left(applied, stop).instrument(span).await;
         let cycled = Cycled {
             plan: Some(plan),
+            together: end.report().cloned(),
             end,
             took: started_at.elapsed(),
         };
         self.note("apply", None, &cycled);
         if let Some(plan) = &cycled.plan {
-            self.look_at(plan, SlotRange::ALL, &cycled);
+            // Its cutoffs may be older than those of today, and some of it may have failed: what
+            // is done of today is looked at again.
+            self.look_at(plan, SlotRange::ALL, &cycled, None, world, stop)
+                .await;
         }
         match cycled.end {
             End::Reported(report) if report.status == CycleStatus::Stopped => {
@@ -158,44 +198,53 @@ impl Sidecar {
     }
 
     /// Where rows wait for an approval and nobody has a plan to approve, one is kept.
-    pub(super) async fn keep_for_review(&mut self, live: &Live, plan: &Plan, stop: &Stop) {
-        if self.kept_for == Some(plan.revision) {
-            return;
-        }
+    pub(super) async fn keep_for_review(
+        &self,
+        live: &Live,
+        plan: &Plan,
+        now: Timestamp,
+        stop: &Stop,
+    ) {
         let waits = plan.waiting.iter().any(|waiting| waiting.n_rows > 0);
         let needs_approval = live.config.approval == ApprovalMode::Required;
-        let kept = async {
-            if waits && needs_approval {
-                self.keep(live, plan.revision).await?;
-            }
-            Ok::<_, EngineError>(())
-        };
-        if stop.gently.is_cancelled() {
+        let is_there = live
+            .kept_for()
+            .is_some_and(|(revision, until)| revision == plan.revision && now < until);
+        if !waits || !needs_approval || is_there || stop.gently.is_cancelled() {
             return;
         }
-        let Some(kept) = stop.unless_told(kept).await else {
-            return;
-        };
-        match kept {
-            // One look a revision is enough, and making a plan for everybody is not cheap.
-            Ok(()) if waits => self.kept_for = Some(plan.revision),
-            Ok(()) => {}
-            Err(error) => {
+        let kept = self.keep(live, plan.revision, now);
+        match stop.unless_told(kept).await {
+            Some(Ok(is_good_for)) => {
+                *live.kept_for() = Some((plan.revision, now + is_good_for));
+            }
+            Some(Err(error)) => {
                 tracing::warn!(error = error_chain(&error), "no plan is kept for review");
             }
+            None => {}
         }
     }
 
-    async fn keep(&self, live: &Live, revision: u64) -> Result<(), EngineError> {
+    /// Keeps a plan unless there is one; returns how long nobody has to ask again.
+    async fn keep(
+        &self,
+        live: &Live,
+        revision: u64,
+        now: Timestamp,
+    ) -> Result<SignedDuration, EngineError> {
         if self.ledger.approved_revision().await? >= Some(revision) {
             // What waits is only armed, and needs nobody.
-            return Ok(());
+            return Ok(A_WHILE);
         }
         let plans = self.ledger.plans_before(None, N_PLANS).await?;
         let is_current =
             |plan: &&PlanRecord| plan.revision == revision && plan.status == PlanStatus::Pending;
-        if plans.iter().any(|plan| is_current(&plan)) {
-            return Ok(());
+        for record in plans.iter().filter(is_current) {
+            if now.duration_since(record.created_at) <= MAX_AGE {
+                return Ok(A_WHILE);
+            }
+            // Nobody can approve it any more.
+            self.ledger.mark_plan(&record.id, PlanStatus::Stale).await?;
         }
         let request = PlanRequest {
             as_of: Some(self.now().await?),
@@ -203,6 +252,15 @@ impl Sidecar {
             slot: None,
         };
         let plan = live.engine.plan(&request).await?;
+        let unseen = live.engine.unseen(&plan);
+        if !unseen.is_empty() {
+            tracing::warn!(
+                unseen = unseen.join("; "),
+                "rows wait for an approval, and nobody could approve a plan of now; another one is \
+                 made later"
+            );
+            return Ok(A_WHILE);
+        }
         let body = serde_json::to_string(&plan).map_err(|error| LedgerError::Database {
             action: "keep a plan",
             source: error.into(),
@@ -213,7 +271,7 @@ impl Sidecar {
                 "rows wait for an approval, and the plan is too large to be kept; review it with \
                  `ebbtide plan --out plan.json` and `ebbtide apply plan.json`"
             );
-            return Ok(());
+            return Ok(A_DAY);
         }
         let kept = NewPlan {
             id: self.clock.unique_id(),
@@ -232,6 +290,6 @@ impl Sidecar {
             rows_due = kept.n_due,
             "rows wait for an approval; a plan is kept for review"
         );
-        Ok(())
+        Ok(A_WHILE)
     }
 }

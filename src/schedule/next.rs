@@ -19,6 +19,8 @@ pub(super) struct View<'a> {
     /// The places of yesterday that were done. What it lacked is due from midnight, and comes first:
     /// or else whoever is down every evening would never do the end of the day.
     pub(super) yesterday: &'a [SlotRange],
+    /// What is done, and looked at again when nothing else is due.
+    pub(super) again: &'a [SlotRange],
     /// What failed before.
     pub(super) attempts: &'a Attempts,
 }
@@ -32,6 +34,11 @@ pub(super) enum Next {
         range: SlotRange,
         /// How many pieces are due and not done, this one included.
         n_due: usize,
+    },
+    /// These places are done, and rows of them may have come free since.
+    Again {
+        /// The places: those of many slots at once.
+        range: SlotRange,
     },
     /// What is due has failed, and is tried again later.
     Retry {
@@ -60,15 +67,16 @@ pub(super) struct Day {
 
 pub(super) fn decide(view: &View<'_>) -> Next {
     let open = open(view);
+    let n_due = open.len();
+    let slots = open.into_iter().map(|range| Next::Slot { range, n_due });
+    let again = view.again.iter().map(|range| Next::Again { range: *range });
     let mut earliest: Option<Timestamp> = None;
-    for range in &open {
-        match view.attempts.retry_at(*range).filter(|at| *at > view.now) {
-            None => {
-                return Next::Slot {
-                    range: *range,
-                    n_due: open.len(),
-                };
-            }
+    for next in slots.chain(again) {
+        let (Next::Slot { range, .. } | Next::Again { range }) = next else {
+            continue;
+        };
+        match view.attempts.retry_at(range).filter(|at| *at > view.now) {
+            None => return next,
             Some(at) => earliest = Some(earliest.map_or(at, |earliest| earliest.min(at))),
         }
     }
@@ -159,9 +167,12 @@ mod tests {
             n_slots,
             done,
             yesterday: &[],
+            again: &[],
             attempts: &Attempts::default(),
         })
     }
+
+    const MIN: std::time::Duration = std::time::Duration::from_mins(1);
 
     fn quarter(index: u64) -> SlotRange {
         SlotRange {
@@ -228,6 +239,7 @@ mod tests {
                 n_slots,
                 done: &done,
                 yesterday,
+                again: &[],
                 attempts: &Attempts::default(),
             });
             let Next::Slot { range, .. } = next else {
@@ -270,13 +282,14 @@ mod tests {
     #[test]
     fn what_failed_waits_while_others_go_on() {
         let mut attempts = Attempts::default();
-        attempts.failed(quarter(0), at("12:05:00"), "no".into());
+        attempts.failed(quarter(0), at("12:00:00"), MIN * 5, "no".into());
         let view = |now, done| {
             decide(&View {
                 now: at(now),
                 n_slots: 4,
                 done,
                 yesterday: &[],
+                again: &[],
                 attempts: &attempts,
             })
         };
@@ -292,15 +305,49 @@ mod tests {
         );
         assert_eq!(view("12:05:00", &others), slot(0, 1));
         // It never keeps the next slot from coming.
-        attempts.failed(quarter(0), at("23:00:00"), "no".into());
+        attempts.failed(quarter(0), at("12:00:00"), MIN * 660, "no".into());
         let next = decide(&View {
             now: at("12:06:00"),
             n_slots: 4,
             done: &others,
             yesterday: &[],
+            again: &[],
             attempts: &attempts,
         });
         assert_eq!(next, Next::Retry { at: at("18:00:00") });
+    }
+
+    #[test]
+    fn what_is_looked_at_again_comes_after_what_is_due_and_waits_where_it_failed() {
+        let mut attempts = Attempts::default();
+        let view = |attempts: &Attempts, time, done: &[SlotRange]| {
+            decide(&View {
+                now: at(time),
+                n_slots: 4,
+                done,
+                yesterday: &[],
+                again: &[quarter(0)],
+                attempts,
+            })
+        };
+        let done = [quarter(0), quarter(1)];
+        let slot = Next::Slot {
+            range: quarter(1),
+            n_due: 1,
+        };
+        let again = Next::Again { range: quarter(0) };
+        assert_eq!(view(&attempts, "06:00:00", &done[..1]), slot);
+        assert_eq!(view(&attempts, "06:00:00", &done), again);
+        // A slot that fails keeps nothing else from being done.
+        attempts.failed(quarter(1), at("06:00:00"), MIN * 5, "no".into());
+        assert_eq!(view(&attempts, "06:01:00", &done[..1]), again);
+        attempts.failed(quarter(0), at("06:00:00"), MIN * 2, "no".into());
+        let until = at("06:02:00");
+        assert_eq!(
+            view(&attempts, "06:01:00", &done),
+            Next::Retry { at: until }
+        );
+        assert_eq!(view(&attempts, "06:02:00", &done), again);
     }
 
     #[test]
@@ -312,6 +359,7 @@ mod tests {
             n_slots: 4,
             done: &done,
             yesterday: &[],
+            again: &[],
             attempts: &attempts,
         });
         assert_eq!((day.n_due, day.n_done, day.done_permille), (3, 2, 500));

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::board::Board;
 use super::{Live, Parts, tables};
 use crate::config::{Config, ConfigError};
 use crate::engine::EngineError;
@@ -37,27 +36,16 @@ pub enum ReloadError {
 pub struct Reloader {
     parts: Parts,
     live: watch::Sender<Arc<Live>>,
-    board: Board,
     wake: Arc<Notify>,
 }
 
 impl Reloader {
-    pub(super) fn new(
-        parts: Parts,
-        live: watch::Sender<Arc<Live>>,
-        board: Board,
-        wake: Arc<Notify>,
-    ) -> Self {
-        Self {
-            parts,
-            live,
-            board,
-            wake,
-        }
+    pub(super) fn new(parts: Parts, live: watch::Sender<Arc<Live>>, wake: Arc<Notify>) -> Self {
+        Self { parts, live, wake }
     }
 
-    /// Reads the configuration again, all of it or nothing. A cycle that is at work ends under the
-    /// one it began with.
+    /// Reads the configuration again, all of it or nothing. A cycle that is at work ends after its
+    /// statement: what is left is planned under the new one, which may keep more.
     ///
     /// # Errors
     /// [`ReloadError`]; it is logged, counted and shown in the status as well.
@@ -75,7 +63,7 @@ impl Reloader {
         } else {
             tracing::info!("the configuration was read again");
         }
-        self.board.write(|status| status.config_error = error);
+        self.parts.board.write(|status| status.config_error = error);
         taken
     }
 
@@ -89,9 +77,15 @@ impl Reloader {
         if !keys.is_empty() {
             return Err(ReloadError::Restart { keys });
         }
+        let old = Arc::clone(&self.live.borrow());
         let live = self.parts.live(config)?;
-        self.board.retarget(tables(&live.config).map(str::to_owned));
-        self.live.send_replace(live);
+        self.parts
+            .board
+            .retarget(tables(&live.config).map(str::to_owned));
+        let stays = |table: &&str| tables(&live.config).any(|other| other == *table);
+        let gone = tables(&old.config).filter(|table| !stays(table));
+        self.parts.metrics.forget_tables(gone);
+        self.live.send_replace(live).replaced.cancel();
         self.wake.notify_one();
         Ok(())
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tracing::Instrument as _;
 
+use super::again;
 use super::attempts::{LONGEST, delay};
 use super::cycle::{Cycled, End};
-use super::next::{self, Next};
+use super::next::{self, Next, View};
 use super::world::World;
 use super::{Live, POLL, Phase, Sidecar, Stop, Then, error_chain, until_then};
 use crate::engine::{CycleReport, CycleStatus, EngineError, Tenure};
@@ -86,27 +87,36 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<Then, EngineError> {
         // Before the lease was ours, somebody else may have done the slot.
-        let looked = stop.unless_told(self.look(live.engine.warehouse())).await;
+        let looked = stop.unless_told(self.look(&live.engine)).await;
         let Some(world) = looked.transpose()? else {
             return Ok(Then::Again);
         };
         let view = self.view(&world, n_slots, &world.settled);
-        let Next::Slot { range, n_due } = next::decide(&view) else {
-            return Ok(Then::Again);
+        let (range, reason) = match next::decide(&view) {
+            Next::Slot { range, n_due } => (range, which(range, n_due, n_slots, &world)),
+            Next::Again { range } => (
+                range,
+                "what was done before is looked at again: rows may have come free".to_owned(),
+            ),
+            Next::Retry { .. } | Next::Idle { .. } => return Ok(Then::Again),
         };
         let next_slot_in = until_then(world.now, next::day(&view).next_slot_at);
-        self.say_working(range, n_due, n_slots, &world);
+        self.board.phase(Phase::Working, reason, world.now);
         let span = tracing::info_span!("cycle", kind = "slot", day = world.day);
         let cycle = self
             .cycle(live, tenure, range, world.now, stop)
             .instrument(span);
         let cycled = Box::pin(self.watched(live, &world, next_slot_in, cycle)).await;
         self.note("slot", Some(range), &cycled);
+        let mut unnoted = None;
         if let Some(plan) = &cycled.plan {
-            self.look_at(plan, range, &cycled);
-            self.keep_for_review(live, plan, stop).await;
+            let terms = again::terms(plan.revision, world.base);
+            unnoted = self
+                .look_at(plan, range, &cycled, Some(terms), &world, stop)
+                .await;
+            self.keep_for_review(live, plan, world.now, stop).await;
         }
-        let then = self.slot_ended(range, &cycled).await?;
+        let then = self.slot_ended(range, &cycled, unnoted).await?;
         if !stop.gently.is_cancelled() {
             self.tidy_record(live, &world).await;
         }
@@ -116,25 +126,17 @@ impl Sidecar {
         }
     }
 
-    fn say_working(&self, range: SlotRange, n_due: usize, n_slots: u32, world: &World) {
-        let due_at = next::due_at(range, world.now, n_slots);
-        // What comes before its time of today is what yesterday lacked.
-        let when = if due_at > world.now {
-            due_at - SignedDuration::from_hours(24)
-        } else {
-            due_at
-        };
-        let reason = match n_due {
-            1 => format!("the slot of {when}"),
-            n => format!("the slot of {when}; {} more are due and wait", n - 1),
-        };
-        self.board.phase(Phase::Working, reason, world.now);
-    }
-
-    /// What follows from how a slot ended.
-    async fn slot_ended(&mut self, range: SlotRange, cycled: &Cycled) -> Result<Then, EngineError> {
+    /// What follows from how a slot ended. Where that could not be noted it counts as failed: or else
+    /// it would be looked at again at once, and for ever.
+    async fn slot_ended(
+        &mut self,
+        range: SlotRange,
+        cycled: &Cycled,
+        unnoted: Option<String>,
+    ) -> Result<Then, EngineError> {
         let failure = match &cycled.end {
             End::Reported(report) => match report.status {
+                CycleStatus::Done | CycleStatus::Partial if unnoted.is_some() => unnoted,
                 CycleStatus::Done => {
                     self.attempts.ended(range);
                     None
@@ -149,7 +151,11 @@ impl Sidecar {
                 CycleStatus::Stopped => None,
                 CycleStatus::LeaseLost => Some("the lease was lost".to_owned()),
             },
-            End::Rehearsed | End::Stopped | End::Abandoned => None,
+            // The window closed between the look and the cycle.
+            End::Failed(EngineError::Closed { .. })
+            | End::Rehearsed
+            | End::Stopped
+            | End::Abandoned => None,
             End::Failed(error) => Some(error_chain(error)),
         };
         if let Some(reason) = failure {
@@ -162,7 +168,7 @@ impl Sidecar {
                 "the slot is tried again later; others go on"
             );
             let now = self.now().await?;
-            self.attempts.failed(range, now + wait, reason);
+            self.attempts.failed(range, now, wait, reason);
         }
         Ok(Then::Again)
     }
@@ -182,7 +188,10 @@ impl Sidecar {
                  ({n}); they wait"
             ),
         };
-        let next = next::decide(&self.view(world, n_slots, &self.rehearsed.1));
+        let next = next::decide(&View {
+            again: &[],
+            ..self.view(world, n_slots, &self.rehearsed.1)
+        });
         let Next::Slot { range, .. } = next else {
             return Ok(self.rest(next, Phase::DryRun, &why, world.now));
         };
@@ -194,11 +203,11 @@ impl Sidecar {
             .await;
         self.note("dry_run", Some(range), &cycled);
         if let Some(plan) = &cycled.plan {
-            self.look_at(plan, range, &cycled);
+            self.look_at(plan, range, &cycled, None, world, stop).await;
             self.rehearsed.1.push(range);
             self.attempts.ended(range);
         }
-        let then = self.slot_ended(range, &cycled).await?;
+        let then = self.slot_ended(range, &cycled, None).await?;
         match cycled.end {
             End::Failed(error @ EngineError::Ledger(_)) => Err(error),
             _ => Ok(then),
@@ -233,6 +242,21 @@ impl Sidecar {
                 tracing::warn!(error = error_chain(&error), "the record is not tidied");
             }
         }
+    }
+}
+
+/// The slot that a range is of, for people.
+fn which(range: SlotRange, n_due: usize, n_slots: u32, world: &World) -> String {
+    let due_at = next::due_at(range, world.now, n_slots);
+    // What comes before its time of today is what yesterday lacked.
+    let when = if due_at > world.now {
+        due_at - SignedDuration::from_hours(24)
+    } else {
+        due_at
+    };
+    match n_due {
+        1 => format!("the slot of {when}"),
+        n => format!("the slot of {when}; {} more are due and wait", n - 1),
     }
 }
 

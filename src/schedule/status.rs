@@ -72,13 +72,17 @@ pub struct TargetStatus {
     /// The table.
     pub table: String,
     /// What holds it back: `paused`, `approval`, `unreachable`, `running_mutation`, `failed`, `refused`,
-    /// `lease`; nothing if nothing does.
+    /// `lease`, or what ClickHouse is too busy with: `parts_mutating`, `unfinished_mutations`,
+    /// `parts_share`, `replication_lag`, `replication_queue`, `free_disk_share`, `foreground_latency`,
+    /// and `unreadable` if nobody knows; nothing if nothing does.
     pub held_back_by: Option<String>,
     /// The particulars, for people.
     pub reason: Option<String>,
     /// Since when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Timestamp>,
+    /// A mutation of ours of which no part was finished for `pace.stall_after`, if there is one.
+    pub stalled: Option<String>,
     /// Expired rows still there, as the last cycles saw them.
     pub backlog_rows: u64,
     /// Seconds from the oldest expired row still there to its cutoff.
@@ -96,9 +100,19 @@ impl TargetStatus {
             held_back_by: None,
             reason: None,
             since: None,
+            stalled: None,
             backlog_rows: 0,
             retention_lag_seconds: 0,
             eta: None,
         }
+    }
+
+    /// Says what holds it back from now on; since when is kept while that stays the same.
+    pub(super) fn hold(&mut self, by: Option<String>, reason: Option<String>, now: Timestamp) {
+        if self.held_back_by != by {
+            self.since = by.is_some().then_some(now);
+            self.held_back_by = by;
+        }
+        self.reason = reason;
     }
 }

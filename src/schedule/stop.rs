@@ -27,6 +27,21 @@ impl Stop {
         }
     }
 
+    /// The same for one turn of the loop, which may also be told to end by itself.
+    pub(super) fn of_a_turn(&self) -> Self {
+        Self {
+            gently: self.gently.child_token(),
+            at_once: self.at_once.clone(),
+        }
+    }
+
+    /// Tells it to end gently as soon as its configuration is replaced; never comes to an end.
+    pub(super) async fn when_replaced(&self, replaced: &CancellationToken) {
+        replaced.cancelled().await;
+        self.gently.cancel();
+        std::future::pending::<()>().await;
+    }
+
     /// Nothing more is begun; the statement that runs is waited for and recorded.
     pub fn after_the_statement(&self) {
         self.gently.cancel();

@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Sidecar;
+use super::again::{again, terms};
+use super::{Live, Sidecar};
 use crate::cutoff::utc_day;
-use crate::engine::{EngineError, error_chain};
+use crate::engine::{Engine, EngineError, error_chain};
 use crate::guard::PauseScope;
 use crate::ledger::{PauseRecord, PlanRecord, PlanStatus};
 use crate::slot::SlotRange;
@@ -13,8 +14,6 @@ use crate::warehouse::Warehouse;
 
 /// How many kept plans are looked at; older ones have been stale for long.
 pub(super) const N_PLANS: u32 = 100;
-/// How many cycles are looked at for the last success.
-const N_CYCLES: u32 = 50;
 
 /// The state of ledger and warehouse.
 #[derive(Debug)]
@@ -27,6 +26,10 @@ pub(super) struct World {
     pub(super) done: Vec<SlotRange>,
     /// The same, with what is put off until a pause ends.
     pub(super) settled: Vec<SlotRange>,
+    /// What is settled, but where rows may have come free since.
+    pub(super) again: Vec<SlotRange>,
+    /// The revision that must agree with the rules of now before anything is deleted, if there is one.
+    pub(super) base: Option<u64>,
     /// What was done of the day before.
     pub(super) yesterday: Vec<SlotRange>,
     /// The kept plans that are approved and not applied, the oldest first.
@@ -45,9 +48,9 @@ impl World {
 
 impl Sidecar {
     /// Asks ledger and warehouse how things stand.
-    pub(super) async fn look(&self, warehouse: &Warehouse) -> Result<World, EngineError> {
+    pub(super) async fn look(&self, engine: &Engine) -> Result<World, EngineError> {
         let ledger = &self.ledger;
-        self.reach(warehouse).await?;
+        self.reach(engine.warehouse()).await?;
         let now = self.now().await?;
         let day = utc_day(now);
         let done = joined(ledger.slots_done(&day).await?);
@@ -58,6 +61,10 @@ impl Sidecar {
         let settled = joined([&*done, &self.attempts.waiting(&pauses)].concat());
         let n_holds = ledger.holds(false).await?.len();
         let revision = ledger.revision().await?;
+        let base = engine.base_revision().await?;
+        let looks = ledger.looks().await?;
+        let again = again(&settled, &looks, &terms(revision, base), now);
+        self.show_left(&looks);
         let mut n_pending = 0;
         for plan in plans
             .iter()
@@ -70,16 +77,7 @@ impl Sidecar {
                 n_pending += 1;
             }
         }
-        let succeeded_at = ledger
-            .cycles(N_CYCLES)
-            .await?
-            .into_iter()
-            .filter_map(|cycle| cycle.end)
-            .filter(|(_, status)| ["done", "partial"].contains(&status.as_str()))
-            .map(|(at, _)| at)
-            .max()
-            // Where many failed since, it is further back than we look.
-            .max(self.board.watch().borrow().last_success_at);
+        let succeeded_at = ledger.last_success().await?;
         self.metrics.set_len(metric::HOLDS, n_holds);
         self.metrics.set_len(metric::PAUSES, pauses.len());
         self.metrics.set_len(metric::PLANS_PENDING, n_pending);
@@ -90,15 +88,31 @@ impl Sidecar {
         let mut approved = plans;
         approved.retain(|plan| plan.status == PlanStatus::Approved);
         approved.reverse();
-        Ok(World {
+        let world = World {
             now,
             day,
             done,
             settled,
+            again,
+            base,
             yesterday,
             approved,
             pauses,
-        })
+        };
+        let is_paused = world.pause().is_some();
+        self.metrics
+            .set_count(metric::EVERYTHING_PAUSED, &[], is_paused.into());
+        Ok(world)
+    }
+
+    /// A look from beside a cycle: what all instances show stays fresh meanwhile.
+    pub(super) async fn glance(&self, live: &Live) -> Result<(), EngineError> {
+        let world = self.look(&live.engine).await?;
+        let n_slots = self.board.watch().borrow().n_slots;
+        if n_slots > 0 {
+            self.show_day(&world, n_slots);
+        }
+        Ok(())
     }
 
     /// Succeeds if the ledger and any shard answer as they should.
@@ -125,7 +139,7 @@ impl Sidecar {
 }
 
 /// Ranges in order, with those joined that touch.
-fn joined(mut ranges: Vec<SlotRange>) -> Vec<SlotRange> {
+pub(super) fn joined(mut ranges: Vec<SlotRange>) -> Vec<SlotRange> {
     ranges.sort();
     let mut joined: Vec<SlotRange> = Vec::new();
     for range in ranges {

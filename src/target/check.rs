@@ -86,6 +86,7 @@ impl Target {
     fn problem(&self, message: String) -> TargetProblem {
         TargetProblem {
             table: self.table.clone(),
+            kind: ProblemKind::Misfit,
             message,
         }
     }
@@ -129,10 +130,16 @@ impl Target {
                     .ok(),
             );
         }
-        key_problems(self, schema).into_iter().for_each(&mut found);
-        check_projections(self.projections, schema)
-            .map_err(&mut found)
-            .ok();
+        let of_kind = |kind| {
+            move |message| TargetProblem {
+                kind,
+                ..self.problem(message)
+            }
+        };
+        let of_key = key_problems(self, schema).into_iter();
+        problems.extend(of_key.map(of_kind(ProblemKind::SortingKey)));
+        let of_projections = check_projections(self.projections, schema).err();
+        problems.extend(of_projections.map(of_kind(ProblemKind::Projections)));
         match (workspace, age) {
             (Some(workspace), Some(age)) if problems.is_empty() => Ok(CheckedTarget {
                 database: schema.database.clone(),
@@ -469,6 +476,18 @@ fn distributed_local(engine_full: &str) -> Option<String> {
 pub struct TargetProblem {
     /// The table.
     pub table: String,
+    pub(crate) kind: ProblemKind,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+/// What a problem is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProblemKind {
+    /// Table, columns or types are not what the target says.
+    Misfit,
+    /// The engine merges rows, and a column that decides is not part of its sorting key.
+    SortingKey,
+    /// Nobody decided what becomes of the projections.
+    Projections,
 }

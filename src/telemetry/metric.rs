@@ -68,6 +68,8 @@ metrics! {
         "Rows that would go once a change of rules is approved, or its armed time is over.";
     THROTTLED: Counter "ebbtide_throttled_seconds_total" ["reason"], Some(Unit::Seconds),
         "Time that statements waited for their turn.";
+    STALLED: Gauge "ebbtide_stalled_mutations" ["table"], Some(Unit::Count),
+        "Mutations of ours without a finished part for pace.stall_after, as last looked at.";
     LEASE_HELD: Gauge "ebbtide_lease_held" [], None,
         "1 while this instance holds the lease that deletes need.";
     LEASE_LOSSES: Counter "ebbtide_lease_losses_total" [], Some(Unit::Count),
@@ -76,6 +78,8 @@ metrics! {
         "Holds in force.";
     PAUSES: Gauge "ebbtide_pauses" [], Some(Unit::Count),
         "Pauses in force.";
+    EVERYTHING_PAUSED: Gauge "ebbtide_everything_paused" [], None,
+        "1 while a pause of everything is in force.";
     PLANS_PENDING: Gauge "ebbtide_plans_pending" [], Some(Unit::Count),
         "Kept plans that wait for an approval.";
     LAST_SUCCESS: Gauge "ebbtide_last_success_timestamp_seconds" [], Some(Unit::Seconds),
@@ -83,7 +87,7 @@ metrics! {
     SLOTS_DUE: Gauge "ebbtide_slots_due" [], Some(Unit::Count),
         "Slots of today that are due by now.";
     SLOTS_DONE: Gauge "ebbtide_slots_done" [], Some(Unit::Count),
-        "Slots of today that are done, by whichever instance.";
+        "Slots of today that are done, by whichever instance, apart from rows that are paused.";
     READY: Gauge "ebbtide_ready" [], None,
         "1 once the ledger and a shard of ClickHouse have been reached, and while they can be.";
     ENABLED: Gauge "ebbtide_enabled" [], None,
@@ -124,11 +128,29 @@ pub(super) const OUTCOMES: [&str; 8] = [
 pub(super) const VERDICTS: [&str; 5] = ["verified", "incomplete", "unknown", "failed", "skipped"];
 
 /// Why statements wait.
-pub(super) const REASONS: [&str; 1] = ["pace"];
+pub(super) const REASONS: [&str; 10] = [
+    "pace",
+    "ledger",
+    "parts_mutating",
+    "unfinished_mutations",
+    "parts_share",
+    "replication_lag",
+    "replication_queue",
+    "free_disk_share",
+    "foreground_latency",
+    "unreadable",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_signal_is_a_reason() {
+        let signals = crate::pace::Signal::ALL.map(crate::pace::Signal::as_str);
+        assert_eq!(REASONS[..2], ["pace", "ledger"]);
+        assert_eq!(REASONS[2..], signals);
+    }
 
     #[test]
     fn names_have_the_prefix_and_the_suffix_of_their_kind_and_are_there_once() {

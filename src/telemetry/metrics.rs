@@ -3,8 +3,8 @@
 //! Invariant: a metric is there from the start, with every label that is known by then, so that a
 //! rate over it never misses the first event.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,8 +20,19 @@ use super::metric::{self, METRICS, MetricKind};
 pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
-    throttled_ms: Arc<AtomicU64>,
+    /// What statements waited, by the reason.
+    throttled: Arc<Mutex<BTreeMap<String, Duration>>>,
 }
+
+/// What is left in a table, as last looked at.
+const OF_TABLES: [&str; 6] = [
+    metric::RETENTION_LAG,
+    metric::BACKLOG,
+    metric::UNDATABLE,
+    metric::FUTURE,
+    metric::WAITING,
+    metric::STALLED,
+];
 
 static METADATA: Metadata<'static> = Metadata::new("ebbtide", Level::INFO, None);
 
@@ -55,7 +66,7 @@ impl Metrics {
         let this = Self {
             handle: recorder.handle(),
             recorder,
-            throttled_ms: Arc::default(),
+            throttled: Arc::default(),
         };
         this.describe();
         this.begin();
@@ -110,16 +121,19 @@ impl Metrics {
                         .register_histogram(&key(histogram, &label), &METADATA),
                 );
             }
-            for name in [
-                metric::RETENTION_LAG,
-                metric::BACKLOG,
-                metric::UNDATABLE,
-                metric::FUTURE,
-                metric::WAITING,
-            ] {
+            for name in OF_TABLES {
                 self.recorder
                     .register_gauge(&key(name, &label), &METADATA)
                     .increment(0.0);
+            }
+        }
+    }
+
+    /// Nobody looks at these tables any more: what was left of them is over.
+    pub(crate) fn forget_tables<'t>(&self, tables: impl IntoIterator<Item = &'t str>) {
+        for table in tables {
+            for name in OF_TABLES {
+                self.set(name, &[("table", table)], 0.0);
             }
         }
     }
@@ -180,13 +194,18 @@ impl Metrics {
             .record(duration.as_secs_f64());
     }
 
-    /// Statements waited. Counters are whole numbers, and most waits are shorter than a second.
+    /// Statements waited.
     pub(crate) fn throttled(&self, reason: &str, length: Duration) {
-        let ms = self.throttled_ms.fetch_add(super::ms(length), Relaxed) + super::ms(length);
+        let mut throttled = self
+            .throttled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let sum = throttled.entry(reason.to_owned()).or_default();
+        *sum = sum.saturating_add(length);
         let labels = [("reason", reason)];
         self.recorder
             .register_counter(&key(metric::THROTTLED, &labels), &METADATA)
-            .absolute(ms / 1_000);
+            .absolute(sum.as_secs());
     }
 
     /// When a cycle last ended as done.
@@ -275,9 +294,13 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         for _ in 0..5 {
             metrics.throttled("pace", Duration::from_millis(500));
+            metrics.throttled("other", Duration::from_millis(300));
         }
-        let line = "ebbtide_throttled_seconds_total{reason=\"pace\"} 2";
-        assert!(metrics.render().contains(line));
+        let text = metrics.render();
+        for line in ["{reason=\"pace\"} 2\n", "{reason=\"other\"} 1\n"] {
+            let line = format!("ebbtide_throttled_seconds_total{line}");
+            assert!(text.contains(&line), "{text}");
+        }
     }
 
     #[test]

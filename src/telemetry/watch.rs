@@ -1,15 +1,19 @@
 //! What is heard of a cycle, as metrics and as one wide event for each step.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::{Metrics, metric, ms};
 use crate::engine::{Event, StepOutcomeKind, StepReport};
+use crate::pace::Wait;
 use crate::plan::{Plan, TableInventory};
 
 /// Listens to an engine.
 pub(crate) struct Watch {
     metrics: Metrics,
     cycle: Mutex<Cycle>,
+    /// Stalled mutations by table and shard.
+    stalled: Mutex<BTreeMap<(String, String), usize>>,
 }
 
 /// The cycle that is at work: what each of its steps says besides its own.
@@ -25,6 +29,7 @@ impl Watch {
         Self {
             metrics,
             cycle: Mutex::default(),
+            stalled: Mutex::default(),
         }
     }
 
@@ -35,6 +40,15 @@ impl Watch {
             Event::CycleStarted { cycle, plan } => self.started(cycle, plan),
             Event::Throttled { reason, length } => self.metrics.throttled(reason, *length),
             Event::StepFinished { report, .. } => self.finished(report),
+            Event::Replanning => {
+                tracing::info!("rules, holds or pauses changed; planning the rest again");
+            }
+            Event::HeldBack { shard, table, wait } => held_back(shard, table, *wait),
+            Event::Stalled {
+                shard,
+                table,
+                mutations,
+            } => self.stalled(shard, table, mutations),
             _ => {}
         }
     }
@@ -43,6 +57,26 @@ impl Watch {
         let label = [("table", &*inventory.table)];
         self.metrics
             .record(metric::PROBE_DURATION, &label, inventory.probed_in);
+    }
+
+    /// Each look says so in the metric, and each change once in the log.
+    fn stalled(&self, shard: &str, table: &str, mutations: &[String]) {
+        let (is_new, n_stalled) = {
+            let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (table.to_owned(), shard.to_owned());
+            let before = stalled.insert(key, mutations.len()).unwrap_or(0);
+            let of_table = stalled.iter().filter(|((name, _), _)| name == table);
+            let n_stalled: usize = of_table.map(|(_, n)| n).sum();
+            (before < mutations.len(), n_stalled)
+        };
+        if is_new {
+            for reason in mutations {
+                tracing::warn!(shard, table, reason, "a mutation is stalled");
+            }
+        }
+        let n_stalled = u64::try_from(n_stalled).unwrap_or(u64::MAX);
+        self.metrics
+            .set_count(metric::STALLED, &[("table", table)], n_stalled);
     }
 
     fn started(&self, cycle: &str, plan: &Plan) {
@@ -103,6 +137,16 @@ impl Watch {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Cycle> {
         self.cycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Heard once for each change.
+fn held_back(shard: &str, table: &str, wait: Option<&Wait>) {
+    if let Some(wait) = wait {
+        let signal = wait.signal.as_str();
+        tracing::warn!(shard, table, signal, reason = %wait, "a table is held back");
+    } else {
+        tracing::info!(shard, table, "a table is held back no longer");
     }
 }
 

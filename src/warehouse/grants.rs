@@ -26,7 +26,17 @@ pub struct GrantNeed<'a> {
 }
 
 /// System tables that are read; most servers want a grant for them.
-const SYSTEM_TABLES: [&str; 4] = ["mutations", "parts", "processes", "projections"];
+const SYSTEM_TABLES: [&str; 9] = [
+    "disks",
+    "merge_tree_settings",
+    "metrics",
+    "mutations",
+    "parts",
+    "processes",
+    "projections",
+    "replicas",
+    "storage_policies",
+];
 
 impl Shard {
     /// Checks that the user has all of these grants, and those on the system tables that are read.

@@ -15,6 +15,10 @@ use rustls::{ClientConfig, RootCertStore};
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the kernel goes on sending what the server does not acknowledge.
+const UNHEARD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A statement has reached the server so long after it was begun to be sent, or it never will.
+pub(crate) const DELIVERY: Duration = CONNECT_TIMEOUT.saturating_add(UNHEARD_TIMEOUT);
 const KEEPALIVE: Duration = Duration::from_mins(1);
 /// Below the shortest keep-alive of a server (3 s), so that it does not hang up on a request.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,6 +43,11 @@ pub(super) fn client(
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(KEEPALIVE));
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    #[cfg(target_os = "linux")]
+    if connections == Connections::Fresh {
+        // Or else it is sent again and again, and arrives when the network is back.
+        tcp.set_tcp_user_timeout(Some(UNHEARD_TIMEOUT));
+    }
     let tls = HttpsConnectorBuilder::new();
     let tls = match ca_file {
         None => tls.with_provider_and_webpki_roots(default_provider())?,

@@ -1,5 +1,7 @@
 //! Mutations of ours as the server lists them. They are found by the marker in their predicate.
 
+use std::time::Duration;
+
 use crate::sql::sql;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -18,6 +20,11 @@ pub struct MutationState {
     pub marker: String,
     /// When the server registered it.
     pub created_at: Option<Timestamp>,
+    /// How long ago that was, by the server's clock.
+    pub age: Duration,
+    /// How long ago a part of it was finished last, or else how long ago it was registered; zero
+    /// where only its end was asked for.
+    pub idle: Duration,
     /// Parts that it still has to go through.
     pub parts_to_do: u64,
     /// Whether it went through all of them.
@@ -34,6 +41,8 @@ struct MutationRow {
     table: String,
     marker: String,
     created_at_s: i64,
+    age_s: u64,
+    idle_s: u64,
     parts_to_do: u64,
     is_done: bool,
     is_killed: bool,
@@ -55,6 +64,19 @@ impl Shard {
         &self,
         table: &str,
     ) -> Result<Vec<MutationState>, WarehouseError> {
+        self.unfinished(table).await
+    }
+
+    /// The mutations of ours on all tables of the database that are not finished, oldest first.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn all_unfinished_mutations(&self) -> Result<Vec<MutationState>, WarehouseError> {
+        self.unfinished("").await
+    }
+
+    /// Of one table, or, without its name, of all.
+    async fn unfinished(&self, table: &str) -> Result<Vec<MutationState>, WarehouseError> {
         let query = self
             .probes
             .query_raw(sql!("clickhouse/unfinished_mutations.sql"))
@@ -62,6 +84,20 @@ impl Shard {
             .param("table", table);
         let rows: Vec<MutationRow> = self.fetch(query).await?;
         Ok(rows.into_iter().map(MutationState::from).collect())
+    }
+
+    /// Whether nothing works on a statement any more, or ever did: neither its query nor its mutation.
+    /// First the query, then the mutation: a query that is gone registers nothing any more.
+    pub(crate) async fn is_over(
+        &self,
+        query_id: &str,
+        marker: &str,
+    ) -> Result<bool, WarehouseError> {
+        if self.is_running(query_id).await? {
+            return Ok(false);
+        }
+        let mutation = self.mutation_of(marker).await?;
+        Ok(mutation.is_none_or(|state| state.is_done || state.is_killed))
     }
 
     /// The mutation that holds this marker; the unfinished one if there should be several.
@@ -89,10 +125,36 @@ impl Shard {
     }
 }
 
+impl MutationState {
+    /// Cycle and step that it belongs to, as far as its marker names them.
+    pub fn cycle_and_step(&self) -> Option<(&str, &str)> {
+        let (_, identity) = self.marker.rsplit_once(':')?;
+        identity.rsplit_once('-')
+    }
+
+    /// Why it is stalled, if no part of it was finished for so long.
+    pub fn stalled(&self, after: Duration) -> Option<String> {
+        if self.idle < after {
+            return None;
+        }
+        let reason = self.fail_reason.as_deref();
+        Some(format!(
+            "no part of the mutation {} of the table {} was finished for {} min, and {} are left: {}",
+            self.id,
+            self.table,
+            self.idle.as_secs() / 60,
+            self.parts_to_do,
+            reason.unwrap_or("the server gives no reason")
+        ))
+    }
+}
+
 impl From<MutationRow> for MutationState {
     fn from(row: MutationRow) -> Self {
         Self {
             created_at: Timestamp::from_second(row.created_at_s).ok(),
+            age: Duration::from_secs(row.age_s),
+            idle: Duration::from_secs(row.idle_s),
             fail_reason: match first_line(&row.fail_reason) {
                 "" => None,
                 reason => Some(reason.to_owned()),

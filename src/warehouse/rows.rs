@@ -73,6 +73,12 @@ pub(crate) struct PreviewRow {
     pub(crate) ebbtide_parts: Vec<String>,
 }
 
+/// What is left under a predicate.
+#[derive(clickhouse::Row, Deserialize)]
+struct LeftRow {
+    ebbtide_left: u64,
+}
+
 impl Shard {
     /// Runs a compiled preview. The columns are those that [`crate::preview`] lists.
     pub(crate) async fn preview(&self, sql: &str) -> Result<PreviewRow, WarehouseError> {
@@ -97,6 +103,12 @@ impl Shard {
     pub async fn count_due(&self, sql: &str) -> Result<Vec<DueRow>, WarehouseError> {
         let rows = self.fetch::<RawDueRow>(self.probes.query_raw(sql)).await?;
         Ok(rows.into_iter().map(DueRow::from).collect())
+    }
+
+    /// Runs a compiled count of what is left under a predicate.
+    pub(crate) async fn recount(&self, sql: &str) -> Result<u64, WarehouseError> {
+        let row: LeftRow = self.fetch_one(self.probes.query_raw(sql)).await?;
+        Ok(row.ebbtide_left)
     }
 
     /// A probe answered for a group that it was not asked for.

@@ -184,6 +184,8 @@ mod tests {
                 table: "t".into(),
                 marker: "ebbtide:retention:t:1-1".into(),
                 created_at: None,
+                age: Duration::ZERO,
+                idle: Duration::ZERO,
                 parts_to_do: 1,
                 is_done,
                 is_killed: false,

@@ -38,6 +38,8 @@ pub struct ShardOptions {
     pub settle_timeout: Duration,
     /// Threads of one probe.
     pub probe_threads: u32,
+    /// The server's workload that probes and statements belong to.
+    pub workload: Option<String>,
 }
 
 impl ShardOptions {
@@ -55,6 +57,7 @@ impl ShardOptions {
             statement_timeout: Duration::from_hours(1),
             settle_timeout: Duration::from_mins(10),
             probe_threads: 2,
+            workload: None,
         }
     }
 }
@@ -123,12 +126,16 @@ impl Shard {
             })
         };
         let plain: Client = client(Connections::Reused)?;
+        let in_workload = |client: Client| match &options.workload {
+            Some(workload) => client.with_setting("workload", workload),
+            None => client,
+        };
         let probes = probe_settings(options.probe_timeout, options.probe_threads)
             .into_iter()
-            .fold(plain.clone(), |client, (name, value)| {
+            .fold(in_workload(plain.clone()), |client, (name, value)| {
                 client.with_setting(name, value)
             });
-        let statements = client(Connections::Fresh)?
+        let statements = in_workload(client(Connections::Fresh)?)
             // The server stops waiting too, or each lost answer would keep one of its threads.
             .with_setting("max_execution_time", seconds(options.statement_timeout))
             .with_setting("max_query_size", MAX_QUERY_SIZE)

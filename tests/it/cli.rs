@@ -3,6 +3,7 @@
 
 mod access;
 mod config;
+mod doctor;
 mod explain;
 mod guards;
 mod help;
@@ -10,6 +11,7 @@ mod holds;
 mod json;
 mod layers;
 mod ledger;
+mod mutations;
 mod names;
 mod preview;
 mod record;

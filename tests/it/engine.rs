@@ -1,12 +1,16 @@
 //! A cycle on real servers: guards, order, healing, and what a crash leaves.
 
+mod aftermath;
 mod approval;
+mod change;
 mod cycle;
 mod hold;
 mod lease;
 mod order;
+mod pace;
 mod pause;
 mod preview;
+mod reach;
 mod review;
 mod slot;
 pub mod world;

@@ -7,6 +7,8 @@ mod columns;
 mod description;
 mod errors;
 mod limits;
+mod memory;
+mod outage;
 mod pages;
 mod policies;
 mod random;

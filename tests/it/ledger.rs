@@ -10,11 +10,13 @@ mod import;
 mod lease;
 mod memory;
 mod migration;
+mod password;
 mod prune;
 mod race;
 mod request;
 mod review;
 mod schema;
+mod silence;
 mod witness;
 
 use std::sync::Arc;

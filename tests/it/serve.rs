@@ -1,6 +1,7 @@
 //! The sidecar: real processes against real servers, and the loop in this process where the time of
 //! day matters.
 
+mod again;
 mod approval;
 mod day;
 mod instances;
@@ -8,8 +9,11 @@ mod metrics;
 #[cfg(feature = "otel")]
 mod otel;
 mod outage;
+mod pace;
 mod process;
 mod reload;
+mod said;
+mod shared;
 mod signals;
 mod skew;
 mod town;

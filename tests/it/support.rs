@@ -9,11 +9,13 @@ mod clickhouse;
 mod containers;
 mod mariadb;
 mod mysql;
+mod network;
 mod wait;
 
 pub use clickhouse::{TestDatabase, embedded_options};
 pub use mariadb::Mariadb;
 pub use mysql::TestMysql;
+pub use network::Network;
 pub use wait::wait_until;
 
 /// Runs a future to its end, also inside the runtime of a test.

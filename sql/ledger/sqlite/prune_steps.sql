@@ -1,2 +1,2 @@
--- prune_steps: with their cycles: those that are old, and have ended or lost their lease
-DELETE FROM steps WHERE cycle IN (SELECT id FROM cycles WHERE ended_at < ?1 OR (ended_at IS NULL AND started_at < ?1 AND lease_token < (SELECT token FROM leases WHERE name = 'cycle')))
+-- prune_steps: with their cycles: the oldest of those that have ended or lost their lease
+DELETE FROM steps WHERE cycle IN (SELECT id FROM cycles WHERE ended_at < ?1 OR (ended_at IS NULL AND started_at < ?1 AND lease_token < (SELECT token FROM leases WHERE name = 'cycle')) ORDER BY id LIMIT ?2)

@@ -7,6 +7,7 @@ use super::BaseLine;
 use super::guards::GuardLines;
 use crate::cutoff::{Bounds, expires_at};
 use crate::resolve::Policy;
+use crate::target::TargetChange;
 
 /// What becomes of one row.
 #[derive(Debug, Serialize)]
@@ -67,10 +68,23 @@ impl RowLine {
             line.reason
                 .push_str(&format!(", or it is of {projects}, which is held"));
         }
-        if !line.kept_by.is_empty() {
-            line.reason = format!("it is expired, but {}", line.kept_by.join("; and "));
-        }
+        line.say_what_keeps_it();
         line
+    }
+
+    /// Adds what of the targets it may wait for.
+    pub(super) fn wait_for(&mut self, changes: &[TargetChange]) {
+        if self.is_expired {
+            let waits = |change| format!("rows wait where a target reaches further ({change})");
+            self.kept_by.extend(changes.iter().map(waits));
+            self.say_what_keeps_it();
+        }
+    }
+
+    fn say_what_keeps_it(&mut self) {
+        if !self.kept_by.is_empty() {
+            self.reason = format!("it is expired, but {}", self.kept_by.join("; and "));
+        }
     }
 
     pub(super) fn describe(&self) -> Vec<String> {

@@ -43,6 +43,11 @@ pub(super) fn describe(explanation: &Explanation) -> String {
             pause.scope, pause.since, pause.reason
         ));
     }
+    let revision = explanation.base.as_ref().and_then(|base| base.revision);
+    for change in &explanation.target_changes {
+        let since = revision.unwrap_or_default();
+        lines.push(format!("  waits         {change} since revision {since}"));
+    }
     if let Some(row) = &explanation.row {
         lines.extend(row.describe());
     }
@@ -95,10 +100,22 @@ fn next_cycle(cutoff: &CutoffLine, explanation: &Explanation) -> String {
         format!("deletes nothing: {} is paused", pause.scope)
     } else if let Some(base) = base {
         while_waiting(base)
-    } else if guards.holds.is_empty() && guards.project_holds.is_empty() {
-        "deletes the rows below the cutoff".into()
     } else {
-        "deletes the rows below the cutoff that no hold keeps".into()
+        let held = !guards.holds.is_empty() || !guards.project_holds.is_empty();
+        let but = [
+            (held, " that no hold keeps"),
+            (
+                !explanation.target_changes.is_empty(),
+                ", but for tables whose target waits",
+            ),
+        ];
+        let but = but
+            .into_iter()
+            .filter_map(|(is_so, text)| is_so.then_some(text));
+        format!(
+            "deletes the rows below the cutoff{}",
+            but.collect::<String>()
+        )
     }
 }
 

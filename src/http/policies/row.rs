@@ -114,7 +114,7 @@ impl Row {
                         format!(
                             "it expired at {at}: the next cycle that comes to it deletes it, unless the \
                              target keeps it{}",
-                            exceptions(&policy.pauses, &perhaps)
+                            exceptions(policy, &perhaps)
                         ),
                     )
                 } else {
@@ -140,8 +140,8 @@ impl Row {
 }
 
 /// What of the tables and projects that nobody named stays all the same.
-fn exceptions(pauses: &[super::AppliedPause], holds: &[&super::AppliedHold]) -> String {
-    let until_resumed = pauses.iter().filter_map(|pause| {
+fn exceptions(policy: &Policy, holds: &[&super::AppliedHold]) -> String {
+    let until_resumed = policy.pauses.iter().filter_map(|pause| {
         let table = pause.target.as_ref()?;
         Some(format!(
             "; in {table} it stays while pause {} lasts",
@@ -155,5 +155,11 @@ fn exceptions(pauses: &[super::AppliedPause], holds: &[&super::AppliedHold]) -> 
             hold.id
         ))
     });
-    until_resumed.chain(until_released).collect()
+    let until_approved = policy.target_changes.iter();
+    let until_approved = until_approved
+        .map(|change| format!("; it waits where a target reaches further ({change})"));
+    until_resumed
+        .chain(until_released)
+        .chain(until_approved)
+        .collect()
 }

@@ -7,11 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::config::{ApprovalMode, Config};
-use crate::engine::BaseBook;
+use crate::engine::{BaseBook, Promise};
 use crate::http::memory::Seen;
 use crate::ledger::NewRule;
-use crate::resolve::{Directory, resolve};
-use crate::rule::{Days, Retention, Rule, Scope};
+use crate::resolve::Directory;
+use crate::rule::{Retention, Scope};
 
 /// When a rule acts.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,31 +37,6 @@ pub(in crate::http) enum Acts {
     AfterApproval,
 }
 
-/// The least of what a policy lets go: rows older than so many days, from an instant on.
-#[derive(Debug, Clone, Copy)]
-struct Reach {
-    days: Option<u32>,
-    from: Option<Timestamp>,
-}
-
-impl Reach {
-    /// Whether this lets rows go that the other keeps.
-    fn exceeds(self, other: Self) -> bool {
-        match (self.days, other.days) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(days), Some(before)) => {
-                days < before
-                    || match (self.from, other.from) {
-                        (_, None) => false,
-                        (None, Some(_)) => true,
-                        (Some(from), Some(before)) => from < before,
-                    }
-            }
-        }
-    }
-}
-
 impl Effect {
     /// What becomes of a rule, given the rules before it.
     pub(in crate::http) fn of(
@@ -70,18 +45,18 @@ impl Effect {
         rule: &NewRule,
         retention: &Retention,
     ) -> Self {
-        let after = Reach {
-            days: retention.days().map(Days::get),
-            from: (!rule.apply_to_past).then_some(rule.created_at),
-        };
-        let is_shorter = after.exceeds(reach(config, before, &rule.scope));
+        let from = (!rule.apply_to_past).then_some(rule.created_at);
+        let after = Promise::since(retention, from);
+        let is_shorter = after.deletes_more_than(promised(config, before, &rule.scope));
+        // What every target keeps waiting does not go at once either.
+        let is_stopped = before.world.is_stopped && after.deletes_more_than(Promise::FOR_EVER);
         let armed_for = SignedDuration::try_from(config.armed_for).unwrap_or_default();
         let armed_until = (is_shorter && !armed_for.is_zero()).then(|| {
             rule.created_at
                 .saturating_add(armed_for)
                 .unwrap_or(Timestamp::MAX)
         });
-        let (acts, detail) = match (is_shorter, config.approval, armed_until) {
+        let (acts, detail) = match (is_shorter || is_stopped, config.approval, armed_until) {
             (false, ..) => (
                 Acts::AtOnce,
                 "it deletes no more than what may be deleted already, and acts at once".to_owned(),
@@ -93,6 +68,10 @@ impl Effect {
             (true, ApprovalMode::None, Some(until)) => (
                 Acts::WhenArmed,
                 format!("it deletes more than what may be deleted already, and is armed: it can be taken back until {until}"),
+            ),
+            (true, ApprovalMode::None, None) if is_stopped => (
+                Acts::WhenArmed,
+                "every target reaches further than before, and its rows wait until that has been armed for long enough".into(),
             ),
             (true, ApprovalMode::None, None) => {
                 (Acts::AtOnce, "it deletes more than what may be deleted already, and acts at once".into())
@@ -107,39 +86,20 @@ impl Effect {
 }
 
 /// What may be deleted of a scope without waiting: what the base says. Nothing where there is none.
-fn reach(config: &Config, before: &Seen, scope: &Scope) -> Reach {
+fn promised(config: &Config, before: &Seen, scope: &Scope) -> Promise {
     let rulebook = &before.world.rulebook;
     let (rules, default) = match &*before.world.base {
         BaseBook::NotNeeded | BaseBook::Same { .. } => (&rulebook.rules, &config.default_retention),
         BaseBook::Earlier { rules, default, .. } => (rules, default),
-        BaseBook::Missing => {
-            return Reach {
-                days: None,
-                from: None,
-            };
+        BaseBook::Missing => return Promise::FOR_EVER,
+    };
+    let directory = match scope {
+        Scope::Organization(_) => Directory::default(),
+        Scope::Workspace(workspace) | Scope::Project { workspace, .. } => {
+            of_workspace(&rulebook.directory, workspace)
         }
     };
-    let of = |retention: &Retention, winner: Option<&Rule>| Reach {
-        days: retention.days().map(Days::get),
-        from: winner
-            .filter(|rule| !rule.apply_to_past)
-            .map(|rule| rule.created_at),
-    };
-    let (workspace, project) = match scope {
-        Scope::Organization(name) => {
-            let rule = rules.organization(name);
-            return of(rule.map_or(default, |rule| &rule.retention), rule);
-        }
-        Scope::Workspace(workspace) => (workspace, None),
-        Scope::Project { workspace, project } => (workspace, Some(project)),
-    };
-    let directory = of_workspace(&rulebook.directory, workspace);
-    let policies = resolve(rules, &directory, default);
-    let policy = match project {
-        Some(project) => policies.project(workspace, project),
-        None => policies.workspace(workspace),
-    };
-    of(policy.retention, policy.trail.winner())
+    Promise::of(scope, rules, &directory, default)
 }
 
 /// The part of a directory that one workspace needs: resolution looks every organization up.

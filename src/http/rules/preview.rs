@@ -13,7 +13,8 @@ use crate::engine::{Expired, RuleChange};
 use crate::http::Shared;
 use crate::http::access::Caller;
 use crate::http::input::Body;
-use crate::http::problem::{Answer, Place};
+use crate::http::memory::Seen;
+use crate::http::problem::{Answer, Place, Problem};
 use crate::http::wire;
 
 /// A change of rules to look at.
@@ -124,7 +125,8 @@ pub(in crate::http) async fn preview(
         asked.workspace.as_deref(),
         asked.project.as_deref(),
     )?;
-    caller.must_own(&scope, &shared.recall().await?.world.rulebook.directory)?;
+    let seen = shared.directory_for(&caller).await?;
+    caller.must_own(&scope, seen.as_ref().map(Seen::directory))?;
     shared.columns.check(&shared.live(), &scope).await?;
     let change = RuleChange {
         scope,
@@ -136,7 +138,8 @@ pub(in crate::http) async fn preview(
         apply_to_past: asked.apply_to_past,
     };
     let _probe = shared.probes.begin(&caller.name)?;
-    let found = shared.live().engine.preview(&change).await?;
+    let found = shared.live().engine.preview(&change).await;
+    let found = found.map_err(|error| Problem::from(error).named_to(&caller))?;
     for unprobed in &found.unprobed {
         tracing::warn!(shard = %unprobed.shard, reason = unprobed.reason, "a preview is not complete");
     }

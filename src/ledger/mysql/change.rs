@@ -2,13 +2,13 @@
 
 use std::ops::{Deref, DerefMut};
 
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row, Transaction, TxOpts, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::limit::{LIMIT, each_row, heard, in_time};
 use super::value::{column, instant, instant_value};
 use super::{Fault, Malformed};
 use crate::audit::{Entry, Fact, Head, canonical, seal};
@@ -61,13 +61,16 @@ impl<'c> Change<'c> {
         })
     }
 
-    /// Commits what was done, or rolls it back; either way the lock is free when this returns.
+    /// Commits what was done, or rolls it back; unless the server fell silent, the lock is free when this
+    /// returns.
     pub(super) async fn end<T>(self, done: Result<T, Fault>) -> Result<T, Fault> {
         match done {
             Ok(done) => {
                 self.transaction.commit().await?;
                 Ok(done)
             }
+            // Whoever did not answer is not asked again: the transaction ends with its connection.
+            Err(fault @ Fault::Late(_)) => Err(fault),
             Err(fault) => {
                 // What went wrong first is the reason; a connection that is lost rolls back too.
                 self.transaction.rollback().await.ok();
@@ -89,8 +92,15 @@ impl<'c> Change<'c> {
     /// Executes a statement; returns how many rows it found.
     pub(super) async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, Fault> {
         let values = Params::Positional(values);
-        self.transaction.exec_drop(sql, values).await?;
+        let execution = async { Ok(self.transaction.exec_drop(sql, values).await?) };
+        in_time(Some(LIMIT), execution).await?;
         Ok(self.transaction.affected_rows())
+    }
+
+    /// The rows that a query finds.
+    pub(super) async fn rows(&mut self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, Fault> {
+        let values = Params::Positional(values);
+        heard(self.transaction.exec(sql, values)).await
     }
 
     /// The number of the row that was inserted last, of several in one statement the first.
@@ -204,10 +214,7 @@ pub(super) async fn each_entry(
 ) -> Result<(), Fault> {
     let sql = sql!("ledger/mysql/each_entry.sql");
     let limit = limit.map_or(u64::MAX, u64::from);
-    let mut rows = connection
-        .exec_stream::<Row, _, _>(sql, (from, limit))
-        .await?;
-    while let Some(mut row) = rows.try_next().await? {
+    let mut visit_row = |mut row: Row| {
         let row = EntryRow {
             seq: column(&mut row, 0)?,
             at: instant(&mut row, 1).ok(),
@@ -218,6 +225,7 @@ pub(super) async fn each_entry(
             hash: column(&mut row, 6)?,
         };
         visit(row.entry());
-    }
-    Ok(())
+        Ok(())
+    };
+    each_row(connection, sql, (from, limit), &mut visit_row).await
 }

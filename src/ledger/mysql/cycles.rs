@@ -47,8 +47,7 @@ pub(super) async fn end(
     let values = vec![instant_value(storable(at)?), status.into(), id.into()];
     let sql = sql!("ledger/mysql/end_cycle.sql");
     if change.execute(sql, values).await? == 0 {
-        let what = format!("cycle {id}");
-        return Err(LedgerError::NotOpen { what }.into());
+        return Err(not_open(id));
     }
     let holder = holder(change, id).await?;
     change
@@ -57,19 +56,39 @@ pub(super) async fn end(
     Ok(())
 }
 
+pub(super) async fn renew(
+    change: &mut Change<'_>,
+    id: &str,
+    revision: u64,
+    rules_digest: &str,
+) -> Result<Intended, Fault> {
+    let cycle = begun(change, id).await?;
+    if !is_held(change, CYCLE_LEASE, cycle.lease_token).await? {
+        return Ok(Intended::LeaseLost);
+    }
+    if revision != change.revision() {
+        return Ok(Intended::Stale);
+    }
+    let sql = sql!("ledger/mysql/renew_cycle.sql");
+    let values = vec![revision.into(), rules_digest.into(), id.into()];
+    if change.execute(sql, values).await? == 0 {
+        return Err(not_open(id));
+    }
+    change
+        .record(fact::cycle_renewed(&cycle, revision, rules_digest))
+        .await?;
+    Ok(Intended::Recorded)
+}
+
 pub(super) async fn intend(
     change: &mut Change<'_>,
     intent: &StepIntent,
 ) -> Result<Intended, Fault> {
-    let Some(cycle) = one(&mut **change, &intent.cycle).await? else {
-        let what = format!("cycle {}", intent.cycle);
-        return Err(LedgerError::NotOpen { what }.into());
-    };
-    let token = cycle.start.lease_token;
-    if !is_held(change, CYCLE_LEASE, token).await? {
+    let cycle = begun(change, &intent.cycle).await?;
+    if !is_held(change, CYCLE_LEASE, cycle.lease_token).await? {
         return Ok(Intended::LeaseLost);
     }
-    if cycle.start.revision != change.revision() {
+    if cycle.revision != change.revision() {
         return Ok(Intended::Stale);
     }
     let values = vec![
@@ -91,7 +110,7 @@ pub(super) async fn intend(
         .execute(sql!("ledger/mysql/intend_step.sql"), values)
         .await?;
     change
-        .record(fact::step_intended(intent, &cycle.start.holder))
+        .record(fact::step_intended(intent, &cycle.holder))
         .await?;
     Ok(Intended::Recorded)
 }
@@ -114,6 +133,16 @@ pub(super) async fn finish(change: &mut Change<'_>, outcome: &StepOutcome) -> Re
     let holder = holder(change, &outcome.cycle).await?;
     change.record(fact::step_finished(outcome, &holder)).await?;
     Ok(())
+}
+
+async fn begun(change: &mut Change<'_>, id: &str) -> Result<CycleStart, Fault> {
+    let cycle = one(&mut **change, id).await?.ok_or_else(|| not_open(id))?;
+    Ok(cycle.start)
+}
+
+fn not_open(id: &str) -> Fault {
+    let what = format!("cycle {id}");
+    LedgerError::NotOpen { what }.into()
 }
 
 async fn holder(change: &mut Change<'_>, id: &str) -> Result<String, Fault> {
@@ -168,6 +197,15 @@ pub(super) async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<S
     Ok(slots)
 }
 
+pub(super) async fn last_success(connection: &mut Conn) -> Result<Option<Timestamp>, Fault> {
+    let sql = sql!("ledger/mysql/last_success.sql");
+    let row: Option<Row> = connection.exec_first(sql, ()).await?;
+    let at = row
+        .map(|mut row| optional_instant(&mut row, 0))
+        .transpose()?;
+    Ok(at.flatten())
+}
+
 pub(super) async fn deleted_since(
     connection: &mut Conn,
     since: Timestamp,
@@ -190,6 +228,17 @@ pub(super) async fn steps(connection: &mut Conn, cycle: &str) -> Result<Vec<Step
     let rows: Vec<Row> = connection
         .exec(sql!("ledger/mysql/steps.sql"), (cycle,))
         .await?;
+    rows.into_iter().map(|mut row| step(&mut row)).collect()
+}
+
+pub(super) async fn unsettled(
+    connection: &mut Conn,
+    token: u64,
+    since: Timestamp,
+) -> Result<Vec<StepRecord>, Fault> {
+    let sql = sql!("ledger/mysql/unsettled_steps.sql");
+    let since = instant_value(whole_microseconds(since));
+    let rows: Vec<Row> = connection.exec(sql, (since, token)).await?;
     rows.into_iter().map(|mut row| step(&mut row)).collect()
 }
 

@@ -49,7 +49,7 @@ impl MySql {
             Fault::Other(error) => return error,
             Fault::Late(limit) => {
                 return LedgerError::Unreachable {
-                    url: self.url.clone(),
+                    url: self.access.url.clone(),
                     source: format!("no answer for {} s", limit.as_secs()).into(),
                 };
             }
@@ -61,7 +61,7 @@ impl MySql {
             }
             Fault::Sql(error) => error,
         };
-        let url = self.url.clone();
+        let url = self.access.url.clone();
         if is_conflict(&error) {
             return LedgerError::Busy {
                 url,

@@ -158,15 +158,32 @@ pub(super) async fn resume(
     let Some(id) = active_pause(change, scope).await? else {
         return Ok(false);
     };
+    Ok(end_pause(change, id, by, at).await? == Deactivation::Done)
+}
+
+pub(super) async fn end_pause(
+    change: &mut Change<'_>,
+    id: u64,
+    by: &str,
+    at: Timestamp,
+) -> Result<Deactivation, Fault> {
+    let sql = sql!("ledger/mysql/paused_scope.sql");
+    let found: Option<Row> = change.exec_first(sql, (id,)).await?;
+    let Some(mut row) = found else {
+        return Ok(Deactivation::NotFound);
+    };
+    let kind: String = column(&mut row, 0)?;
+    let scope = pause_scope(&kind, column(&mut row, 1)?)?;
     let values = vec![instant_value(storable(at)?), by.into(), id.into()];
-    change
-        .execute(sql!("ledger/mysql/end_pause.sql"), values)
-        .await?;
+    let sql = sql!("ledger/mysql/end_pause.sql");
+    if change.execute(sql, values).await? == 0 {
+        return Ok(Deactivation::AlreadyInactive);
+    }
     let revision = change.raise().await?;
     change
-        .record(fact::resumed(id, scope, revision, by))
+        .record(fact::resumed(id, &scope, revision, by))
         .await?;
-    Ok(true)
+    Ok(Deactivation::Done)
 }
 
 async fn active_pause(change: &mut Change<'_>, scope: &PauseScope) -> Result<Option<u64>, Fault> {

@@ -8,7 +8,7 @@ use super::value::{column, instant, instant_value};
 use super::{Change, Fault, Malformed, change};
 use crate::audit::Head;
 use crate::ledger::row::{oldest_request, storable, whole_microseconds};
-use crate::ledger::{PrunedRecord, fact};
+use crate::ledger::{MutationKill, PrunedRecord, fact};
 use crate::sql::sql;
 
 pub(super) async fn now(connection: &mut Conn) -> Result<Timestamp, Fault> {
@@ -79,6 +79,15 @@ pub(super) async fn settings_within(
     Ok(connection.exec(sql, (first, last)).await?)
 }
 
+pub(super) async fn note_kill(
+    change: &mut Change<'_>,
+    kill: &MutationKill,
+    by: &str,
+) -> Result<(), Fault> {
+    change.record(fact::mutation_killed(kill, by)).await
+}
+
+/// Prunes a batch. Entries go before cycles: a cycle that the chain names must be there.
 pub(super) async fn prune(
     change: &mut Change<'_>,
     before: Timestamp,
@@ -89,20 +98,17 @@ pub(super) async fn prune(
     let oldest = oldest_request(now);
     let sql = sql!("ledger/mysql/forget_requests.sql");
     change.execute(sql, vec![instant_value(oldest)]).await?;
-    let twice = || vec![at.clone(), at.clone()];
-    change
-        .execute(sql!("ledger/mysql/prune_steps.sql"), twice())
-        .await?;
-    let n_cycles = change
-        .execute(sql!("ledger/mysql/prune_cycles.sql"), twice())
-        .await?;
-    let n_entries = change
-        .execute(sql!("ledger/mysql/prune_entries.sql"), vec![at])
-        .await?;
-    let pruned = PrunedRecord {
-        n_cycles,
-        n_entries,
-    };
+    let mut pruned = PrunedRecord::default();
+    let values = vec![at.clone(), PrunedRecord::MOST_ENTRIES.into()];
+    let sql = sql!("ledger/mysql/prune_entries.sql");
+    pruned.n_entries = change.execute(sql, values).await?;
+    if !pruned.is_full() {
+        let values = vec![at.clone(), at, PrunedRecord::MOST_CYCLES.into()];
+        let sql = sql!("ledger/mysql/prune_steps.sql");
+        change.execute(sql, values.clone()).await?;
+        let sql = sql!("ledger/mysql/prune_cycles.sql");
+        pruned.n_cycles = change.execute(sql, values).await?;
+    }
     if pruned != PrunedRecord::default() {
         let sql = sql!("ledger/mysql/first_entry.sql");
         let first: Option<Row> = change.exec_first(sql, ()).await?;

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row, Value};
 
+use super::limit::each_row;
 use super::value::{column, instant, instant_value, optional_instant};
 use super::{Change, Fault, Malformed};
 use crate::ledger::fact::{self, Written};
@@ -139,14 +139,13 @@ pub(super) async fn each_within(
     visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
 ) -> Result<(), Fault> {
     let sql = sql!("ledger/mysql/each_rule_within.sql");
-    let values = (first, last);
-    let mut rows = connection.exec_stream::<Row, _, _>(sql, values).await?;
-    while let Some(mut row) = rows.try_next().await? {
+    let mut visit_row = |mut row: Row| {
         let until: Option<u64> = column(&mut row, 11)?;
         let held = column(&mut row, 10)?..until.unwrap_or(u64::MAX);
         visit((record(&mut row)?, held));
-    }
-    Ok(())
+        Ok(())
+    };
+    each_row(connection, sql, (first, last), &mut visit_row).await
 }
 
 async fn stream(
@@ -155,11 +154,11 @@ async fn stream(
     values: Params,
     visit: &mut (dyn FnMut(RuleRecord) + Send),
 ) -> Result<(), Fault> {
-    let mut rows = connection.exec_stream::<Row, _, _>(sql, values).await?;
-    while let Some(mut row) = rows.try_next().await? {
+    let mut visit_row = |mut row: Row| {
         visit(record(&mut row)?);
-    }
-    Ok(())
+        Ok(())
+    };
+    each_row(connection, sql, values, &mut visit_row).await
 }
 
 pub(super) async fn after(
@@ -174,6 +173,16 @@ pub(super) async fn after(
         sql!("ledger/mysql/active_rules_after.sql")
     };
     let rows: Vec<Row> = connection.exec(sql, (after, limit)).await?;
+    rows.into_iter().map(|mut row| record(&mut row)).collect()
+}
+
+pub(super) async fn some(connection: &mut Conn, ids: &[RuleId]) -> Result<Vec<RuleRecord>, Fault> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = repeat(sql!("ledger/mysql/rules_of.sql"), ids.len());
+    let ids: Vec<Value> = ids.iter().map(Value::from).collect();
+    let rows: Vec<Row> = connection.exec(sql, ids).await?;
     rows.into_iter().map(|mut row| record(&mut row)).collect()
 }
 
@@ -202,7 +211,7 @@ fn record(row: &mut Row) -> Result<RuleRecord, Fault> {
 async fn active(change: &mut Change<'_>, keys: &[[u8; 32]]) -> Result<Vec<ActiveRule>, Fault> {
     let sql = repeat(sql!("ledger/mysql/active_rules.sql"), keys.len());
     let keys = keys.iter().map(Value::from).collect();
-    let rows: Vec<Row> = change.exec(sql, Params::Positional(keys)).await?;
+    let rows = change.rows(&sql, keys).await?;
     let mut active = Vec::with_capacity(rows.len());
     for mut row in rows {
         let key: Vec<u8> = column(&mut row, 1)?;

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use futures_util::TryStreamExt;
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params, Row, Value};
+use mysql_async::{Conn, Row, Value};
 
+use super::limit::each_row;
 use super::{Change, Fault, column};
 use crate::ledger::LedgerError;
 use crate::ledger::fact::Written;
@@ -61,7 +60,7 @@ async fn known(
 ) -> Result<HashMap<[u8; 32], String>, Fault> {
     let sql = repeat(sql!("ledger/mysql/known_workspaces.sql"), batch.len());
     let keys = batch.iter().map(|pair| Value::from(pair.key)).collect();
-    let rows: Vec<Row> = change.exec(sql, Params::Positional(keys)).await?;
+    let rows = change.rows(&sql, keys).await?;
     let mut known = HashMap::with_capacity(rows.len());
     for mut row in rows {
         let key: Vec<u8> = column(&mut row, 0)?;
@@ -78,9 +77,9 @@ pub(super) async fn each(
     visit: &mut (dyn FnMut(String, String) + Send),
 ) -> Result<(), Fault> {
     let sql = sql!("ledger/mysql/each_workspace.sql");
-    let mut rows = connection.exec_stream::<Row, _, _>(sql, ()).await?;
-    while let Some(mut row) = rows.try_next().await? {
+    let mut visit_row = |mut row: Row| {
         visit(column(&mut row, 0)?, column(&mut row, 1)?);
-    }
-    Ok(())
+        Ok(())
+    };
+    each_row(connection, sql, (), &mut visit_row).await
 }

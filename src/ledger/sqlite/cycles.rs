@@ -42,8 +42,7 @@ pub(super) fn end(
 ) -> Result<(), Fault> {
     let values = params![instant_text(storable(at)?), status, id];
     if change.execute(sql!("ledger/sqlite/end_cycle.sql"), values)? == 0 {
-        let what = format!("cycle {id}");
-        return Err(LedgerError::NotOpen { what }.into());
+        return Err(not_open(id));
     }
     let holder = one(change, id)?.map(|cycle| cycle.start.holder);
     change.record(fact::cycle_ended(
@@ -54,16 +53,33 @@ pub(super) fn end(
     ))
 }
 
-pub(super) fn intend(change: &mut Change<'_>, intent: &StepIntent) -> Result<Intended, Fault> {
-    let Some(cycle) = one(change, &intent.cycle)? else {
-        let what = format!("cycle {}", intent.cycle);
-        return Err(LedgerError::NotOpen { what }.into());
-    };
-    let token = cycle.start.lease_token;
-    if !is_held(change, CYCLE_LEASE, token)? {
+pub(super) fn renew(
+    change: &mut Change<'_>,
+    id: &str,
+    revision: u64,
+    rules_digest: &str,
+) -> Result<Intended, Fault> {
+    let cycle = begun(change, id)?;
+    if !is_held(change, CYCLE_LEASE, cycle.lease_token)? {
         return Ok(Intended::LeaseLost);
     }
-    if cycle.start.revision != change.revision() {
+    if revision != change.revision() {
+        return Ok(Intended::Stale);
+    }
+    let values = params![signed(revision)?, rules_digest, id];
+    if change.execute(sql!("ledger/sqlite/renew_cycle.sql"), values)? == 0 {
+        return Err(not_open(id));
+    }
+    change.record(fact::cycle_renewed(&cycle, revision, rules_digest))?;
+    Ok(Intended::Recorded)
+}
+
+pub(super) fn intend(change: &mut Change<'_>, intent: &StepIntent) -> Result<Intended, Fault> {
+    let cycle = begun(change, &intent.cycle)?;
+    if !is_held(change, CYCLE_LEASE, cycle.lease_token)? {
+        return Ok(Intended::LeaseLost);
+    }
+    if cycle.revision != change.revision() {
         return Ok(Intended::Stale);
     }
     let values = params![
@@ -82,7 +98,7 @@ pub(super) fn intend(change: &mut Change<'_>, intent: &StepIntent) -> Result<Int
         instant_text(storable(intent.intended_at)?),
     ];
     change.execute(sql!("ledger/sqlite/intend_step.sql"), values)?;
-    change.record(fact::step_intended(intent, &cycle.start.holder))?;
+    change.record(fact::step_intended(intent, &cycle.holder))?;
     Ok(Intended::Recorded)
 }
 
@@ -102,6 +118,16 @@ pub(super) fn finish(change: &mut Change<'_>, outcome: &StepOutcome) -> Result<(
     }
     let holder = one(change, &outcome.cycle)?.map(|cycle| cycle.start.holder);
     change.record(fact::step_finished(outcome, &holder.unwrap_or_default()))
+}
+
+fn begun(change: &Change<'_>, id: &str) -> Result<CycleStart, Fault> {
+    let cycle = one(change, id)?.ok_or_else(|| not_open(id))?;
+    Ok(cycle.start)
+}
+
+fn not_open(id: &str) -> Fault {
+    let what = format!("cycle {id}");
+    LedgerError::NotOpen { what }.into()
 }
 
 pub(super) fn before(
@@ -156,6 +182,11 @@ pub(super) fn slots_done(connection: &Connection, day: &str) -> Result<Vec<SlotR
     Ok(slots)
 }
 
+pub(super) fn last_success(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
+    let sql = sql!("ledger/sqlite/last_success.sql");
+    connection.query_row(sql, (), |row| Ok(optional_instant_at(row, 0)))?
+}
+
 pub(super) fn deleted_since(
     connection: &Connection,
     since: Timestamp,
@@ -176,6 +207,20 @@ pub(super) fn deleted_since(
 pub(super) fn steps(connection: &Connection, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/steps.sql"))?;
     let mut rows = statement.query([cycle])?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(step(row)?);
+    }
+    Ok(steps)
+}
+
+pub(super) fn unsettled(
+    connection: &Connection,
+    token: u64,
+    since: Timestamp,
+) -> Result<Vec<StepRecord>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/unsettled_steps.sql"))?;
+    let mut rows = statement.query(params![instant_text(since), signed(token)?])?;
     let mut steps = Vec::new();
     while let Some(row) = rows.next()? {
         steps.push(step(row)?);

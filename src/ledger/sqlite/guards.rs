@@ -142,11 +142,30 @@ pub(super) fn resume(
     let Some(id) = active_pause(change, scope)? else {
         return Ok(false);
     };
+    Ok(end_pause(change, id, by, at)? == Deactivation::Done)
+}
+
+pub(super) fn end_pause(
+    change: &mut Change<'_>,
+    id: u64,
+    by: &str,
+    at: Timestamp,
+) -> Result<Deactivation, Fault> {
+    let sql = sql!("ledger/sqlite/paused_scope.sql");
+    let found: Option<(String, Option<String>)> = change
+        .query_row(sql, [signed(id)?], |row| row.try_into())
+        .optional()?;
+    let Some((kind, name)) = found else {
+        return Ok(Deactivation::NotFound);
+    };
+    let scope = pause_scope(&kind, name)?;
     let values = params![instant_text(storable(at)?), by, signed(id)?];
-    change.execute(sql!("ledger/sqlite/end_pause.sql"), values)?;
+    if change.execute(sql!("ledger/sqlite/end_pause.sql"), values)? == 0 {
+        return Ok(Deactivation::AlreadyInactive);
+    }
     let revision = change.raise()?;
-    change.record(fact::resumed(id, scope, revision, by))?;
-    Ok(true)
+    change.record(fact::resumed(id, &scope, revision, by))?;
+    Ok(Deactivation::Done)
 }
 
 fn active_pause(connection: &Connection, scope: &PauseScope) -> Result<Option<u64>, Fault> {

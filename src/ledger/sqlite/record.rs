@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Change, Fault, instant, instant_text, signed, unsigned};
 use crate::audit::Head;
 use crate::ledger::row::{oldest_request, storable};
-use crate::ledger::{PrunedRecord, fact};
+use crate::ledger::{MutationKill, PrunedRecord, fact};
 use crate::sql::sql;
 
 pub(super) fn now(connection: &Connection) -> Result<Timestamp, Fault> {
@@ -62,6 +62,15 @@ pub(super) fn settings_within(
     Ok(settings)
 }
 
+pub(super) fn note_kill(
+    change: &mut Change<'_>,
+    kill: &MutationKill,
+    by: &str,
+) -> Result<(), Fault> {
+    change.record(fact::mutation_killed(kill, by))
+}
+
+/// Prunes a batch. Entries go before cycles: a cycle that the chain names must be there.
 pub(super) fn prune(
     change: &mut Change<'_>,
     before: Timestamp,
@@ -72,15 +81,16 @@ pub(super) fn prune(
     let oldest = oldest_request(now);
     let sql = sql!("ledger/sqlite/forget_requests.sql");
     change.execute(sql, [instant_text(oldest)])?;
-    change.execute(sql!("ledger/sqlite/prune_steps.sql"), [&text])?;
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let n_cycles = count(change.execute(sql!("ledger/sqlite/prune_cycles.sql"), [&text])?);
     let head = super::change::head(change)?;
-    let n_entries = count(change.execute(sql!("ledger/sqlite/prune_entries.sql"), [&text])?);
-    let pruned = PrunedRecord {
-        n_cycles,
-        n_entries,
-    };
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let mut pruned = PrunedRecord::default();
+    let values = params![text, signed(PrunedRecord::MOST_ENTRIES)?];
+    pruned.n_entries = count(change.execute(sql!("ledger/sqlite/prune_entries.sql"), values)?);
+    if !pruned.is_full() {
+        let values = params![text, signed(PrunedRecord::MOST_CYCLES)?];
+        change.execute(sql!("ledger/sqlite/prune_steps.sql"), values)?;
+        pruned.n_cycles = count(change.execute(sql!("ledger/sqlite/prune_cycles.sql"), values)?);
+    }
     if pruned == PrunedRecord::default() {
         return Ok(pruned);
     }

@@ -162,6 +162,21 @@ pub(super) fn after(
     Ok(rules)
 }
 
+pub(super) fn some(connection: &Connection, ids: &[RuleId]) -> Result<Vec<RuleRecord>, Fault> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = repeat(sql!("ledger/sqlite/rules_of.sql"), ids.len());
+    let ids = ids.iter().map(|id| signed(*id));
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(params_from_iter(ids.collect::<Result<Vec<_>, _>>()?))?;
+    let mut rules = Vec::new();
+    while let Some(row) = rows.next()? {
+        rules.push(record(row)?);
+    }
+    Ok(rules)
+}
+
 pub(super) fn one(connection: &Connection, id: RuleId) -> Result<Option<RuleRecord>, Fault> {
     let mut statement = connection.prepare_cached(sql!("ledger/sqlite/rule.sql"))?;
     let mut rows = statement.query([signed(id)?])?;

@@ -17,11 +17,11 @@ const NOW: &str = "2026-11-21T10:00:00Z";
 const DAY_MS: i64 = 86_400_000;
 const NAMES: [&str; 3] = ["a", "b", ""];
 
-fn now() -> Timestamp {
+pub(in crate::plan) fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn name() -> impl Strategy<Value = Arc<str>> {
+pub(in crate::plan) fn name() -> impl Strategy<Value = Arc<str>> {
     prop::sample::select(NAMES.to_vec()).prop_map(Arc::from)
 }
 
@@ -33,7 +33,7 @@ fn scope() -> impl Strategy<Value = Scope> {
     ]
 }
 
-fn retention() -> impl Strategy<Value = Retention> {
+pub(in crate::plan) fn retention() -> impl Strategy<Value = Retention> {
     prop_oneof![
         Just(Retention::Unlimited),
         (1_u32..12).prop_map(|days| Retention::Days {
@@ -48,7 +48,7 @@ fn instant() -> impl Strategy<Value = Timestamp> {
     (0_i64..20 * 24 * 60).prop_map(|minutes| now() - jiff::SignedDuration::from_mins(minutes))
 }
 
-fn rules() -> impl Strategy<Value = RuleSet> {
+pub(in crate::plan) fn rules() -> impl Strategy<Value = RuleSet> {
     let rule = (retention(), any::<bool>(), instant());
     prop::collection::btree_map(scope(), rule, 0..8).prop_map(|rules| {
         let rule = |(id, (scope, (retention, apply_to_past, created_at)))| Rule {
@@ -80,7 +80,7 @@ fn hold() -> impl Strategy<Value = Hold> {
     })
 }
 
-fn guards() -> impl Strategy<Value = Guards> {
+pub(in crate::plan) fn guards() -> impl Strategy<Value = Guards> {
     let pause = prop_oneof![
         Just(PauseScope::Everything),
         Just(PauseScope::Target("t".into())),
@@ -95,13 +95,13 @@ fn guards() -> impl Strategy<Value = Guards> {
 }
 
 /// Nothing, or the rules of the base, or that there is none yet.
-type BaseRules = Option<Option<(RuleSet, Retention)>>;
+pub(in crate::plan) type BaseRules = Option<Option<(RuleSet, Retention)>>;
 
-fn base() -> impl Strategy<Value = BaseRules> {
+pub(in crate::plan) fn base() -> impl Strategy<Value = BaseRules> {
     prop::option::of(prop::option::weighted(0.8, (rules(), retention())))
 }
 
-fn target(kind: AgeKind, has_project: bool) -> CheckedTarget {
+pub(in crate::plan) fn target(kind: AgeKind, has_project: bool) -> CheckedTarget {
     let name = |name: &str| NameColumn {
         name: name.into(),
         kind: TextKind::String,
@@ -120,7 +120,7 @@ fn target(kind: AgeKind, has_project: bool) -> CheckedTarget {
     }
 }
 
-fn census() -> Vec<CensusRow> {
+pub(in crate::plan) fn census() -> Vec<CensusRow> {
     let row = |name: &str| CensusRow {
         workspace: name.into(),
         is_readable: true,
@@ -134,14 +134,14 @@ fn census() -> Vec<CensusRow> {
 
 /// One row: workspace, project, and when it really happened.
 #[derive(Debug, Clone, Copy)]
-struct Row {
-    workspace: &'static str,
+pub(in crate::plan) struct Row {
+    pub(in crate::plan) workspace: &'static str,
     project: &'static str,
     at_ms: i64,
 }
 
 /// Rows around every instant that matters.
-fn rows(guards: &Guards) -> Vec<Row> {
+pub(in crate::plan) fn rows(guards: &Guards) -> Vec<Row> {
     let midnight = now().as_millisecond().div_euclid(DAY_MS) * DAY_MS;
     let mut instants: Vec<i64> = (0..21).map(|day| midnight - day * DAY_MS).collect();
     for hold in guards.holds() {
@@ -163,7 +163,7 @@ fn rows(guards: &Guards) -> Vec<Row> {
     rows.collect()
 }
 
-fn is_held(row: Row, guards: &Guards, directory: &Directory) -> bool {
+pub(in crate::plan) fn is_held(row: Row, guards: &Guards, directory: &Directory) -> bool {
     guards.holds().iter().any(|hold| {
         let covers = match &hold.scope {
             Scope::Organization(name) => directory.organization_of(row.workspace) == Some(name),
@@ -179,13 +179,13 @@ fn is_held(row: Row, guards: &Guards, directory: &Directory) -> bool {
     })
 }
 
-fn is_expired(row: Row, policies: &Policies<'_>) -> bool {
+pub(in crate::plan) fn is_expired(row: Row, policies: &Policies<'_>) -> bool {
     let bounds = policies.project(row.workspace, row.project).bounds(now());
     bounds.is_some_and(|bounds| bounds.contains(row.at_ms))
 }
 
 /// How many arms take a row that is stored in whole units, as the compiler compares it.
-fn n_taken(row: Row, arms: &[Arm], unit_ms: i64) -> usize {
+pub(in crate::plan) fn n_taken(row: Row, arms: &[Arm], unit_ms: i64) -> usize {
     let ceil = |ms: i64| -(-ms).div_euclid(unit_ms) * unit_ms;
     let stored = row.at_ms.div_euclid(unit_ms) * unit_ms;
     let takes = |arm: &&Arm| {
@@ -222,6 +222,7 @@ fn check(
             Some(Some(_)) => Base::At {
                 revision: 1,
                 policies: of_base.as_ref(),
+                changes: &[],
             },
         },
         guards,
@@ -317,7 +318,7 @@ proptest! {
         let policies = resolve(&rules, &directory, &default);
         let base = resolve(&of_base.0, &directory, &of_base.1);
         let terms = Terms {
-            base: Base::At { revision: 1, policies: Some(&base) },
+            base: Base::At { revision: 1, policies: Some(&base), changes: &[] },
             ..Terms::new(&policies, now())
         };
         let found = candidates(&target(AgeKind::Uuid, true), &census(), &terms);
@@ -335,7 +336,7 @@ proptest! {
         let plain = Terms::new(&policies, now());
         let same = resolve(&rules, &directory, &default);
         let guarded = Terms {
-            base: Base::At { revision: 1, policies: Some(&same) },
+            base: Base::At { revision: 1, policies: Some(&same), changes: &[] },
             ..plain
         };
         let target = target(AgeKind::Uuid, true);

@@ -1,5 +1,10 @@
 //! The record: what was done, and that nobody edited it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use ebbtide::{HoldRange, NewHold, Scope, connect_ledger};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::scene::N_OLD;
@@ -150,6 +155,39 @@ async fn an_unbroken_record_has_a_head_to_keep() {
         .map(|o| o.transcript)
         .join("\n");
     matches_snapshot!("audit_heads", transcript);
+}
+
+/// Tables are read after the record: what comes in between was not changed beside ebbtide.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_grows_meanwhile_is_not_called_broken() {
+    let scene = Scene::new().await;
+    scene.good(&["rules", "add", "--workspace=w1", "--retention=60d"]);
+    let url = format!("sqlite://{}/ebbtide.db", scene.path().display());
+    let ledger = connect_ledger(&url, None).await.unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let placing = tokio::spawn({
+        let is_over = Arc::clone(&is_over);
+        async move {
+            let mut n_holds = 0;
+            while !is_over.load(Relaxed) {
+                let hold = NewHold {
+                    scope: Scope::Workspace(format!("w{n_holds}").into()),
+                    range: HoldRange::default(),
+                    reason: "court".into(),
+                    owner: "ann".into(),
+                    created_at: Timestamp::now(),
+                };
+                ledger.place_hold(&hold, "eva".into()).await.unwrap();
+                n_holds += 1;
+            }
+            n_holds
+        }
+    });
+    for _ in 0..10 {
+        scene.good(&["audit", "verify"]);
+    }
+    is_over.store(true, Relaxed);
+    assert!(placing.await.unwrap() > 10);
 }
 
 /// Whatever somebody does to the table beside ebbtide is found, and named.

@@ -91,6 +91,46 @@ async fn a_shorter_rule_waits_and_a_longer_one_acts_at_once() {
     matches_snapshot!("review_of_rules", transcript);
 }
 
+/// A keep that is removed deletes more than what was approved, and everybody says so.
+#[tokio::test]
+async fn a_keep_that_is_removed_waits_for_an_approval() {
+    const COLUMNS: &str =
+        "table: traces, workspace: workspace_id, project: project_id, age: {uuid_v7: id}";
+    let scene = Scene::new().await;
+    for sql in [
+        "CREATE TABLE items (workspace_id String, trace_id String) ENGINE = MergeTree \
+         ORDER BY workspace_id",
+        "INSERT INTO items SELECT workspace_id, id FROM traces ORDER BY id LIMIT 1",
+    ] {
+        scene.execute(sql).await;
+    }
+    let targets = |keep: &str| {
+        scene.configure(REQUIRED, &format!("targets:\n  - {{{COLUMNS}{keep}}}\n"));
+    };
+    targets(
+        ", keep: [{column: id, in_table: items, in_column: trace_id, in_workspace: workspace_id}]",
+    );
+    scene.good(&["plan", "--out", "plan.json"]);
+    scene.good(&["apply", "plan.json"]);
+    assert_eq!(scene.count_rows().await, N_YOUNG + 1);
+
+    targets("");
+    let doctor = scene.good(&["doctor"]).stdout;
+    assert!(
+        doctor.contains("so its rows wait: target traces: its keep of id in items"),
+        "{doctor}"
+    );
+    let planned = scene.good(&["plan"]);
+    let ran = scene.good(&["run"]);
+    let why = scene.good(&["explain", "--workspace=w1", "--row-time=2020-01-01"]);
+    assert_eq!(scene.count_rows().await, N_YOUNG + 1);
+    let proposed = scene.good(&["plan", "--out", "plan.json"]);
+    scene.good(&["apply", "plan.json"]);
+    assert_eq!(scene.count_rows().await, N_YOUNG);
+    let transcript = transcripts([planned, ran, why, proposed]);
+    matches_snapshot!("review_of_targets", transcript);
+}
+
 /// Every kind of scope is compared with what was approved for it.
 #[tokio::test]
 async fn what_becomes_of_a_rule_is_told_for_every_scope() {

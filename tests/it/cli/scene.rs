@@ -279,7 +279,7 @@ pub fn mask(text: &str) -> String {
             (r"\d+\.\d s\)", "<seconds> s)"),
             (r"ClickHouse \d+(\.\d+)+", "ClickHouse <version>"),
             (r"\d+\.\d{3} s\b", "<took>"),
-            (r"tester@\S+, process \d+", "<holder>"),
+            (r"tester@\S+, process \d+-[0-9a-f]{6}", "<holder>"),
             (r"127\.0\.0\.1:\d+", "127.0.0.1:<port>"),
         ]
         .map(|(pattern, stands_for)| (regex::Regex::new(pattern).unwrap(), stands_for))

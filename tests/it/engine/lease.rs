@@ -1,12 +1,18 @@
 //! One cycle at a time: who has no lease, or lost it, sends nothing; who is told to stop ends after
 //! its statement.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ebbtide::{CycleKind, CycleStatus, EngineError, Event, Tenure};
+use ebbtide::{CycleKind, CycleStatus, EngineError, Event, Tenure, connect_ledger};
+use mysql_async::prelude::Queryable;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{World, plan, tenure};
+use crate::support::TestMysql;
 
 #[tokio::test]
 async fn a_second_instance_is_told_who_is_at_work() {
@@ -58,11 +64,70 @@ async fn a_lease_that_cannot_be_renewed_counts_as_lost_before_it_ends() {
     // Nobody can write to the ledger.
     let connection = rusqlite::Connection::open(world.folder.path().join("ledger.db")).unwrap();
     connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let mut was_too_late = false;
+    while tenure.is_held() {
+        was_too_late |= !tenure.may_send() && tenure.is_held();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(was_too_late, "a statement needs some time to arrive");
     tenure.lost().cancelled().await;
-    assert!(!tenure.is_held());
     // From a renewal that came before the lock, at the latest.
     assert!(asked.elapsed() < 2 * length, "{:?}", asked.elapsed());
     connection.execute_batch("ROLLBACK").unwrap();
+}
+
+/// A way to a server on which one connection goes silent for ever when it is told so: the next that
+/// asks something.
+async fn silenced(target: String, is_told: Arc<AtomicBool>) -> String {
+    /// The command that executes a prepared statement, after its length and number. What the pool
+    /// does by itself is none.
+    const EXECUTE: u8 = 0x17;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&target).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            let is_told = Arc::clone(&is_told);
+            tokio::spawn(async move {
+                let mut piece = vec![0; 65_536];
+                while let Ok(size @ 1..) = from_client.read(&mut piece).await {
+                    let asks = size > 4 && piece[4] == EXECUTE;
+                    if asks && is_told.swap(false, Ordering::Relaxed) {
+                        return std::future::pending().await;
+                    }
+                    if to_server.write_all(&piece[..size]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_goes_silent_does_not_cost_the_lease() {
+    let mysql = TestMysql::create().await;
+    let is_told = Arc::new(AtomicBool::new(false));
+    let (head, database) = mysql.url().rsplit_once('/').unwrap();
+    let (user, target) = head.rsplit_once('@').unwrap();
+    let proxy = silenced(target.to_owned(), Arc::clone(&is_told)).await;
+    let url = format!("{user}@{proxy}/{database}");
+    let ledger = connect_ledger(&url, None).await.unwrap();
+    ledger.migrate().await.unwrap();
+    let length = Duration::from_secs(9);
+    let tenure = Tenure::begin(&ledger, "first", length).await.unwrap();
+    is_told.store(true, Ordering::Relaxed);
+    let lost = tokio::time::timeout(length, tenure.lost().cancelled());
+    assert!(
+        lost.await.is_err(),
+        "one silent connection of two is not the ledger"
+    );
+    assert!(!is_told.load(Ordering::Relaxed), "it went silent");
+    tenure.release().await.unwrap();
 }
 
 #[tokio::test]
@@ -95,6 +160,43 @@ async fn who_lost_the_lease_sends_nothing_more() {
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
     let cycle = world.ledger.cycle(&report.cycle).await.unwrap().unwrap();
     assert_eq!(cycle.end.unwrap().1, "lease_lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intent_that_took_longer_to_record_than_the_lease_lasts_leads_to_no_statement() {
+    let mut world = World::new().await;
+    let mysql = TestMysql::create().await;
+    world.ledger = connect_ledger(mysql.url(), None).await.unwrap();
+    world.ledger.migrate().await.unwrap();
+    world.rule("w1", "30d").await;
+    let engine = world.engine();
+    engine.note_settings("test").await.unwrap();
+    let plan = plan(&engine).await;
+    // It looks at the lease first, keeps it from being renewed meanwhile, and records in the end.
+    let slow = "CREATE TRIGGER slow BEFORE INSERT ON steps FOR EACH ROW SET @slept = SLEEP(5)";
+    mysql.connect().await.query_drop(slow).await.unwrap();
+    let length = Duration::from_secs(3);
+    let tenure = Tenure::begin(&world.ledger, "test", length).await.unwrap();
+    let never = CancellationToken::new();
+    let applied = engine.apply(&plan, CycleKind::Run, &tenure, &never).await;
+    let report = applied.unwrap();
+    assert_eq!(report.status, CycleStatus::LeaseLost);
+    assert_eq!(world.mutations().await, 0);
+    let steps = world.ledger.steps(&report.cycle).await.unwrap();
+    assert_eq!(steps.len(), 1, "the intent was recorded");
+    let outcome = steps[0].outcome.as_ref().unwrap();
+    assert_eq!(
+        (
+            &*outcome.verdict,
+            outcome.rows_left,
+            outcome.error.as_deref()
+        ),
+        (
+            "failed",
+            Some(69),
+            Some("not started: the lease was lost, or nearly")
+        )
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

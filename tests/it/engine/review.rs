@@ -1,13 +1,13 @@
 //! Plans from files: a fresh one is applied, a stale one is refused and says why.
 
 use ebbtide::{
-    Basis, Config, CycleStatus, Engine, EngineError, NewRule, PauseScope, Plan, PlanRequest, Scope,
-    Unprobed,
+    Basis, Config, CycleStatus, Engine, EngineError, Event, NewRule, PauseScope, Plan, PlanRequest,
+    Scope, Unprobed,
 };
 use mysql_async::prelude::Queryable;
 
 use super::world::{NOW, World, apply, apply_reviewed, at, plan, propose, run};
-use crate::support::TestMysql;
+use crate::support::{TestMysql, block_on};
 
 /// The plan as a file would hold it.
 fn through_a_file(plan: &Plan) -> Plan {
@@ -113,6 +113,13 @@ async fn a_plan_of_other_settings_or_tables_is_stale() {
     let changes = stale(&world.engine_with(&config, NOW), &plan).await;
     assert!(changes[0].contains("the project column"), "{changes:?}");
 
+    // Nothing of the plan goes there, but its approval would cover it.
+    world.sql("CREATE TABLE others AS traces").await;
+    let others = "targets:\n- {table: others, workspace: w, project: p, age: {time: at}}\n";
+    let config = world.config_with("targets:\n", others);
+    let changes = stale(&world.engine_with(&config, NOW), &plan).await;
+    assert!(changes[0].starts_with("targets, "), "{changes:?}");
+
     world.sql("ALTER TABLE traces DROP COLUMN n").await;
     world.engine().reviewed(&plan).await.unwrap();
     world.sql("DROP TABLE traces").await;
@@ -186,6 +193,7 @@ async fn a_plan_with_a_table_that_nobody_could_look_at_is_refused() {
         workspace: None,
         reason: "it is down".into(),
         is_unreachable: true,
+        is_running: false,
     });
     plan.digest = plan.computed_digest();
     let changes = stale(&engine, &plan).await;
@@ -241,4 +249,29 @@ async fn a_workspace_that_moves_in_the_operators_directory_makes_a_plan_stale() 
     assert_eq!(report.status, CycleStatus::Done);
     assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
     assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_that_becomes_stale_before_its_first_statement_says_what_changed() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let (ledger, now) = (world.ledger.clone(), at(NOW));
+    let engine = world.engine().observed_by(move |event| {
+        if matches!(event, Event::CycleStarted { .. }) {
+            let rule = NewRule {
+                scope: Scope::Workspace("w2".into()),
+                retention: "60d".into(),
+                apply_to_past: true,
+                created_at: now,
+            };
+            block_on(ledger.create_rule(&rule, "test".into())).unwrap();
+        }
+    });
+    let proposed = propose(&engine).await;
+    let error = apply_reviewed(&engine, &proposed).await.unwrap_err();
+    let EngineError::Stale { changes } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(changes, ["rule 2 for workspace \"w2\" (60d) is new"]);
+    assert_eq!(world.mutations().await, 0);
 }

@@ -47,6 +47,8 @@ pub struct Options {
     pub retention: String,
     /// With the ledger in MySQL instead of SQLite.
     pub with_mysql: bool,
+    /// With the ledger at this address.
+    pub ledger: Option<String>,
     /// With tables in a real ClickHouse.
     pub with_clickhouse: bool,
     pub tls: Option<TlsFiles>,
@@ -101,9 +103,10 @@ impl Api {
         } else {
             None
         };
-        let ledger = match &mysql {
-            Some(mysql) => mysql.url().to_owned(),
-            None => format!("sqlite://{}/ledger.db", folder.path().display()),
+        let ledger = match (&options.ledger, &mysql) {
+            (Some(url), _) => url.clone(),
+            (None, Some(mysql)) => mysql.url().to_owned(),
+            (None, None) => format!("sqlite://{}/ledger.db", folder.path().display()),
         };
         let clickhouse = match &database {
             Some(database) => format!(
@@ -114,12 +117,18 @@ impl Api {
             ),
             None => format!("shards: [{{url: \"{NOWHERE}\"}}]"),
         };
+        // Few tests are about that many requests.
+        let often = if options.api.contains("requests_per_minute") {
+            ""
+        } else {
+            "  requests_per_minute: 1000000\n"
+        };
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{{clickhouse}}}\n\
              ledger: {{url: \"{ledger}\"}}\n\
              retention:\n  max_share_of_table: 1.0\n  enabled: true\n{}\
-             api:\n  tokens:\n{}{}\
+             api:\n  tokens:\n{}{}{often}\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
              - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
@@ -145,7 +154,7 @@ impl Api {
         (database, mysql, folder): (Option<TestDatabase>, Option<TestMysql>, TempDir),
     ) -> Self {
         let engine = Engine::new(&config, ledger.clone(), Arc::new(SystemClock)).unwrap();
-        let (live, of_live) = watch::channel(Arc::new(Live { config, engine }));
+        let (live, of_live) = watch::channel(Arc::new(Live::new(config, engine)));
         let (status, of_status) = watch::channel(idle());
         let wake = Arc::new(Notify::new());
         let answered = Arc::new(Mutex::new(Vec::new()));
@@ -215,7 +224,7 @@ impl Api {
         change(&mut config);
         let clock = Arc::new(SystemClock);
         let engine = Engine::new(&config, self.ledger.clone(), clock).unwrap();
-        self.live.send_replace(Arc::new(Live { config, engine }));
+        self.live.send_replace(Arc::new(Live::new(config, engine)));
     }
 
     /// Ends the server, and says how that went.

@@ -167,8 +167,11 @@ async fn one_request_of_a_token_probes_at_a_time_and_the_same_makes_one_plan() {
 async fn a_client_that_stays_silent_is_cut_off() {
     let api = Api::start().await;
     let address = api.url.trim_start_matches("http://");
-    let silences: [&[u8]; 4] = [
+    let silences: [&[u8]; 6] = [
         b"",
+        // What may become HTTP/2 still.
+        b"P",
+        b"PRI * HT",
         b"GET /health/livez HTTP/1.1\r\nhost: h\r\n",
         b"GET /health/livez HTTP/1.1\r\nhost: h\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -239,4 +242,41 @@ async fn a_reload_changes_tokens_and_limits_without_a_restart() {
         .has(401);
     let body = json!({"workspace": "w1", "retention": "7d"});
     api.post("/v1/rules", body).await.problem(413, "too-large");
+}
+
+#[tokio::test]
+async fn a_token_that_changes_too_often_is_told_when_to_come_again() {
+    let api = Api::with(Options {
+        api: "  requests_per_minute: 20\n".into(),
+        ..Options::default()
+    })
+    .await;
+    let change = async |token| {
+        let body = json!({"workspace": "w1", "reason": "audit"});
+        let ask = api.ask("POST", "/v1/holds").by(token);
+        ask.json(&body).send().await
+    };
+    // A tenth at once, and then one every three seconds.
+    for _ in 0..2 {
+        change("operator").await.has(201);
+    }
+    let reply = change("operator").await;
+    let wait: u64 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=4).contains(&wait), "{reply:?}");
+    let problem = reply.problem(429, "too-often");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("20 changes a minute"), "{detail}");
+    // Others may change, and all may look.
+    change("admin").await.has(201);
+    for _ in 0..10 {
+        let look = api.ask("GET", "/v1/holds").by("operator");
+        look.send().await.has(200);
+    }
+    // A reload gives it another rate.
+    api.reload(|config| config.api.requests_per_minute = 600.try_into().unwrap());
+    for _ in 0..20 {
+        change("operator").await.has(201);
+    }
+    // Whoever may not change anything uses nothing up.
+    change("viewer").await.has(403);
 }

@@ -180,6 +180,22 @@ async fn a_shortened_rule_waits_for_its_approval() {
         row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"],
         "due"
     );
+    // Where a target reaches further than what was approved, rows wait too.
+    api.reload(|config| config.targets[0].age = ebbtide::Age::Time("start_time".into()));
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
+    let changes = policy["target_changes"].to_string();
+    assert!(
+        changes.contains(&api.live.borrow().config.targets[0].table),
+        "{policy}"
+    );
+    let asked = api
+        .get(&format!("/v1/policies/w1?row_time={}", days_ago(90)))
+        .await;
+    let reason = asked.has(200).json()["row"]["reason"].to_string();
+    assert!(
+        reason.contains("waits where a target reaches further"),
+        "{reason}"
+    );
     // Longer acts at once.
     let longer = json!({"workspace": "w1", "retention": "extended_400d"});
     assert_eq!(
@@ -192,6 +208,48 @@ async fn a_shortened_rule_waits_for_its_approval() {
         row(&api, "/v1/policies/w1", &days_ago(90)).await["verdict"],
         "not_expired"
     );
+    // Where every target does, nothing goes, and no rule that deletes anything acts at once.
+    api.reload(|config| config.targets[1].age = ebbtide::Age::Time("start_time".into()));
+    let policy = api.get("/v1/policies/w1").await.has(200).json();
+    assert_eq!(policy["waiting"]["waits_for"], "approval", "{policy}");
+    assert_eq!(policy["waiting"].get("deleted_below"), None, "{policy}");
+    assert_eq!(
+        row(&api, "/v1/policies/w1", &days_ago(500)).await["verdict"],
+        "waiting"
+    );
+    for (retention, acts) in [("500d", "after_approval"), ("unlimited", "at_once")] {
+        let longer = json!({"workspace": "w1", "retention": retention});
+        let set = api.post("/v1/rules", longer).await.has(201).json();
+        assert_eq!(set["effect"]["acts"], acts, "{set}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_approved_waits_only_until_it_has_been_armed() {
+    let api = with("  approval: required\n  armed_for: 1d\n  default: base_60d\n").await;
+    let engine = &api.live.borrow().clone().engine;
+    engine.note_settings("test").await.unwrap();
+    let approval = ebbtide::NewApproval {
+        revision: api.ledger.revision().await.unwrap(),
+        plan_digest: "d".into(),
+        at: Timestamp::now(),
+    };
+    let waits_for = async || {
+        let policy = api.get("/v1/policies/w1").await.has(200).json();
+        policy["waiting"]["waits_for"].clone()
+    };
+    assert_eq!(waits_for().await, "approval");
+    api.ledger.approve(&approval, "test").await.unwrap();
+    // The copy notices within two seconds.
+    let began_at = std::time::Instant::now();
+    while waits_for().await != "armed" {
+        assert!(began_at.elapsed().as_secs() < 10, "it never waits for that");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    api.post("/v1/rules", json!({"workspace": "w1", "retention": "7d"}))
+        .await
+        .has(201);
+    assert_eq!(waits_for().await, "approval");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The record: one entry for each change, none for what failed, and no edit goes unnoticed.
 
-use ebbtide::{Chain, Flaw, ImportRule, Intended, NewRule, Scope};
+use ebbtide::{Chain, Flaw, ImportRule, Intended, MutationKill, NewRule, Scope};
 
 use super::contract::{intent, outcome, start};
 use super::{Fresh, at, on_both, rule, workspace};
@@ -9,6 +9,7 @@ on_both!(
     every_change_is_one_entry,
     what_fails_or_changes_nothing_leaves_no_entry,
     an_import_is_one_entry_that_covers_all_of_it,
+    the_end_of_a_mutation_is_one_entry_and_no_revision,
     every_edit_beside_the_ledger_is_found,
     cutting_off_the_end_is_found,
     a_record_written_anew_is_found_by_a_head_kept_elsewhere,
@@ -170,6 +171,26 @@ async fn an_import_is_one_entry_that_covers_all_of_it(fresh: Fresh) {
     assert_eq!(body["last_rule"], ids[1_200]);
     assert_eq!(body["digest"].as_str().unwrap().len(), 64);
     assert_eq!(entries[2].fact.body["n_changed"], 1_201);
+}
+
+async fn the_end_of_a_mutation_is_one_entry_and_no_revision(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let before = ledger.revision().await.unwrap();
+    let kill = MutationKill {
+        shard: "http://a:8123".into(),
+        table: "traces".into(),
+        mutation: "mutation_7.txt".into(),
+        marker: "ebbtide:retention:traces:c1-1".into(),
+    };
+    ledger.note_kill(&kill, "eva").await.unwrap();
+    assert_eq!(fresh.kinds().await, ["mutation_killed"]);
+    let fact = &fresh.entries().await[0].fact;
+    assert_eq!(
+        (&*fact.actor, &fact.body["mutation"]),
+        ("eva", &"mutation_7.txt".into())
+    );
+    assert_eq!(ledger.revision().await.unwrap(), before);
+    assert_eq!(fresh.flaws().await, []);
 }
 
 /// Five entries of which the middle one can be hurt.

@@ -15,6 +15,7 @@ on_both!(
     workspaces_are_added_and_moved,
     a_cycle_and_its_steps_round_trip,
     a_step_is_only_intended_while_the_rules_are_those_of_its_cycle,
+    a_cycle_goes_on_under_the_revision_that_holds,
     a_crash_leaves_an_intent_without_outcome,
     instants_that_no_column_holds_are_refused,
 );
@@ -371,6 +372,56 @@ async fn a_step_is_only_intended_while_the_rules_are_those_of_its_cycle(fresh: F
         Intended::Stale
     );
     assert_eq!(fresh.ledger.steps("c1").await.unwrap().len(), 1);
+}
+
+async fn a_cycle_goes_on_under_the_revision_that_holds(fresh: Fresh) {
+    fresh.lease().await;
+    let ledger = &fresh.ledger;
+    let digest = "12".repeat(32);
+    let error = ledger.renew_cycle("c1", 0, &digest).await.unwrap_err();
+    assert!(matches!(error, LedgerError::NotOpen { .. }), "{error}");
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    for (name, revision) in [("w1", 1), ("w2", 2)] {
+        let rule = rule(workspace(name), "unlimited");
+        ledger.create_rule(&rule, "eva".into()).await.unwrap();
+        // Neither one that is over nor one to come.
+        for other in [revision - 1, revision + 1] {
+            let renewed = ledger.renew_cycle("c1", other, &digest).await;
+            assert_eq!(renewed.unwrap(), Intended::Stale);
+        }
+        let stale = ledger.intend_step(&intent(7)).await.unwrap();
+        assert_eq!(stale, Intended::Stale);
+        let renewed = ledger.renew_cycle("c1", revision, &digest).await;
+        assert_eq!(renewed.unwrap(), Intended::Recorded);
+        let step = u32::try_from(revision).unwrap();
+        let recorded = ledger.intend_step(&intent(step)).await.unwrap();
+        assert_eq!(recorded, Intended::Recorded);
+    }
+    let cycle = ledger.cycle("c1").await.unwrap().unwrap();
+    assert_eq!(
+        (cycle.start.revision, cycle.start.rules_digest),
+        (2, digest.clone())
+    );
+    assert_eq!(fresh.revision().await, 2, "a renewal is no change of rules");
+    let entries = fresh.entries().await;
+    let renewals: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.fact.kind == "cycle_renewed")
+        .map(|entry| (&*entry.fact.actor, entry.fact.body.to_string()))
+        .collect();
+    let body = |from, to| {
+        let rules_digest = &digest;
+        serde_json::json!({"cycle": "c1", "from": from, "to": to, "rules_digest": rules_digest})
+            .to_string()
+    };
+    let holder = start("c1").holder;
+    assert_eq!(renewals, [(&*holder, body(0, 1)), (&*holder, body(1, 2))]);
+    ledger
+        .end_cycle("c1", "done", at("2026-11-21T11:00:00Z"))
+        .await
+        .unwrap();
+    let error = ledger.renew_cycle("c1", 2, &digest).await.unwrap_err();
+    assert!(matches!(error, LedgerError::NotOpen { .. }), "{error}");
 }
 
 async fn a_crash_leaves_an_intent_without_outcome(fresh: Fresh) {

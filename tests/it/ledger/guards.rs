@@ -14,6 +14,7 @@ on_both!(
     holds_are_placed_and_released,
     the_end_of_a_hold_is_rounded_up,
     a_scope_is_paused_at_most_once,
+    a_pause_is_ended_by_its_number_and_no_later_one,
     settings_are_noted_where_they_differ,
     whatever_changes_makes_a_planned_step_stale,
 );
@@ -149,6 +150,32 @@ async fn a_scope_is_paused_at_most_once(fresh: Fresh) {
     let created = ledger.pause(&pause(scopes[1].clone()), "tom".into()).await;
     assert!(!created.unwrap().is_repeated, "it may be paused anew");
     let kinds = ["paused", "paused", "paused", "paused", "resumed", "paused"];
+    assert_eq!(fresh.kinds().await, kinds);
+}
+
+async fn a_pause_is_ended_by_its_number_and_no_later_one(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let when = at("2026-11-22T00:00:00Z");
+    let scope = PauseScope::Target("traces".into());
+    let asked = pause(scope.clone());
+    let first = ledger.pause(&asked, "eva".into()).await.unwrap().id;
+    assert!(ledger.resume(&scope, "eva", when).await.unwrap());
+    let second = ledger.pause(&asked, "tom".into()).await.unwrap().id;
+    let revision = fresh.revision().await;
+    let end = |id| ledger.end_pause(id, "ann", when);
+    assert_eq!(end(first).await.unwrap(), Deactivation::AlreadyInactive);
+    assert_eq!(end(99).await.unwrap(), Deactivation::NotFound);
+    assert_eq!(fresh.revision().await, revision);
+    assert_eq!(ledger.pauses(false).await.unwrap()[0].id, second);
+    assert_eq!(end(second).await.unwrap(), Deactivation::Done);
+    assert!(fresh.revision().await > revision);
+    let ended = ledger.pauses(true).await.unwrap();
+    let by_whom = |record: &PauseRecord| record.ended.clone().unwrap().1;
+    assert_eq!(
+        ended.iter().map(by_whom).collect::<Vec<_>>(),
+        ["eva", "ann"]
+    );
+    let kinds = ["paused", "resumed", "paused", "resumed"];
     assert_eq!(fresh.kinds().await, kinds);
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use ebbtide::{CycleStart, DeletedRows, ImportRule, NewRule, RuleId, SlotRange};
+use ebbtide::{CycleStart, DeletedRows, ImportRule, Look, NewRule, RuleId, SlotRange};
 
 use super::contract::{intent, outcome, start};
 use super::{Fresh, at, on_both, rule, workspace};
@@ -17,6 +17,9 @@ on_both!(
     cycles_are_paged_newest_first,
     slots_are_done_where_their_cycle_was,
     rows_deleted_are_summed_up_by_table,
+    the_last_success_is_found_behind_many_failures,
+    a_look_takes_the_place_of_what_it_overlaps,
+    steps_without_an_outcome_are_those_of_earlier_leases,
 );
 
 async fn the_clock_of_the_database_goes(fresh: Fresh) {
@@ -284,4 +287,82 @@ async fn rows_deleted_are_summed_up_by_table(fresh: Fresh) {
         [deleted("spans", 1_107), deleted("traces", 321)]
     );
     assert_eq!(since(at("2026-11-22T00:00:00Z")).await, []);
+}
+
+async fn the_last_success_is_found_behind_many_failures(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    assert_eq!(ledger.last_success().await.unwrap(), None);
+    let ends = [("done", 1), ("partial", 3), ("done", 2)];
+    let failures = (4..60).map(|minute| ("failed", minute));
+    for (number, (status, minute)) in ends.into_iter().chain(failures).enumerate() {
+        let id = format!("c{number}");
+        ledger.begin_cycle(&start(&id)).await.unwrap();
+        let when = at(&format!("2026-11-21T11:{minute:02}:00.000001Z"));
+        ledger.end_cycle(&id, status, when).await.unwrap();
+    }
+    let last = at("2026-11-21T11:03:00.000001Z");
+    assert_eq!(ledger.last_success().await.unwrap(), Some(last));
+}
+
+async fn a_look_takes_the_place_of_what_it_overlaps(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let look = |from, to, when: &str| Look {
+        range: SlotRange { from, to },
+        at: at(when),
+        terms: format!("terms of {from}"),
+        body: format!("{{\"from\":{from}}}"),
+    };
+    let (early, noon) = ("2026-11-21T10:00:00.000001Z", "2026-11-21T12:00:00Z");
+    let first = [
+        look(0, 100, early),
+        look(100, 200, early),
+        look(200, 1 << 32, early),
+    ];
+    let head = ledger.audit_head().await.unwrap();
+    for look in &first {
+        ledger.note_look(look).await.unwrap();
+    }
+    assert_eq!(ledger.looks().await.unwrap(), first);
+    // It only touches the third.
+    let wider = look(50, 200, noon);
+    ledger.note_look(&wider).await.unwrap();
+    assert_eq!(
+        ledger.looks().await.unwrap(),
+        [wider.clone(), first[2].clone()]
+    );
+    // What nobody looks at again is not forgotten, however old it is.
+    let next = look(0, 10, "2026-12-22T13:00:00Z");
+    ledger.note_look(&next).await.unwrap();
+    assert_eq!(
+        ledger.looks().await.unwrap(),
+        [next, wider, first[2].clone()]
+    );
+    assert_eq!(fresh.revision().await, 0);
+    assert_eq!(ledger.audit_head().await.unwrap(), head);
+}
+
+async fn steps_without_an_outcome_are_those_of_earlier_leases(fresh: Fresh) {
+    fresh.lease().await;
+    let ledger = &fresh.ledger;
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    let times = ["09:00:00Z", "10:00:00Z", "11:00:00Z", "12:00:00Z"];
+    for (number, time) in (1..).zip(times) {
+        let mut step = intent(number);
+        step.intended_at = at(&format!("2026-11-21T{time}"));
+        ledger.intend_step(&step).await.unwrap();
+    }
+    ledger.finish_step(&outcome(3, "failed")).await.unwrap();
+    let unsettled = async |token, since: &str| -> Vec<u32> {
+        let since = at(&format!("2026-11-21T{since}"));
+        let steps = ledger.unsettled_steps(token, since).await.unwrap();
+        steps.iter().map(|step| step.intent.step).collect()
+    };
+    assert_eq!(unsettled(2, "10:00:00Z").await, [2, 4]);
+    assert_eq!(unsettled(2, "08:00:00Z").await, [1, 2, 4]);
+    assert_eq!(unsettled(2, "12:00:01Z").await, [0_u32; 0]);
+    // Their own holder is at work on them.
+    assert_eq!(unsettled(1, "08:00:00Z").await, [0_u32; 0]);
+    let all = ledger.steps("c1").await.unwrap();
+    let since = at("2026-11-21T12:00:00Z");
+    assert_eq!(ledger.unsettled_steps(9, since).await.unwrap(), all[3..]);
 }

@@ -10,6 +10,7 @@ on_both!(
     cycles_that_ended_before_go_with_their_steps,
     the_rest_of_the_chain_stays_verifiable,
     an_abandoned_cycle_goes_a_running_one_stays,
+    much_that_is_old_goes_in_several_changes,
 );
 
 fn pruned(n_cycles: u64, n_entries: u64) -> PrunedRecord {
@@ -152,4 +153,43 @@ async fn an_abandoned_cycle_goes_a_running_one_stays(fresh: Fresh) {
         .await
         .unwrap();
     assert!(!again.is_repeated, "its key went too");
+}
+
+/// Others can change the ledger in between.
+async fn much_that_is_old_goes_in_several_changes(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    fresh.lease().await;
+    ledger.begin_cycle(&start("c0")).await.unwrap();
+    let when = at("2026-10-01T00:00:00Z");
+    ledger.end_cycle("c0", "done", when).await.unwrap();
+    let all: Vec<String> = (1..250).map(|number| format!("('c{number}')")).collect();
+    fresh
+        .run("CREATE TABLE more (id VARCHAR(64) NOT NULL)")
+        .await
+        .unwrap();
+    fresh
+        .run(&format!("INSERT INTO more VALUES {}", all.join(", ")))
+        .await
+        .unwrap();
+    fresh
+        .run(
+            "INSERT INTO cycles (id, started_at, as_of, rules_digest, revision, kind, plan_digest, \
+             holder, lease_token, ended_at, status) SELECT more.id, started_at, as_of, rules_digest, \
+             revision, kind, plan_digest, holder, lease_token, ended_at, status \
+             FROM cycles JOIN more ON 1 = 1",
+        )
+        .await
+        .unwrap();
+    let before = at("2026-11-01T00:00:00Z");
+    let done = ledger.prune_record(before, "ebbtide", before).await;
+    assert_eq!(done.unwrap(), pruned(250, 0));
+    assert_eq!(ledger.cycles(1).await.unwrap(), []);
+    let told: Vec<_> = fresh.entries().await;
+    let told: Vec<_> = told
+        .iter()
+        .filter(|entry| entry.fact.kind == "record_pruned")
+        .map(|entry| entry.fact.body["n_cycles"].as_u64().unwrap())
+        .collect();
+    assert_eq!(told, [100, 100, 50]);
+    assert_eq!(fresh.flaws().await, []);
 }

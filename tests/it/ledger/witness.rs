@@ -22,7 +22,7 @@ async fn differences(fresh: &Fresh) -> Vec<String> {
 }
 
 /// Rules that came and went, a hold that is in force and one that was released, an approval, and
-/// a cycle with a step that was settled later.
+/// a cycle that was renewed twice, with a step that was settled later.
 async fn lived(fresh: &Fresh) {
     fresh.lease().await;
     let ledger = &fresh.ledger;
@@ -54,6 +54,12 @@ async fn lived(fresh: &Fresh) {
     let mut cycle = start("c1");
     cycle.revision = fresh.revision().await;
     ledger.begin_cycle(&cycle).await.unwrap();
+    for name in ["w5", "w6"] {
+        let rule = rule(workspace(name), "7d");
+        ledger.create_rule(&rule, "eva".into()).await.unwrap();
+        let revision = fresh.revision().await;
+        ledger.renew_cycle("c1", revision, name).await.unwrap();
+    }
     ledger.intend_step(&intent(1)).await.unwrap();
     ledger.finish_step(&outcome(1, "unknown")).await.unwrap();
     ledger.finish_step(&outcome(1, "verified")).await.unwrap();
@@ -76,6 +82,21 @@ async fn every_edit_of_a_table_is_found(fresh: Fresh) {
         (
             "UPDATE cycles SET status = 'failed'",
             "UPDATE cycles SET status = 'done'",
+            "cycle c1 is not",
+        ),
+        (
+            "UPDATE cycles SET revision = revision - 1",
+            "UPDATE cycles SET revision = revision + 1",
+            "cycle c1 is not",
+        ),
+        (
+            "UPDATE cycles SET revision = revision - 2",
+            "UPDATE cycles SET revision = revision + 2",
+            "cycle c1 is not",
+        ),
+        (
+            "UPDATE cycles SET rules_digest = 'w5'",
+            "UPDATE cycles SET rules_digest = 'w6'",
             "cycle c1 is not",
         ),
         (

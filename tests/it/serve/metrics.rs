@@ -1,9 +1,12 @@
 //! Metrics of a real process: at zero first, and right after a cycle.
 
-use ebbtide::METRICS;
+use std::collections::BTreeSet;
 
-use super::Town;
+use ebbtide::{METRICS, Metric, MetricKind};
+use regex::Regex;
+
 use super::town::N_OLD;
+use super::{Process, Town};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_are_at_zero_before_a_cycle_and_right_after_it() {
@@ -37,9 +40,9 @@ async fn metrics_are_at_zero_before_a_cycle_and_right_after_it() {
     town.sql("SYSTEM START MERGES spans").await;
     town.until_ended("done").await;
     process.until_phase("idle");
+    let n_days = u32::try_from(town.days_done().await.len()).unwrap();
     let rows = Some(f64::from(u32::try_from(N_OLD).unwrap()));
     for (sample, expected) in [
-        ("ebbtide_cycles_total{outcome=\"done\"}", Some(1.0)),
         (
             "ebbtide_steps_total{table=\"spans\",verdict=\"verified\"}",
             Some(1.0),
@@ -60,6 +63,10 @@ async fn metrics_are_at_zero_before_a_cycle_and_right_after_it() {
     ] {
         assert_eq!(process.metric(sample), expected, "{sample}");
     }
+    // A day may have begun meanwhile.
+    let n_cycles = process.metric("ebbtide_cycles_total{outcome=\"done\"}");
+    assert!(n_cycles >= Some(f64::from(n_days)));
+    declared_and_exported_agree(&process);
     assert!(process.metric("ebbtide_probe_duration_seconds_count{table=\"spans\"}") >= Some(1.0));
     assert!(process.metric("ebbtide_last_success_timestamp_seconds") > Some(1e9));
 
@@ -86,10 +93,68 @@ async fn metrics_are_at_zero_before_a_cycle_and_right_after_it() {
         }
     }
     let cycles = process.events("cycle");
-    assert_eq!(cycles.len(), 1);
+    assert!(cycles.len() <= town.days_done().await.len() + 1);
     assert_eq!(
         (&cycles[0]["outcome"], &cycles[0]["rows_deleted"]),
         (&"done".into(), &160.into())
     );
+    process.end();
+}
+
+/// Alerts and panels are held to the list of metrics; here the list is held to what a process exports.
+fn declared_and_exported_agree(process: &Process) {
+    let (_, text) = process.ask("GET", "/metrics", "");
+    let sample = Regex::new(r"^(ebbtide_\w+)(?:\{(.*)\})? ").unwrap();
+    let label = Regex::new(r#"(\w+)=""#).unwrap();
+    let mut seen = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some(parts) = sample.captures(line) else {
+            assert_eq!(line, "");
+            continue;
+        };
+        let name = &parts[1];
+        let is_it = |metric: &&Metric| match metric.kind {
+            MetricKind::Histogram => ["_bucket", "_sum", "_count"]
+                .iter()
+                .any(|suffix| name.strip_suffix(suffix) == Some(metric.name)),
+            MetricKind::Counter | MetricKind::Gauge => name == metric.name,
+        };
+        let metric = METRICS.iter().find(is_it);
+        let metric = metric.unwrap_or_else(|| panic!("{line} is not in the list"));
+        let labels = parts.get(2).map_or("", |labels| labels.as_str());
+        let labels: BTreeSet<&str> = label
+            .captures_iter(labels)
+            .map(|found| found.get(1).unwrap().as_str())
+            .filter(|label| *label != "le")
+            .collect();
+        let declared: BTreeSet<&str> = metric.labels.iter().copied().collect();
+        assert_eq!(labels, declared, "{line}");
+        seen.insert(metric.name);
+    }
+    let all: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    assert_eq!(seen, all);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_have_a_port_of_their_own_where_one_is_configured() {
+    let town = Town::new().await;
+    let text = std::fs::read_to_string(town.path()).unwrap();
+    let own = "api: {metrics_listen: \"127.0.0.1:0\", listen";
+    std::fs::write(town.path(), text.replace("api: {listen", own)).unwrap();
+    let process = town.start();
+    process.until_phase("idle");
+    let started = process.until_logged("started");
+    let own = started["metrics_listen"].as_str().unwrap();
+    assert_ne!(own, started["listen"].as_str().unwrap());
+    let (code, text) = Process::ask_at(own, "GET", "/metrics", "");
+    assert_eq!(code, 200);
+    assert!(text.contains("\nebbtide_ready 1\n"), "{text}");
+    for path in ["/health/livez", "/health/readyz"] {
+        assert_eq!(Process::ask_at(own, "GET", path, "").0, 200, "{path}");
+    }
+    // Nothing else is there, not even for an admin; and metrics are not with the API.
+    assert_eq!(Process::ask_at(own, "GET", "/v1/status", "").0, 404);
+    assert_eq!(process.ask("GET", "/metrics", "").0, 404);
+    assert_eq!(process.ask("GET", "/health/livez", "").0, 200);
     process.end();
 }

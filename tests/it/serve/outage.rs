@@ -1,12 +1,16 @@
 //! Servers that go away and come back, and a sidecar that is killed in the middle.
 
-use super::town::N_OLD;
+use ebbtide::{CYCLE_LEASE, CycleStart, Intended, LeaseAttempt, StepIntent};
+use jiff::Timestamp;
+
+use super::town::{N_OLD, SHORT_LEASE};
 use super::{Process, Town};
 use crate::support::{Mariadb, embedded_options};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_killed_in_the_middle_is_followed_by_one_that_finishes() {
     let town = Town::new().await;
+    town.configure("", SHORT_LEASE);
     town.sql("SYSTEM STOP MERGES spans").await;
     let mut first = town.start();
     town.until_mutations(1).await;
@@ -17,6 +21,88 @@ async fn a_sidecar_killed_in_the_middle_is_followed_by_one_that_finishes() {
     town.until_ended("done").await;
     second.end();
     town.all_done_once().await;
+    // Whoever came after it counted what became of its statement.
+    let cycles = town.cycles().await;
+    assert_eq!(cycles[0].0.end, None);
+    let outcome = cycles[0].1[0].outcome.as_ref().unwrap();
+    assert_eq!(
+        (outcome.verdict.as_str(), outcome.rows_left),
+        ("unknown", Some(0))
+    );
+}
+
+/// A step as a process has recorded it that was killed before it sent anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_sidecar_never_sent_does_not_count_as_deleted() {
+    let town = Town::new().await;
+    town.configure(", max_share_of_table: 0.5", "");
+    let ledger = town.ledger().await;
+    let length = std::time::Duration::from_secs(1);
+    let LeaseAttempt::Held(lease) = ledger
+        .acquire_lease(CYCLE_LEASE, "dead", length)
+        .await
+        .unwrap()
+    else {
+        panic!("nobody else has it")
+    };
+    let now = Timestamp::now();
+    let start = CycleStart {
+        id: "dead".into(),
+        started_at: now,
+        as_of: now,
+        rules_digest: "r".into(),
+        revision: ledger.revision().await.unwrap(),
+        kind: "run".into(),
+        plan_digest: "p".into(),
+        slot: None,
+        holder: "dead".into(),
+        lease_token: lease.token,
+    };
+    ledger.begin_cycle(&start).await.unwrap();
+    let intent = StepIntent {
+        cycle: "dead".into(),
+        step: 1,
+        shard: town.database.url().into(),
+        table: "spans".into(),
+        method: "lightweight".into(),
+        shape: "in".into(),
+        query_id: "ebbtide-dead-1".into(),
+        statement_digest: "s".into(),
+        n_workspaces: 8,
+        rows_due: N_OLD,
+        predicate: "at < now() - toIntervalDay(30) AND 'ebbtide:retention:spans:dead-1' != ''"
+            .into(),
+        bounds: "[]".into(),
+        intended_at: now,
+    };
+    assert_eq!(
+        ledger.intend_step(&intent).await.unwrap(),
+        Intended::Recorded
+    );
+    let midnight = now - jiff::SignedDuration::from_secs(now.as_second().rem_euclid(86_400));
+    let deleted = async |of: &str| {
+        let all = ledger.deleted_since(midnight).await.unwrap();
+        all.iter()
+            .find(|rows| rows.table == of)
+            .map(|rows| rows.n_rows)
+    };
+    assert_eq!(
+        deleted("spans").await,
+        Some(N_OLD),
+        "all of it may have gone"
+    );
+    ledger.release_lease(&lease).await.unwrap();
+
+    // Half of the table may go in a day, and half of it is due.
+    let process = town.start();
+    town.until_ended("done").await;
+    process.until_logged("steps of a process that ended were settled");
+    process.end();
+    assert_eq!(town.count("spans").await, N_OLD);
+    let cycles = town.cycles().await;
+    let settled = cycles[0].1[0].outcome.as_ref().unwrap();
+    assert_eq!(settled.rows_left, Some(N_OLD));
+    assert_eq!(deleted("spans").await, Some(N_OLD), "by the sidecar alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,6 +153,7 @@ async fn a_ledger_that_goes_during_a_cycle_stops_it_before_the_next_statement() 
     let town = Town::with_ledger(&url).await;
     town.ledger().await.migrate().await.unwrap();
     town.rule("30d").await;
+    town.configure("", SHORT_LEASE);
     town.sql("SYSTEM STOP MERGES spans").await;
     let process = town.start();
     town.until_mutations(1).await;

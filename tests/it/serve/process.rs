@@ -126,7 +126,12 @@ impl Process {
             .as_str()
             .unwrap()
             .to_owned();
-        let mut stream = TcpStream::connect(&address).unwrap();
+        Self::ask_at(&address, method, path, body)
+    }
+
+    /// The same at another of its addresses.
+    pub fn ask_at(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n\

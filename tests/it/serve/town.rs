@@ -16,6 +16,9 @@ use crate::support::{TestDatabase, TestMysql};
 
 /// Workspaces `w0` to `w7`.
 pub const N_WORKSPACES: u64 = 8;
+/// For a test that waits until a lease ends. Others have a longer one: the machine may be busy.
+pub const SHORT_LEASE: &str = "serve: {lease: 3s, shutdown_timeout: 20s}\n";
+
 /// Rows of each table that are 100 days old, and as many of yesterday.
 pub const N_OLD: u64 = 80;
 
@@ -105,14 +108,16 @@ impl Town {
         let serve = if sections.contains("serve:") {
             ""
         } else {
-            "serve: {lease: 2s, shutdown_timeout: 20s}\n"
+            "serve: {lease: 15s, shutdown_timeout: 20s}\n"
         };
         let retention = format!(
-            "max_share_of_table: 1.0{}{}{}{retention}",
+            "{}{}{}{}{retention}",
+            default("max_share_of_table", "1.0"),
             default("enabled", "true"),
             default("approval", "none"),
             default("slots_per_day", "1"),
         );
+        let retention = retention.trim_start_matches(", ");
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}, \
@@ -234,6 +239,19 @@ impl Town {
             assert!(waited < 120, "waited {waited} s for: {what}");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
+    }
+
+    /// The days on which slots ended as done, each once: a test may run over midnight.
+    pub async fn days_done(&self) -> Vec<String> {
+        let cycles = self.cycles().await.into_iter();
+        let done =
+            cycles.filter(|(cycle, _)| cycle.end.as_ref().is_some_and(|end| end.1 == "done"));
+        let days: Vec<String> = done
+            .filter_map(|(cycle, _)| cycle.start.slot.map(|(day, _)| day))
+            .collect();
+        let apart = days.is_sorted_by(|one, next| one < next);
+        assert!(apart, "one slot a day: {days:?}");
+        days
     }
 
     /// What is old is gone, once: the statements of the server and the steps of the ledger agree.

@@ -216,11 +216,21 @@ fn server() -> Embedded {
         "GRANT SELECT ON system.mutations",
         "GRANT SELECT ON system.processes",
         "GRANT SELECT ON system.projections",
+        "GRANT SELECT ON system.disks",
+        "GRANT SELECT ON system.merge_tree_settings",
+        "GRANT SELECT ON system.metrics",
+        "GRANT SELECT ON system.replicas",
+        "GRANT SELECT ON system.storage_policies",
     ];
     let half = [
         "GRANT SELECT ON d.t",
         "GRANT SELECT ON system.parts",
         "GRANT SELECT ON system.projections",
+        "GRANT SELECT ON system.disks",
+        "GRANT SELECT ON system.merge_tree_settings",
+        "GRANT SELECT ON system.metrics",
+        "GRANT SELECT ON system.replicas",
+        "GRANT SELECT ON system.storage_policies",
     ];
     options.users = vec![
         user("keeper", &keeper, ""),

@@ -1,0 +1,144 @@
+//! One run: a clone, a way to delete, and what that cost.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::data::{Pristine, parts};
+use crate::engine::Ready;
+use crate::reader::{Reader, Reads};
+use crate::server::Server;
+use crate::situation::Due;
+use crate::way::Way;
+
+/// What one run cost.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Cost {
+    pub wall_ms: f64,
+    /// `MutationExecuteMilliseconds` of all parts.
+    pub mutation_ms: u64,
+    /// Processor time of the server, readers left out.
+    pub processor_ms: Option<u64>,
+    pub n_statements: u64,
+    pub n_mutations: u64,
+    pub parts_registered: u64,
+    /// Registered and not only linked again.
+    pub parts_rewritten: u64,
+    pub bytes_written: u64,
+    pub rows_deleted: u64,
+    pub disk_bytes: u64,
+    /// After `APPLY DELETED MASK`; only of the first run.
+    pub disk_reclaimed_bytes: Option<u64>,
+    pub reclaim_ms: Option<f64>,
+}
+
+/// Reads before, during and after.
+#[derive(Debug, Clone, Default)]
+pub struct ReadsOfRun {
+    pub before: Reads,
+    pub during: Reads,
+    pub after: Reads,
+}
+
+#[derive(clickhouse::Row, Deserialize)]
+struct Mutated {
+    parts_registered: u64,
+    parts_untouched: u64,
+    mutation_ms: u64,
+    bytes_written: u64,
+}
+
+#[derive(clickhouse::Row, Deserialize)]
+struct Sent {
+    n_statements: u64,
+    reader_ms: u64,
+}
+
+/// Clones, deletes, counts; the clone is dropped again.
+pub async fn run(
+    server: &Server,
+    pristine: &Pristine,
+    reader: &Reader,
+    way: Way,
+    due: &[Due],
+    with_reclaim: bool,
+) -> (Cost, ReadsOfRun) {
+    // A name of its own: what the server notes is found by it.
+    let table = format!("run_{}", uuid::Uuid::new_v4().simple());
+    pristine.clone_as(server, &table).await;
+    let is_hasty = way == Way::EbbtideSlots;
+    let ready = Ready::new(server, &table, due, is_hasty).await;
+    let before = reader.idle(&table).await;
+
+    let stop = CancellationToken::new();
+    let reading = reader.start(&table, &stop);
+    let (processor_ms, from_us) = (server.processor_ms(), now_us());
+    let began_at = Instant::now();
+    way.delete(server, &table, due, &ready).await;
+    let wall_ms = began_at.elapsed().as_secs_f64() * 1_000.0;
+    let (processor_ms, to_us) = (server.processor_ms() - processor_ms, now_us());
+    stop.cancel();
+    let during = reading.await.unwrap();
+
+    let left = server.number(&format!("SELECT count() FROM {table}")).await;
+    let after = reader.idle(&table).await;
+    server.execute("SYSTEM FLUSH LOGS").await;
+    let query = |sql: &str| server.query(sql).param("table", &table);
+    let mutated: Mutated = query(include_str!("sql/cost.sql"))
+        .fetch_one()
+        .await
+        .unwrap();
+    let sent: Sent = query(include_str!("sql/statements.sql"))
+        .param("from_us", from_us)
+        .param("to_us", to_us)
+        .fetch_one()
+        .await
+        .unwrap();
+    let n_mutations: u64 = query(include_str!("sql/mutations.sql"))
+        .fetch_one()
+        .await
+        .unwrap();
+    let mut cost = Cost {
+        wall_ms,
+        mutation_ms: mutated.mutation_ms,
+        processor_ms: Some(processor_ms.saturating_sub(sent.reader_ms)),
+        n_statements: sent.n_statements,
+        n_mutations,
+        parts_registered: mutated.parts_registered,
+        parts_rewritten: mutated.parts_registered - mutated.parts_untouched,
+        bytes_written: mutated.bytes_written,
+        rows_deleted: pristine.n_rows - left,
+        disk_bytes: parts(server, &table).await.disk_bytes,
+        disk_reclaimed_bytes: None,
+        reclaim_ms: None,
+    };
+    if with_reclaim {
+        let began_at = Instant::now();
+        let reclaim = format!("ALTER TABLE {table} APPLY DELETED MASK");
+        server.execute(&reclaim).await;
+        cost.reclaim_ms = Some(began_at.elapsed().as_secs_f64() * 1_000.0);
+        cost.disk_reclaimed_bytes = Some(parts(server, &table).await.disk_bytes);
+    }
+    server.execute(&format!("DROP TABLE {table} SYNC")).await;
+    (
+        cost,
+        ReadsOfRun {
+            before,
+            during,
+            after,
+        },
+    )
+}
+
+fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+impl ReadsOfRun {
+    pub fn extend(&mut self, more: &Self) {
+        self.before.extend(&more.before);
+        self.during.extend(&more.during);
+        self.after.extend(&more.after);
+    }
+}

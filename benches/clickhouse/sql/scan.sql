@@ -1,0 +1,5 @@
+-- scan: a chart over all spans
+SELECT type, count(), sum(total_estimated_cost), avg(duration)
+FROM {table:Identifier}
+GROUP BY type
+FORMAT Null

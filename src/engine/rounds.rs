@@ -1,0 +1,133 @@
+//! A cycle in rounds: planned, applied, and what changed meanwhile planned again. `run` and `serve`
+//! share this loop.
+//!
+//! Invariant: a round that sent something is followed by another one however often that happens, as
+//! long as something changes; rounds that send nothing come to an end.
+
+use tokio_util::sync::CancellationToken;
+
+use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, PlanRequest, Tenure};
+use crate::plan::{Plan, Refusal};
+
+/// So many rounds in a row may send nothing before the next cycle has to go on.
+const MAX_IDLE: u32 = 3;
+
+/// A cycle that is planned again as long as something changes between plan and end.
+pub(crate) struct Rounds<'e> {
+    engine: &'e Engine,
+    request: PlanRequest,
+    kind: CycleKind,
+    tenure: &'e Tenure,
+    /// The last plan that was made.
+    pub(crate) plan: Option<Plan>,
+    /// What the rounds before the last one did.
+    before: Option<CycleReport>,
+    /// What the last round did.
+    last: Option<CycleReport>,
+}
+
+impl<'e> Rounds<'e> {
+    pub(crate) fn new(
+        engine: &'e Engine,
+        request: PlanRequest,
+        kind: CycleKind,
+        tenure: &'e Tenure,
+    ) -> Self {
+        Self {
+            engine,
+            request,
+            kind,
+            tenure,
+            plan: None,
+            before: None,
+            last: None,
+        }
+    }
+
+    /// Plans and applies; returns the report of the last round. Told to stop, it ends after the
+    /// statement that runs; a plan only reads, so it is left anywhere.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`] and [`Engine::apply`]; [`EngineError::Stopped`] if it was told to stop
+    /// before anything was applied.
+    pub(crate) async fn go(
+        &mut self,
+        stop: &CancellationToken,
+    ) -> Result<CycleReport, EngineError> {
+        let engine = self.engine;
+        let holder = self.tenure.holder();
+        // Noted later, they would make the plan stale.
+        unless_told(stop, engine.note_settings(&holder)).await?;
+        unless_told(stop, engine.settle_left(self.tenure)).await?;
+        let mut n_idle = 0;
+        loop {
+            let applied = Box::pin(self.round(stop)).await;
+            let sent_something = |report: &CycleReport| report.n_statements() > 0;
+            n_idle = match &applied {
+                Ok(report) if sent_something(report) => 0,
+                _ => n_idle + 1,
+            };
+            match applied {
+                Err(EngineError::Stopped) if self.last.is_some() => {
+                    let last = self.last.take();
+                    let stopped = last.map(|last| CycleReport {
+                        status: CycleStatus::Stopped,
+                        ..last
+                    });
+                    return stopped.ok_or(EngineError::Stopped);
+                }
+                applied if n_idle > MAX_IDLE || !may_do_better(&applied) => return applied,
+                Ok(report) => self.last = Some(report),
+                Err(_) => {}
+            }
+            (engine.observer)(&Event::Replanning);
+        }
+    }
+
+    /// What all rounds did together, where the last of them has this report, if it has one.
+    pub(crate) fn together(&mut self, last: Option<&CycleReport>) -> Option<CycleReport> {
+        let rounds = [self.before.take(), self.last.take(), last.cloned()];
+        rounds
+            .into_iter()
+            .flatten()
+            .reduce(CycleReport::followed_by)
+    }
+
+    async fn round(&mut self, stop: &CancellationToken) -> Result<CycleReport, EngineError> {
+        let engine = self.engine;
+        let plan = unless_told(stop, engine.plan(&self.request)).await?;
+        let plan = self.plan.insert(plan);
+        if let Some(last) = self.last.take() {
+            self.before = Some(match self.before.take() {
+                Some(before) => before.followed_by(last),
+                None => last,
+            });
+        }
+        engine.apply(plan, self.kind, self.tenure, stop).await
+    }
+}
+
+/// Whether another plan may do better: something changed since this one.
+fn may_do_better(applied: &Result<CycleReport, EngineError>) -> bool {
+    let is_of_a_guard =
+        |refusal: &Refusal| matches!(refusal, Refusal::Held { .. } | Refusal::Paused { .. });
+    match applied {
+        Ok(report) => report.status == CycleStatus::Stale,
+        // A workspace moved in the operator's directory, or rules changed while they were read.
+        Err(EngineError::Stale { .. } | EngineError::Unsettled { .. }) => true,
+        // A hold or a pause came after the plan: a new one does without what it means.
+        Err(EngineError::Refused { refusals }) => refusals.iter().all(is_of_a_guard),
+        Err(_) => false,
+    }
+}
+
+async fn unless_told<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = stop.cancelled() => Err(EngineError::Stopped),
+    }
+}

@@ -1,0 +1,159 @@
+//! The turn of a statement: when it may be sent, and how ClickHouse copes while it runs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::apply::Cycle;
+use super::step::Part;
+use super::{CycleStatus, Engine, EngineError, Event};
+use crate::pace::{Decision, LOOK_EVERY, Wait};
+use crate::warehouse::{Execution, MutationState, Request, Shard};
+
+/// While a statement runs, it is looked how the server copes.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
+
+/// A shard and a table.
+type ShardTable = (Arc<str>, Arc<str>);
+
+/// How long the tables of a cycle were waited for.
+#[derive(Debug, Default)]
+pub(super) struct Waited {
+    tables: Mutex<HashMap<ShardTable, Duration>>,
+}
+
+impl Waited {
+    /// Adds to the time of a table; returns all of it.
+    fn add(&self, part: &Part<'_>, length: Duration) -> Duration {
+        let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = tables.entry(key).or_default();
+        *waited += length;
+        *waited
+    }
+}
+
+impl Engine {
+    /// Fails outside of the window in which statements may be sent.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`].
+    pub fn check_window(&self) -> Result<(), EngineError> {
+        let window = self.pacer.config().window;
+        match window.opens_at(self.clock.now()) {
+            None => Ok(()),
+            Some(opens_at) => Err(EngineError::Closed { window, opens_at }),
+        }
+    }
+
+    /// Why nothing more may be sent in a cycle, if so.
+    pub(super) fn halt(&self, cycle: &Cycle<'_>) -> Option<CycleStatus> {
+        let closed = || self.check_window().is_err().then_some(CycleStatus::Stopped);
+        cycle.halt().or_else(closed)
+    }
+
+    /// Waits for the pace, and until ClickHouse is not too busy, unless the cycle is halted
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// Why the table must wait for another cycle.
+    pub(super) async fn wait_for_turn(&self, part: &Part<'_>, n_due: u64) -> Result<(), Wait> {
+        let cycle = part.cycle;
+        let began = Instant::now();
+        cycle.unless_halted(self.pacer.ready(n_due)).await;
+        (self.observer)(&Event::Throttled {
+            reason: "pace",
+            length: began.elapsed(),
+        });
+        let mut before: Option<Wait> = None;
+        while self.halt(cycle).is_none() {
+            let looked = cycle
+                .unless_halted(self.pacer.look(part.shard, &part.step.table))
+                .await;
+            let wait = match looked {
+                Some(Decision::Wait(wait)) => wait,
+                Some(Decision::Go) | None => break,
+            };
+            if before.as_ref().map(|before| before.signal) != Some(wait.signal) {
+                self.say_held(part, Some(&wait));
+            }
+            if cycle.waited.add(part, Duration::ZERO) >= self.pacer.config().longest_wait {
+                return Err(wait);
+            }
+            let began = Instant::now();
+            cycle.unless_halted(sleep(LOOK_EVERY)).await;
+            let length = began.elapsed();
+            cycle.waited.add(part, length);
+            (self.observer)(&Event::Throttled {
+                reason: wait.signal.as_str(),
+                length,
+            });
+            before = Some(wait);
+        }
+        if before.is_some() {
+            self.say_held(part, None);
+        }
+        Ok(())
+    }
+
+    fn say_held(&self, part: &Part<'_>, wait: Option<&Wait>) {
+        (self.observer)(&Event::HeldBack {
+            shard: &part.step.shard,
+            table: &part.step.table,
+            wait,
+        });
+    }
+
+    /// Sends a statement; meanwhile and afterwards looks how the server copes, for the size of the
+    /// next step.
+    pub(super) async fn execute_watched(
+        &self,
+        part: &Part<'_>,
+        request: &Request<'_>,
+    ) -> (Execution, Duration) {
+        let table = &*part.step.table;
+        let began = Instant::now();
+        let mut was_strained = false;
+        let execution = {
+            let mut execution = std::pin::pin!(part.shard.execute(request));
+            loop {
+                let look = async {
+                    sleep(WATCH_EVERY).await;
+                    let decision = self.pacer.look(part.shard, table).await;
+                    self.look_for_stalls(part.shard, table).await;
+                    decision
+                };
+                tokio::select! {
+                    biased;
+                    execution = &mut execution => break execution,
+                    decision = look => was_strained |= decision != Decision::Go,
+                }
+            }
+        };
+        let took = began.elapsed();
+        was_strained |= self.pacer.look(part.shard, table).await != Decision::Go;
+        self.pacer.learn(part.shard, table, took, was_strained);
+        (execution, took)
+    }
+
+    async fn look_for_stalls(&self, shard: &Shard, table: &str) {
+        match shard.unfinished_mutations(table).await {
+            Ok(running) => self.say_stalled(shard, table, &running),
+            // Whoever waits for the statement hears of it.
+            Err(error) => tracing::debug!(table, %error, "cannot look for stalled mutations"),
+        }
+    }
+
+    /// Says which of the unfinished mutations of a table are stalled, or that none is.
+    pub(super) fn say_stalled(&self, shard: &Shard, table: &str, running: &[MutationState]) {
+        let after = self.pacer.config().stall_after;
+        let stalled = running.iter().filter_map(|running| running.stalled(after));
+        (self.observer)(&Event::Stalled {
+            shard: shard.name(),
+            table,
+            mutations: &stalled.collect::<Vec<String>>(),
+        });
+    }
+}

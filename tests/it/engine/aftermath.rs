@@ -1,0 +1,89 @@
+//! What a process that was killed has left open, and who comes after it.
+
+use std::time::Duration;
+
+use ebbtide::{CYCLE_LEASE, CycleStart, CycleStatus, Engine, Intended, LeaseAttempt, StepIntent};
+
+use super::world::{NOW, World, apply_reviewed, at, propose, run};
+
+/// Rows that are due in each table.
+const N_DUE: u64 = 4 * 69;
+
+/// A process that was killed between the intent of its first step and the statement.
+async fn somebody_died(world: &World) {
+    let ledger = &world.ledger;
+    let length = Duration::from_secs(9);
+    let asked = ledger.acquire_lease(CYCLE_LEASE, "dead", length).await;
+    let LeaseAttempt::Held(lease) = asked.unwrap() else {
+        panic!("nobody else has it")
+    };
+    let start = CycleStart {
+        id: "dead".into(),
+        started_at: at(NOW),
+        as_of: at(NOW),
+        rules_digest: "r".into(),
+        revision: ledger.revision().await.unwrap(),
+        kind: "run".into(),
+        plan_digest: "p".into(),
+        slot: None,
+        holder: "dead".into(),
+        lease_token: lease.token,
+    };
+    ledger.begin_cycle(&start).await.unwrap();
+    let intent = StepIntent {
+        cycle: "dead".into(),
+        step: 1,
+        shard: world.database.url().into(),
+        table: "spans".into(),
+        method: "lightweight".into(),
+        shape: "in".into(),
+        query_id: "ebbtide-dead-1".into(),
+        statement_digest: "s".into(),
+        n_workspaces: 4,
+        rows_due: N_DUE,
+        predicate: "at < toDateTime('2026-10-22 00:00:00', 'UTC') \
+                    AND 'ebbtide:retention:spans:dead-1' != ''"
+            .into(),
+        bounds: "[]".into(),
+        intended_at: at(NOW),
+    };
+    let intended = ledger.intend_step(&intent).await.unwrap();
+    assert_eq!(intended, Intended::Recorded);
+    ledger.release_lease(&lease).await.unwrap();
+}
+
+/// A world where most of each table is due, and no more than that may go in a day.
+async fn a_world_with_a_dead_process() -> (World, Engine) {
+    let world = World::new().await;
+    for workspace in ["w0", "w1", "w2", "w3"] {
+        world.rule(workspace, "30d").await;
+    }
+    let engine = world.engine_with(&world.config_with("table: 0.9", "table: 0.7"), NOW);
+    engine.note_settings("test").await.unwrap();
+    somebody_died(&world).await;
+    (world, engine)
+}
+
+async fn nothing_counts_twice(world: &World) {
+    assert_eq!(world.count("spans").await, 400 - N_DUE);
+    assert_eq!(world.count("traces").await, 400 - N_DUE);
+    let steps = world.ledger.steps("dead").await.unwrap();
+    let outcome = steps[0].outcome.as_ref().unwrap();
+    assert_eq!(outcome.rows_left, Some(N_DUE));
+}
+
+#[tokio::test]
+async fn a_run_counts_what_a_killed_process_never_sent() {
+    let (world, engine) = a_world_with_a_dead_process().await;
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    nothing_counts_twice(&world).await;
+}
+
+#[tokio::test]
+async fn so_does_whoever_applies_a_plan() {
+    let (world, engine) = a_world_with_a_dead_process().await;
+    let report = apply_reviewed(&engine, &propose(&engine).await).await;
+    assert_eq!(report.unwrap().status, CycleStatus::Done);
+    nothing_counts_twice(&world).await;
+}

@@ -1,0 +1,326 @@
+//! Back-pressure on a real server: who is busy is left in peace, others go on, and it is said why.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ebbtide::{
+    Clock, Config, CycleStatus, Decision, Embedded, EmbeddedUser, Engine, EngineError, Event,
+    PaceConfig, Pacer, Shard, ShardOptions, Signal, StepOutcomeKind,
+};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
+use crate::support::embedded_options;
+
+/// The world with a section `pace`.
+fn paced(world: &World, pace: &str) -> Config {
+    world.config_with("targets:", &format!("pace: {{{pace}}}\ntargets:"))
+}
+
+/// Makes a table busy: its merges stop, and somebody else's mutations wait for them.
+async fn make_busy(world: &World, table: &str) {
+    world.sql(&format!("SYSTEM STOP MERGES {table}")).await;
+    for _ in 0..5 {
+        let alter =
+            format!("ALTER TABLE {table} UPDATE n = n + 1 WHERE 1 SETTINGS mutations_sync = 0");
+        world.sql(&alter).await;
+    }
+}
+
+async fn make_idle(world: &World, table: &str) {
+    world.sql(&format!("SYSTEM START MERGES {table}")).await;
+    let unfinished = format!(
+        "system.mutations WHERE database = '{}' AND NOT is_done",
+        world.database.name()
+    );
+    world.wait_for(&unfinished, 0).await;
+}
+
+#[tokio::test]
+async fn a_busy_table_is_left_in_peace_others_go_on_and_it_resumes() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    make_busy(&world, "traces").await;
+    let engine = world.engine_with(&paced(&world, "longest_wait: 2s"), NOW);
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed);
+    let steps: Vec<_> = report
+        .steps
+        .iter()
+        .map(|step| (&*step.table, step.is_verified(), step.held_by))
+        .collect();
+    let held = Some(Signal::UnfinishedMutations);
+    assert_eq!(steps, [("spans", true, None), ("traces", false, held)]);
+    let StepOutcomeKind::Skipped { reason } = &report.steps[1].outcome else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        reason,
+        "the table has 5 unfinished mutations, and pace.backpressure.unfinished_mutations is 5"
+    );
+    assert_eq!(world.mutations().await, 1, "only that of spans");
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+
+    make_idle(&world, "traces").await;
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done);
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 31);
+}
+
+#[tokio::test]
+async fn a_busy_child_keeps_its_parents() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    make_busy(&world, "spans").await;
+    let engine = world.engine_with(&paced(&world, "longest_wait: 1s"), NOW);
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(
+        (report.status, report.steps.len()),
+        (CycleStatus::Failed, 2)
+    );
+    assert_eq!(world.mutations().await, 0);
+    assert_eq!(world.count("traces").await, 400);
+}
+
+#[tokio::test]
+async fn a_table_that_is_waited_for_goes_on_by_itself() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    make_busy(&world, "spans").await;
+    let (said, mut heard) = mpsc::unbounded_channel();
+    let engine = world
+        .engine_with(&paced(&world, "longest_wait: 2m"), NOW)
+        .observed_by(move |event| {
+            let line = match event {
+                Event::HeldBack { table, wait, .. } => {
+                    format!("{table} {:?}", wait.map(|wait| wait.signal))
+                }
+                Event::Throttled { reason, .. } if *reason != "pace" => (*reason).to_owned(),
+                _ => return,
+            };
+            said.send(line).unwrap();
+        });
+    let mend = async {
+        assert_eq!(
+            heard.recv().await.unwrap(),
+            "spans Some(UnfinishedMutations)"
+        );
+        assert_eq!(heard.recv().await.unwrap(), "unfinished_mutations");
+        assert_eq!(world.mutations().await, 0, "nothing was sent meanwhile");
+        make_idle(&world, "spans").await;
+    };
+    let (ran, ()) = tokio::join!(run(&engine), mend);
+    let (_, report) = ran.unwrap();
+    assert_eq!(
+        (report.status, report.n_deleted()),
+        (CycleStatus::Done, 2 * 69)
+    );
+    let mut rest: Vec<String> = std::iter::from_fn(|| heard.try_recv().ok()).collect();
+    rest.retain(|line| line != "unfinished_mutations");
+    assert_eq!(rest, ["spans None"], "once for each change");
+}
+
+#[tokio::test]
+async fn a_load_that_cannot_be_read_deletes_nothing_and_names_the_grant() {
+    let system = [
+        "merge_tree_settings",
+        "metrics",
+        "mutations",
+        "parts",
+        "replicas",
+        "storage_policies",
+    ];
+    let mut grants = system
+        .map(|table| format!("GRANT SELECT ON system.{table}"))
+        .to_vec();
+    grants.push("GRANT SELECT ON default.*".into());
+    let mut options = embedded_options();
+    options.users = vec![EmbeddedUser {
+        name: "blind".into(),
+        password: String::new(),
+        grants,
+        profile_xml: String::new(),
+    }];
+    let server = Embedded::start(options).unwrap();
+    let client = clickhouse::Client::default().with_url(server.url());
+    let create = "CREATE TABLE spans (w String, at DateTime) ENGINE = MergeTree ORDER BY w";
+    client.query(create).execute().await.unwrap();
+    let mut options = ShardOptions::new(server.url());
+    options.user = "blind".into();
+    let shard = Shard::new(options).unwrap();
+
+    let error = shard.check_grants(&[]).await.unwrap_err().to_string();
+    assert!(
+        error.contains("GRANT SELECT ON system.disks TO blind"),
+        "{error}"
+    );
+
+    let Decision::Wait(wait) = Pacer::new(PaceConfig::default())
+        .look(&shard, "spans")
+        .await
+    else {
+        panic!("nobody knows whether it is busy");
+    };
+    assert_eq!(wait.signal, Signal::Unreadable);
+    assert!(wait.to_string().contains("system.disks"), "{wait}");
+}
+
+#[tokio::test]
+async fn an_idle_table_may_go_and_each_limit_holds_it_back() {
+    let world = World::new().await;
+    let config = world.config();
+    let shard = Shard::new(config.shards[0].clone()).unwrap();
+    let look = async |pace: &str| {
+        let config = paced(&world, pace);
+        Pacer::new(config.pace).look(&shard, "spans").await
+    };
+    assert_eq!(look("longest_wait: 1s").await, Decision::Go);
+    // The table has one part: whoever delays inserts at one is at the limit.
+    world
+        .sql("ALTER TABLE spans MODIFY SETTING parts_to_delay_insert = 1")
+        .await;
+    let over = |decision| match decision {
+        Decision::Wait(wait) => Some((wait.signal, wait.value >= 1.0)),
+        Decision::Go => None,
+    };
+    let full = over(look("longest_wait: 1s").await);
+    assert_eq!(full, Some((Signal::PartsShare, true)));
+    world
+        .sql("ALTER TABLE spans RESET SETTING parts_to_delay_insert")
+        .await;
+    let disk = look("backpressure: {free_disk_share: 0.9999}").await;
+    assert!(matches!(disk, Decision::Wait(wait) if wait.signal == Signal::FreeDiskShare));
+}
+
+/// A clock that a test moves.
+struct Moved(Arc<AtomicI64>);
+
+impl Moved {
+    fn to(&self, time: &str) {
+        self.0.store(at(time).as_second(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+
+    fn is_live(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn outside_of_the_window_nothing_is_sent_nor_approved() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let closed = paced(&world, "window: \"22:00-06:00\"");
+    let engine = world.engine_with(&closed, NOW);
+    let error = run(&engine).await.unwrap_err();
+    let EngineError::Closed { opens_at, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(opens_at, at("2026-11-21T22:00:00Z"));
+    let plan = propose(&engine).await;
+    let error = apply_reviewed(&engine, &plan).await.unwrap_err();
+    assert!(matches!(error, EngineError::Closed { .. }), "{error}");
+    assert_eq!(world.ledger.approved_revision().await.unwrap(), None);
+    assert_eq!(world.mutations().await, 0);
+
+    let open = paced(&world, "window: \"09:00-10:01\"");
+    let (_, report) = run(&world.engine_with(&open, NOW)).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done);
+}
+
+#[tokio::test]
+async fn a_window_that_closes_ends_the_cycle_after_the_statement() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let seconds = Arc::new(AtomicI64::new(0));
+    let (clock, moved) = (Moved(Arc::clone(&seconds)), Moved(seconds));
+    clock.to(NOW);
+    let config = paced(&world, "window: \"09:00-10:30\"");
+    let engine = Engine::new(&config, world.ledger.clone(), Arc::new(clock)).unwrap();
+    let engine = engine.observed_by(move |event| {
+        if matches!(event, Event::StepFinished { .. }) {
+            moved.to("2026-11-21T10:30:00Z");
+        }
+    });
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Stopped);
+    assert_eq!(world.count("spans WHERE w = 'w1'").await, 31);
+    assert_eq!(world.count("traces WHERE w = 'w1'").await, 100);
+    let (_, report) = run(&world.engine()).await.unwrap();
+    assert_eq!((report.status, report.n_deleted()), (CycleStatus::Done, 69));
+}
+
+#[tokio::test]
+async fn a_mutation_without_progress_is_reported_as_stalled() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let ours = "DELETE FROM spans WHERE w = 'w3' AND 'ebbtide:retention:spans:c0ffee-1' != '' \
+                SETTINGS lightweight_deletes_sync = 0";
+    world.sql(ours).await;
+    let old = format!(
+        "system.mutations WHERE database = '{}' AND create_time < now() - 1",
+        world.database.name()
+    );
+    world.wait_for(&old, 1).await;
+    let heard = |engine: Engine| {
+        let stalled = Arc::new(Mutex::new(Vec::new()));
+        let said = Arc::clone(&stalled);
+        let engine = engine.observed_by(move |event| {
+            if let Event::Stalled {
+                table, mutations, ..
+            } = event
+            {
+                let mut said = said.lock().unwrap();
+                said.extend(mutations.iter().map(|reason| format!("{table}: {reason}")));
+            }
+        });
+        (engine, stalled)
+    };
+    let patient = world.engine_with(&paced(&world, "stall_after: 1h"), NOW);
+    let (engine, stalled) = heard(patient);
+    plan(&engine).await;
+    assert_eq!(*stalled.lock().unwrap(), [""; 0]);
+
+    let strict = world.engine_with(&paced(&world, "stall_after: 1s"), NOW);
+    let (engine, stalled) = heard(strict);
+    plan(&engine).await;
+    let said = stalled.lock().unwrap().concat();
+    assert!(
+        said.starts_with("spans: no part of the mutation mutation_"),
+        "{said}"
+    );
+    make_idle(&world, "spans").await;
+}
+
+#[tokio::test]
+async fn a_step_that_took_too_long_makes_the_next_ones_smaller() {
+    let world = World::new().await;
+    for number in 0..4 {
+        world.rule(&format!("w{number}"), "30d").await;
+    }
+    let fill = "INSERT INTO spans SELECT concat('w', toString(number % 4)), 'p', \
+                toDateTime('2026-01-01', 'UTC'), number FROM numbers(24000)";
+    world.sql(fill).await;
+    let pace = "pace: {statement_target: 1ms}\nplan: {rows_per_step: 20000}\ntargets:";
+    let yaml = world.yaml.replace("targets:", pace);
+    let yaml = yaml.replace("max_share_of_table: 0.9", "max_share_of_table: 1.0");
+    let engine = world.engine_with(&Config::parse(&yaml).unwrap(), NOW);
+    let n_steps = async || {
+        let plan = plan(&engine).await;
+        plan.steps
+            .iter()
+            .filter(|step| &*step.table == "spans")
+            .count()
+    };
+    assert_eq!(n_steps().await, 2, "three workspaces, and one");
+    run(&engine).await.unwrap();
+    world.sql(fill).await;
+    assert_eq!(n_steps().await, 4, "one workspace each");
+}
