@@ -15,6 +15,7 @@ mod board;
 mod cycle;
 mod held;
 mod kept;
+mod live;
 mod next;
 mod reload;
 mod slot;
@@ -23,96 +24,34 @@ mod stop;
 mod world;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, OnceCell, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Engine, EngineError, error_chain};
+use crate::engine::{EngineError, error_chain};
 use crate::ledger::Ledger;
 use crate::slot::SlotRange;
-use crate::telemetry::{Metrics, Watch, metric};
+use crate::telemetry::{Metrics, metric};
 
 use self::attempts::{Attempts, delay};
 use self::board::Board;
 use self::kept::PutOff;
+use self::live::{Parts, tables};
 use self::next::{Next, View};
 use self::world::World;
 
 pub(crate) use kept::LARGEST_PLAN;
+pub use live::Live;
 pub use reload::{ReloadError, Reloader};
 pub use status::{Phase, Status, TargetStatus};
 pub use stop::Stop;
 
 /// How long the loop sleeps at most: another instance may have changed something.
 const POLL: Duration = Duration::from_secs(10);
-
-/// What is replaced as a whole when the configuration is read again.
-pub struct Live {
-    /// The configuration.
-    pub config: Config,
-    /// The engine made from it.
-    pub engine: Engine,
-    /// Cancelled when another one has taken its place.
-    replaced: CancellationToken,
-    /// Whether its settings are noted in the ledger.
-    noted: OnceCell<()>,
-    /// A revision, and until when nobody asks again whether there is a plan of it to review.
-    kept_for: Mutex<Option<(u64, Timestamp)>>,
-}
-
-impl Live {
-    /// A configuration with the engine made from it.
-    pub fn new(config: Config, engine: Engine) -> Self {
-        Self {
-            config,
-            engine,
-            replaced: CancellationToken::new(),
-            noted: OnceCell::new(),
-            kept_for: Mutex::default(),
-        }
-    }
-
-    /// Notes the settings as soon as they are in force: what they free is looked at again on the same
-    /// day, and armed from now on. Once only: instances of two configurations would take turns.
-    async fn note_settings(&self, instance: &str) -> Result<(), EngineError> {
-        let note = async || self.engine.note_settings(instance).await.map(drop);
-        self.noted.get_or_try_init(note).await.copied()
-    }
-}
-
-/// What an engine is made from, beside its configuration.
-#[derive(Clone)]
-struct Parts {
-    ledger: Arc<dyn Ledger>,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
-    board: Board,
-}
-
-impl Parts {
-    fn live(&self, config: Config) -> Result<Arc<Live>, EngineError> {
-        let watch = Watch::new(self.metrics.clone());
-        let (board, clock) = (self.board.clone(), Arc::clone(&self.clock));
-        let engine = Engine::new(&config, Arc::clone(&self.ledger), Arc::clone(&self.clock))?
-            .observed_by(move |event| {
-                watch.hear(event);
-                board.hear(event, clock.now());
-            });
-        self.metrics.know_tables(tables(&config));
-        self.metrics
-            .set_count(metric::ENABLED, &[], config.enabled.into());
-        Ok(Arc::new(Live::new(config, engine)))
-    }
-}
-
-fn tables(config: &Config) -> impl Iterator<Item = &str> {
-    config.targets.iter().map(|target| target.table.as_str())
-}
 
 /// One instance of the sidecar: the loop that plans and applies the slots of each day.
 pub struct Sidecar {

@@ -95,15 +95,17 @@ async fn fill(server: &Server, table: &str, n_rows: u64, layout: Layout) {
     server
         .execute(&format!("DROP TABLE IF EXISTS {table} SYNC"))
         .await;
-    // Without merges between the runs of a comparison; all else is as that schema has it.
-    let create = format!(
-        "{} {} ORDER BY (workspace_id, project_id, trace_id, parent_span_id, id) \
-         SETTINGS index_granularity = 8192, max_bytes_to_merge_at_max_space_in_pool = 1",
-        include_str!("sql/spans.sql"),
-        layout.partition_by()
-    );
-    let create = server.query(&create).param("table", table);
-    create.execute().await.unwrap();
+    // Without merges between the runs of a comparison; all else is as the schema of the demo has it.
+    let (_, spans) = include_str!("../../sql/demo/schema/spans.sql")
+        .split_once("CREATE TABLE spans")
+        .unwrap();
+    server
+        .execute(&format!(
+            "CREATE TABLE {table} {spans} {} \
+             SETTINGS index_granularity = 8192, max_bytes_to_merge_at_max_space_in_pool = 1",
+            layout.partition_by()
+        ))
+        .await;
     let n_each = n_rows / N_INSERTS;
     for number in 0..N_INSERTS {
         let insert = server.query(include_str!("sql/generate.sql"));

@@ -55,15 +55,15 @@ impl Cycle<'_> {
 
 impl Engine {
     /// Executes this plan, step by step, and records it. Before each statement it looks whether the
-    /// lease is held, the window of the day open, and `stop` not called; a statement that runs is waited for, verified and
-    /// recorded. Where the ledger moved on, it leaves out what the rules of now do not allow just as
-    /// it was planned, and ends as [`CycleStatus::Stale`]; a plan that was reviewed it does not go
-    /// on with at all.
+    /// lease is held, the window of the day open, and `stop` not called; a statement that runs is
+    /// waited for, verified and recorded. Where the ledger moved on, it leaves out what the rules of
+    /// now do not allow just as it was planned, and ends as [`CycleStatus::Stale`]; a plan that was
+    /// reviewed it does not go on with at all.
     ///
     /// # Errors
     /// [`EngineError::Refused`] if a guard forbids it, [`EngineError::Closed`] outside of the window
-    /// of the day, other errors if the ledger or the whole
-    /// warehouse fails. What goes wrong with a step is an outcome in the report.
+    /// of the day, other errors if the ledger or the whole warehouse fails. What goes wrong with a
+    /// step is an outcome in the report.
     pub async fn apply(
         &self,
         plan: &Plan,

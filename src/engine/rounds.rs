@@ -96,13 +96,8 @@ impl<'e> Rounds<'e> {
     async fn round(&mut self, stop: &CancellationToken) -> Result<CycleReport, EngineError> {
         let engine = self.engine;
         let plan = unless_told(stop, engine.plan(&self.request)).await?;
+        self.before = self.together(None);
         let plan = self.plan.insert(plan);
-        if let Some(last) = self.last.take() {
-            self.before = Some(match self.before.take() {
-                Some(before) => before.followed_by(last),
-                None => last,
-            });
-        }
         engine.apply(plan, self.kind, self.tenure, stop).await
     }
 }

@@ -4,15 +4,19 @@
 //! `EBBTIDE_TEST_MYSQL_URL`; the feature `testcontainers`; the embedded ClickHouse and a private
 //! `mariadbd`. A server that cannot be had fails the test.
 
+mod approval;
 mod clickhouse;
 #[cfg(feature = "testcontainers")]
 mod containers;
+mod dead;
 mod mariadb;
 mod mysql;
 mod network;
 mod wait;
 
+pub use approval::approve;
 pub use clickhouse::{TestDatabase, embedded_options};
+pub use dead::DeadStep;
 pub use mariadb::Mariadb;
 pub use mysql::TestMysql;
 pub use network::Network;

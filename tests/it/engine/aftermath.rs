@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use ebbtide::{
-    CYCLE_LEASE, CycleStart, CycleStatus, Engine, EngineError, Intended, LeaseAttempt, StepIntent,
-};
+use ebbtide::{CycleStatus, Engine, EngineError};
 
 use super::world::{NOW, World, apply_reviewed, at, propose, run};
+use crate::support::DeadStep;
 
 /// Rows that are due in each table.
 const N_DUE: u64 = 4 * 69;
@@ -14,44 +13,15 @@ const N_DUE: u64 = 4 * 69;
 /// A process that was killed between the intent of its first step and the statement.
 async fn somebody_died(world: &World, method: &str) {
     let ledger = &world.ledger;
-    let length = Duration::from_secs(9);
-    let asked = ledger.acquire_lease(CYCLE_LEASE, "dead", length).await;
-    let LeaseAttempt::Held(lease) = asked.unwrap() else {
-        panic!("nobody else has it")
-    };
-    let start = CycleStart {
-        id: "dead".into(),
-        started_at: at(NOW),
-        as_of: at(NOW),
-        rules_digest: "r".into(),
-        revision: ledger.revision().await.unwrap(),
-        kind: "run".into(),
-        plan_digest: "p".into(),
-        slot: None,
-        holder: "dead".into(),
-        lease_token: lease.token,
-    };
-    ledger.begin_cycle(&start).await.unwrap();
-    let intent = StepIntent {
-        cycle: "dead".into(),
-        step: 1,
-        shard: world.database.url().into(),
-        table: "spans".into(),
-        method: method.into(),
-        shape: "in".into(),
-        query_id: "ebbtide-dead-1".into(),
-        statement_digest: "s".into(),
+    let step = DeadStep {
+        shard: world.database.url(),
+        method,
         n_workspaces: 4,
         rows_due: N_DUE,
-        n_parts: 0,
-        predicate: "at < toDateTime('2026-10-22 00:00:00', 'UTC') \
-                    AND 'ebbtide:retention:spans:dead-1' != ''"
-            .into(),
-        bounds: "[]".into(),
-        intended_at: at(NOW),
+        predicate: "at < toDateTime('2026-10-22 00:00:00', 'UTC')",
+        at: at(NOW),
     };
-    let intended = ledger.intend_step(&intent).await.unwrap();
-    assert_eq!(intended, Intended::Recorded);
+    let lease = step.leave_in(&**ledger, Duration::from_secs(9)).await;
     ledger.release_lease(&lease).await.unwrap();
 }
 

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::api::{Api, Options};
+use crate::support::approve;
 
 fn days_ago(days: i64) -> String {
     (Timestamp::now() - SignedDuration::from_hours(24 * days)).to_string()
@@ -149,12 +150,7 @@ async fn a_shortened_rule_waits_for_its_approval() {
     // What holds now is approved.
     let engine = &api.live.borrow().clone().engine;
     engine.note_settings("test").await.unwrap();
-    let approval = ebbtide::NewApproval {
-        revision: api.ledger.revision().await.unwrap(),
-        plan_digest: "d".into(),
-        at: Timestamp::now(),
-    };
-    api.ledger.approve(&approval, "test").await.unwrap();
+    approve(&*api.ledger).await;
     // The copy notices within two seconds.
     let mut verdict = Value::Null;
     for _ in 0..200 {
@@ -229,17 +225,12 @@ async fn what_was_approved_waits_only_until_it_has_been_armed() {
     let api = with("  approval: required\n  armed_for: 1d\n  default: base_60d\n").await;
     let engine = &api.live.borrow().clone().engine;
     engine.note_settings("test").await.unwrap();
-    let approval = ebbtide::NewApproval {
-        revision: api.ledger.revision().await.unwrap(),
-        plan_digest: "d".into(),
-        at: Timestamp::now(),
-    };
     let waits_for = async || {
         let policy = api.get("/v1/policies/w1").await.has(200).json();
         policy["waiting"]["waits_for"].clone()
     };
     assert_eq!(waits_for().await, "approval");
-    api.ledger.approve(&approval, "test").await.unwrap();
+    approve(&*api.ledger).await;
     // The copy notices within two seconds.
     let began_at = std::time::Instant::now();
     while waits_for().await != "armed" {

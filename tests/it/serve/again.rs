@@ -1,7 +1,7 @@
 //! Rows that come free during a day go on the same day: what was done is looked at again, a while
 //! later and by any instance.
 
-use ebbtide::{Clock as _, CycleRecord, HoldRange, NewApproval, NewHold, Phase, Scope};
+use ebbtide::{Clock as _, CycleRecord, Phase};
 use jiff::Timestamp;
 
 use super::Town;
@@ -35,14 +35,7 @@ async fn gone_by_a_second_look(town: &Town, clock: &TestClock, sidecar: Running)
 async fn rows_of_a_hold_that_is_released_go_on_the_same_day_but_not_at_once() {
     let town = Town::new().await;
     let ledger = town.ledger().await;
-    let hold = NewHold {
-        scope: Scope::Workspace("w1".into()),
-        range: HoldRange::default(),
-        reason: "a dispute".into(),
-        owner: "ann".into(),
-        created_at: Timestamp::now(),
-    };
-    ledger.place_hold(&hold, "eva".into()).await.unwrap();
+    town.hold("w1").await;
     let (clock, sidecar) = done_at_ten(&town).await;
     assert_eq!(town.count("traces").await, N_OLD + N_OLD / 8);
 
@@ -72,13 +65,7 @@ async fn what_is_approved_after_its_slot_goes_on_the_same_day_whichever_instance
     assert_eq!(town.count("traces").await, 2 * N_OLD);
 
     // As a person does with a plan of which then some fails.
-    let ledger = town.ledger().await;
-    let approval = NewApproval {
-        revision: ledger.revision().await.unwrap(),
-        plan_digest: "d".into(),
-        at: Timestamp::now(),
-    };
-    ledger.approve(&approval, "ann").await.unwrap();
+    town.approve().await;
     clock.turn(LATER.0, LATER.1);
     let other = Running::start(&town, "another", &clock).await;
     gone_by_a_second_look(&town, &clock, other).await;

@@ -90,16 +90,21 @@ async fn a_plan_of_an_earlier_revision_becomes_stale_and_another_one_is_kept() {
     );
 
     clock.turn(10, 900);
+    makes_room(&town, sidecar, first).await;
+    assert_eq!(town.mutations().await, 0);
+}
+
+/// Another plan is kept, and the first one is stale.
+async fn makes_room(town: &Town, sidecar: Running, first: &str) {
     sidecar.wake.notify_one();
     town.until("another plan is kept", async || {
-        plans(&town).await.len() == 2
+        plans(town).await.len() == 2
     })
     .await;
     sidecar.end().await;
-    let after = plans(&town).await;
+    let after = plans(town).await;
     assert_eq!(after[0].1, PlanStatus::Pending);
-    assert_eq!(after[1], (first.clone(), PlanStatus::Stale));
-    assert_eq!(town.mutations().await, 0);
+    assert_eq!(after[1], (first.to_owned(), PlanStatus::Stale));
 }
 
 /// A town with the same tables on a second shard, and an approval to wait for.
@@ -187,15 +192,7 @@ async fn a_plan_that_became_too_old_makes_room_for_another_one() {
     sidecar.until_phase(Phase::Idle).await;
     let first = plans(&town).await[0].0.clone();
     clock.set(clock.now() + jiff::SignedDuration::from_hours(8 * 24));
-    sidecar.wake.notify_one();
-    town.until("another plan is kept", async || {
-        plans(&town).await.len() == 2
-    })
-    .await;
-    sidecar.end().await;
-    let after = plans(&town).await;
-    assert_eq!(after[0].1, PlanStatus::Pending);
-    assert_eq!(after[1], (first, PlanStatus::Stale));
+    makes_room(&town, sidecar, &first).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,10 @@
 //! Servers that go away and come back, and a sidecar that is killed in the middle.
 
-use ebbtide::{CYCLE_LEASE, CycleStart, Intended, LeaseAttempt, StepIntent};
 use jiff::Timestamp;
 
 use super::town::{N_OLD, SHORT_LEASE};
 use super::{Process, Town};
-use crate::support::{Mariadb, embedded_options};
+use crate::support::{DeadStep, Mariadb, embedded_options};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_killed_in_the_middle_is_followed_by_one_that_finishes() {
@@ -37,49 +36,18 @@ async fn what_a_killed_sidecar_never_sent_does_not_count_as_deleted() {
     let town = Town::new().await;
     town.configure(", max_share_of_table: 0.5", "");
     let ledger = town.ledger().await;
-    let length = std::time::Duration::from_secs(1);
-    let LeaseAttempt::Held(lease) = ledger
-        .acquire_lease(CYCLE_LEASE, "dead", length)
-        .await
-        .unwrap()
-    else {
-        panic!("nobody else has it")
-    };
     let now = Timestamp::now();
-    let start = CycleStart {
-        id: "dead".into(),
-        started_at: now,
-        as_of: now,
-        rules_digest: "r".into(),
-        revision: ledger.revision().await.unwrap(),
-        kind: "run".into(),
-        plan_digest: "p".into(),
-        slot: None,
-        holder: "dead".into(),
-        lease_token: lease.token,
-    };
-    ledger.begin_cycle(&start).await.unwrap();
-    let intent = StepIntent {
-        cycle: "dead".into(),
-        step: 1,
-        shard: town.database.url().into(),
-        table: "spans".into(),
-        method: "lightweight".into(),
-        shape: "in".into(),
-        query_id: "ebbtide-dead-1".into(),
-        statement_digest: "s".into(),
+    let step = DeadStep {
+        shard: town.database.url(),
+        method: "lightweight",
         n_workspaces: 8,
         rows_due: N_OLD,
-        n_parts: 0,
-        predicate: "at < now() - toIntervalDay(30) AND 'ebbtide:retention:spans:dead-1' != ''"
-            .into(),
-        bounds: "[]".into(),
-        intended_at: now,
+        predicate: "at < now() - toIntervalDay(30)",
+        at: now,
     };
-    assert_eq!(
-        ledger.intend_step(&intent).await.unwrap(),
-        Intended::Recorded
-    );
+    let lease = step
+        .leave_in(&*ledger, std::time::Duration::from_secs(1))
+        .await;
     let midnight = now - jiff::SignedDuration::from_secs(now.as_second().rem_euclid(86_400));
     let deleted = async |of: &str| {
         let all = ledger.deleted_since(midnight).await.unwrap();

@@ -1,8 +1,5 @@
 //! What a sidecar says of what it did, where that is more than one thing.
 
-use ebbtide::{HoldRange, NewHold, Scope};
-use jiff::Timestamp;
-
 use super::Town;
 use super::day::{Running, TestClock};
 use super::town::N_OLD;
@@ -13,15 +10,7 @@ async fn of_a_cycle_in_several_rounds_it_says_what_all_of_them_did() {
     town.sql("SYSTEM STOP MERGES spans").await;
     let process = town.start();
     town.until_mutations(1).await;
-    let hold = NewHold {
-        scope: Scope::Workspace("w1".into()),
-        range: HoldRange::default(),
-        reason: "a dispute".into(),
-        owner: "ann".into(),
-        created_at: Timestamp::now(),
-    };
-    let ledger = town.ledger().await;
-    ledger.place_hold(&hold, "eva".into()).await.unwrap();
+    town.hold("w1").await;
     town.sql("SYSTEM START MERGES spans").await;
     let cycle = process.until_event("cycle", |event| event["kind"] == "slot");
     process.end();

@@ -1,8 +1,7 @@
 //! What is the same for all instances: an idle one shows what another one saw, and time goes on while
 //! a cycle is at work.
 
-use ebbtide::{NewApproval, Phase};
-use jiff::Timestamp;
+use ebbtide::Phase;
 
 use super::Town;
 use super::day::{Running, TestClock};
@@ -24,13 +23,7 @@ async fn an_idle_instance_shows_what_another_one_saw() {
     idle.end().await;
 
     // It has nothing more to say of them once they are gone, whoever deleted them.
-    let ledger = town.ledger().await;
-    let approval = NewApproval {
-        revision: ledger.revision().await.unwrap(),
-        plan_digest: "d".into(),
-        at: Timestamp::now(),
-    };
-    ledger.approve(&approval, "ann").await.unwrap();
+    town.approve().await;
     clock.turn(10, 900);
     let another = Running::start(&town, "another", &clock).await;
     town.until_left("traces", N_OLD).await;

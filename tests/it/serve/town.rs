@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ebbtide::{
-    Config, CycleRecord, Embedded, Ledger, MARKER_PREFIX, NewRule, Scope, StepRecord,
-    connect_ledger,
+    Config, CycleRecord, Embedded, HoldRange, Ledger, MARKER_PREFIX, NewHold, NewRule, Scope,
+    StepRecord, connect_ledger,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -212,6 +212,24 @@ impl Town {
             self.count(table).await == n_rows
         })
         .await;
+    }
+
+    /// Approves what holds now, as a person does.
+    pub async fn approve(&self) {
+        crate::support::approve(&*self.ledger().await).await;
+    }
+
+    /// Places a hold on a workspace.
+    pub async fn hold(&self, workspace: &str) {
+        let hold = NewHold {
+            scope: Scope::Workspace(workspace.into()),
+            range: HoldRange::default(),
+            reason: "a dispute".into(),
+            owner: "ann".into(),
+            created_at: Timestamp::now(),
+        };
+        let ledger = self.ledger().await;
+        ledger.place_hold(&hold, "eva".into()).await.unwrap();
     }
 
     /// Waits until the server has registered so many statements of ours.
