@@ -67,6 +67,7 @@ pub async fn run(
     // A name of its own: what the server notes is found by it.
     let table = format!("run_{}", uuid::Uuid::new_v4().simple());
     pristine.clone_as(server, &table).await;
+    way.prepare(server, &table).await;
     let is_hasty = way == Way::EbbtideSlots;
     let ready = Ready::new(server, &table, due, is_hasty).await;
     let before = reader.idle(&table).await;

@@ -15,6 +15,8 @@ pub enum Way {
     Ebbtide,
     /// The same in 48 slots.
     EbbtideSlots,
+    /// The same on a table that takes patch parts.
+    EbbtidePatches,
     /// One statement for each retention: workspaces in a list; with lower bounds an OR of pairs.
     Opik,
     /// The same in 48 fractions of the workspaces.
@@ -31,7 +33,10 @@ pub enum Way {
     Drop,
 }
 
-use Way::{Drop, Ebbtide, EbbtideSlots, Langfuse, Opik, OpikFractions, Posthog, Single, Ttl};
+use Way::{
+    Drop, Ebbtide, EbbtidePatches, EbbtideSlots, Langfuse, Opik, OpikFractions, Posthog, Single,
+    Ttl,
+};
 
 /// Slots or fractions of a day.
 pub const N_SLOTS: u32 = 48;
@@ -47,6 +52,7 @@ impl Way {
         match self {
             Ebbtide => "Ebbtide",
             EbbtideSlots => "Ebbtide, 48 slots",
+            EbbtidePatches => "Ebbtide, patch parts",
             Opik => "Opik's statements",
             OpikFractions => "Opik's statements, 48 fractions",
             Langfuse => "Langfuse's OR of pairs",
@@ -64,16 +70,29 @@ impl Way {
             Situation::TenPeriods | Situation::FromNowOn => {
                 vec![Ebbtide, Opik, Langfuse, Posthog]
             }
-            Situation::NothingDue | Situation::Window => vec![Ebbtide, Opik, Posthog],
+            Situation::NothingDue => vec![Ebbtide, Opik, Posthog],
+            Situation::Window => vec![Ebbtide, EbbtidePatches, Opik, Posthog],
             Situation::WholePartitions => vec![Ebbtide, Opik, Posthog, Ttl, Drop],
             Situation::Day => vec![Ebbtide, EbbtideSlots, OpikFractions],
+        }
+    }
+
+    /// What an operator does once to a table before this way can be used.
+    pub async fn prepare(self, server: &Server, table: &str) {
+        if self == EbbtidePatches {
+            let settings = "enable_block_number_column = 1, enable_block_offset_column = 1";
+            send(
+                server,
+                &[format!("ALTER TABLE {table} MODIFY SETTING {settings}")],
+            )
+            .await;
         }
     }
 
     /// Deletes what is due from a table.
     pub async fn delete(self, server: &Server, table: &str, due: &[Due], ready: &engine::Ready) {
         match self {
-            Ebbtide => ready.run().await,
+            Ebbtide | EbbtidePatches => ready.run().await,
             EbbtideSlots => ready.run_slots(N_SLOTS).await,
             Opik => send(server, &opik(table, due)).await,
             OpikFractions => {

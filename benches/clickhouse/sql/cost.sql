@@ -1,8 +1,9 @@
--- cost: what the server notes about one run's mutations of {table}
+-- cost: what the server notes about one run's mutations and patch parts of {table}
 SELECT
-    count() AS parts_registered,
-    sum(ProfileEvents['MutationUntouchedParts']) AS parts_untouched,
-    sum(ProfileEvents['MutationExecuteMilliseconds']) AS mutation_ms,
+    countIf(event_type = 'MutatePart') AS parts_registered,
+    sumIf(ProfileEvents['MutationUntouchedParts'], event_type = 'MutatePart') AS parts_untouched,
+    sumIf(ProfileEvents['MutationExecuteMilliseconds'], event_type = 'MutatePart') AS mutation_ms,
     sum(ProfileEvents['WriteBufferFromFileDescriptorWriteBytes']) AS bytes_written
 FROM system.part_log
-WHERE database = currentDatabase() AND table = {table:String} AND event_type = 'MutatePart'
+WHERE database = currentDatabase() AND table = {table:String}
+    AND (event_type = 'MutatePart' OR event_type = 'NewPart' AND startsWith(part_name, 'patch-'))
