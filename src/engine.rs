@@ -186,6 +186,7 @@ impl Engine {
             base: base.as_base(of_base.as_ref()),
             guards: &rulebook.guards,
             slot: request.slot,
+            with_totals: request.with_totals,
         };
         let mut plan = self.plan_on(&terms, rulebook.revision).await?;
         self.check_ledger_clock().await?;

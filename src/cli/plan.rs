@@ -71,6 +71,7 @@ pub(super) async fn run(
         as_of,
         basis,
         slot: None,
+        with_totals: true,
     };
     let plan = engine.plan(&request).await?;
     let statements = if args.sql {
@@ -152,7 +153,7 @@ pub(super) fn describe(plan: &Plan) -> String {
     let unreadable: u64 = plan
         .tables
         .iter()
-        .map(|table| table.totals.n_unreadable)
+        .filter_map(|table| table.totals.n_unreadable)
         .sum();
     if unreadable > 0 {
         text.push_str(&format!(
@@ -183,6 +184,11 @@ pub(super) fn describe(plan: &Plan) -> String {
     text.trim_end().to_owned()
 }
 
+/// What only a look at the whole table tells; a cycle needs none.
+fn if_counted(number: Option<u64>) -> String {
+    number.map_or_else(|| "–".into(), grouped)
+}
+
 /// Per table what is there, and how much of it goes.
 pub(super) fn overview(plan: &Plan) -> String {
     let review = match plan.basis {
@@ -199,12 +205,12 @@ pub(super) fn overview(plan: &Plan) -> String {
     let rows = plan.tables.iter().map(|table| {
         [
             name(plan, &table.shard, &table.table),
-            grouped(table.totals.n_workspaces),
+            if_counted(table.totals.n_workspaces),
             grouped(table.totals.n_rows),
             grouped(table.n_due),
             grouped(table.n_kept),
-            grouped(table.totals.n_undatable),
-            grouped(table.totals.n_future),
+            if_counted(table.totals.n_undatable),
+            if_counted(table.totals.n_future),
             plan.steps
                 .iter()
                 .filter(|step| is_of(step, &table.shard, &table.table))

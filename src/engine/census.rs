@@ -1,9 +1,12 @@
-//! The census of a table: all of it once a UTC day, and from then on only what may be expired.
+//! The census of a table: which workspaces may have expired rows.
 //!
-//! A full census reads the age of every row. That is the dearest part of a cycle in which nothing is
-//! due, and most of what it counts changes little within a day. So the totals of the day are
-//! remembered, and later looks read only rows below the highest cutoff that any policy has: indexes
-//! and partitions tell these apart, and often there are none.
+//! Only rows below the highest cutoff that any policy has are read: indexes and partitions tell these
+//! apart, and where the server says from them alone that there are none, nothing is read at all.
+//!
+//! A census of the whole table tells more: how many workspaces it has, rows without an age, and rows of
+//! the future. No delete depends on that, and it reads the age of every row. So it is made for
+//! plans that people look at and for the metrics of a sidecar, once a UTC day at most; where it would read
+//! more than a probe may, these totals are unknown, and deletes go on.
 //!
 //! The rows of the table are counted anew whenever something may be due. The share of a table that
 //! a plan may take is measured by them, and the server's own figure counts masked rows too: that
@@ -14,6 +17,7 @@ use std::sync::Mutex;
 use foldhash::{HashMap, HashMapExt};
 
 use super::Engine;
+use super::survey::error_chain;
 use crate::compile;
 use crate::cutoff::utc_day;
 use crate::plan::{CensusRow, Terms, Totals, highest_cutoff_ms};
@@ -23,7 +27,8 @@ use crate::warehouse::{Shard, WarehouseError};
 /// Rows dated more than a day ahead count as future; less is clock skew.
 const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
 
-/// The totals of tables, by shard and table, as of a UTC day.
+/// The totals of tables, by shard and table, as of a UTC day; without a number where they could not be
+/// counted.
 pub(super) struct KnownTotals(Mutex<HashMap<(String, String), (String, Totals)>>);
 
 impl KnownTotals {
@@ -52,34 +57,72 @@ impl Engine {
         target: &CheckedTarget,
         terms: &Terms<'_>,
     ) -> Result<(Vec<CensusRow>, Totals), WarehouseError> {
-        let now_ms = terms.now.as_millisecond();
-        let future_ms = now_ms.saturating_add(FUTURE_TOLERANCE_MS);
         let day = utc_day(terms.now);
-        let Some(known) = self.totals.of(shard, &target.table, &day) else {
-            let sql = compile::census(target, future_ms, None);
-            let census = shard.census(&sql).await?;
+        let known = self.totals.of(shard, &target.table, &day);
+        let whole = match known {
+            None if terms.with_totals => self.whole_census(shard, target, terms, day).await?,
+            _ => None,
+        };
+        if let Some(census) = whole {
             let totals = Totals::of(&census);
-            if day == utc_day(terms.made_at) {
-                self.totals.remember(shard, &target.table, day, totals);
-            }
             return Ok((census, totals));
-        };
-        let Some(below_ms) = highest_cutoff_ms(terms) else {
-            return Ok((Vec::new(), known));
-        };
-        let sql = compile::census(target, future_ms, Some(below_ms));
-        if shard.estimate(&sql).await? == 0 {
-            return Ok((Vec::new(), known));
         }
-        let census = shard.census(&sql).await?;
-        let totals = if census.is_empty() {
-            known
-        } else {
-            Totals {
-                n_rows: shard.count_rows(&compile::count(target)).await?,
-                ..known
+        let census = match highest_cutoff_ms(terms) {
+            Some(below_ms) => {
+                let sql = compile::census(target, future_ms(terms), Some(below_ms));
+                let is_none = shard.estimate(&sql).await? == 0;
+                if is_none {
+                    Vec::new()
+                } else {
+                    shard.census(&sql).await?
+                }
             }
+            None => Vec::new(),
         };
-        Ok((census, totals))
+        let known = known.unwrap_or_default();
+        let n_rows = if census.is_empty() && known.n_workspaces.is_some() {
+            known.n_rows
+        } else {
+            shard.count_rows(&compile::count(target)).await?
+        };
+        Ok((census, Totals { n_rows, ..known }))
     }
+
+    /// A census of all rows, and its totals remembered for the day; nothing if it would read too much.
+    async fn whole_census(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        terms: &Terms<'_>,
+        day: String,
+    ) -> Result<Option<Vec<CensusRow>>, WarehouseError> {
+        let sql = compile::census(target, future_ms(terms), None);
+        let census = match shard.census(&sql).await {
+            Ok(census) => Some(census),
+            Err(error) if error.is_out_of_limits() => {
+                tracing::warn!(
+                    shard = shard.name(),
+                    table = &*target.table,
+                    error = error_chain(&error),
+                    "the table was not counted whole: rows without an age and rows of the future are \
+                     unknown today; deletes go on"
+                );
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if day == utc_day(terms.made_at) {
+            let totals = census.as_deref().map(Totals::of).unwrap_or_default();
+            self.totals.remember(shard, &target.table, day, totals);
+        }
+        Ok(census)
+    }
+}
+
+/// Rows dated later are of the future.
+fn future_ms(terms: &Terms<'_>) -> i64 {
+    terms
+        .now
+        .as_millisecond()
+        .saturating_add(FUTURE_TOLERANCE_MS)
 }

@@ -95,7 +95,7 @@ impl Engine {
             behind.extend(found.due.extract_if(.., waits));
         }
         let mut partitions = shard.partitions(&target.table).await?;
-        let whole = if found.due.is_empty() {
+        let mut whole = if found.due.is_empty() {
             Whole::default()
         } else {
             self.find_whole(shard, target, &of_table, left_out, &mut partitions)
@@ -105,8 +105,19 @@ impl Engine {
         let mut tally = Tally::of(std::mem::take(&mut partitions.found));
         let rest = Within::Except(&whole.ids);
         let due = self.count_packed(shard, target, found.due, rest, &mut tally);
-        let due = due.await?;
-        partitions.found = tally.partitions;
+        let mut due = due.await?;
+        partitions.found = std::mem::take(&mut tally.partitions);
+        let more = (&mut partitions, &mut whole);
+        if self
+            .find_more(shard, target, &of_table, left_out, more)
+            .await?
+        {
+            tally = Tally::of(std::mem::take(&mut partitions.found));
+            let rest = Within::Except(&whole.ids);
+            let counted = self.count_packed(shard, target, due.arms, rest, &mut tally);
+            due.arms = counted.await?.arms;
+            partitions.found = std::mem::take(&mut tally.partitions);
+        }
         let behind = self.count_aside(shard, target, behind).await?;
         let paused = self.count_aside(shard, target, found.paused).await?;
         let waiting = self.count_aside(shard, target, found.waiting).await?;

@@ -76,6 +76,7 @@ impl Renewed {
             base: self.base.as_base(of_base.as_ref()),
             guards: &rulebook.guards,
             slot: plan.slot,
+            with_totals: false,
         };
         let table = targets.last().map_or("", |target| &*target.table);
         say(&terms.of_table(shard, table))

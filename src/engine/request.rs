@@ -14,6 +14,10 @@ pub struct PlanRequest {
     pub basis: Basis,
     /// The workspaces that it is for.
     pub slot: Option<SlotRange>,
+    /// Whether tables are counted whole, once a UTC day at most: their workspaces, rows without an
+    /// age and rows of the future, which no delete depends on. Otherwise only what may be expired
+    /// is read.
+    pub with_totals: bool,
 }
 
 impl PlanRequest {
@@ -21,6 +25,7 @@ impl PlanRequest {
     pub fn proposed() -> Self {
         Self {
             basis: Basis::Proposed,
+            with_totals: true,
             ..Self::default()
         }
     }

@@ -19,11 +19,15 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// For partitions that the server listed.
-    pub(super) fn of(partitions: Vec<Partition>) -> Self {
+    /// For partitions that the server listed. What was counted before in those that do not go as a
+    /// whole is forgotten.
+    pub(super) fn of(mut partitions: Vec<Partition>) -> Self {
         let mut places = HashMap::with_capacity(partitions.len());
-        for (at, partition) in partitions.iter().enumerate() {
+        for (at, partition) in partitions.iter_mut().enumerate() {
             places.insert(Arc::clone(&partition.id), at);
+            if !partition.goes_whole {
+                (partition.n_due, partition.n_kept) = (0, 0);
+            }
         }
         Self {
             partitions,

@@ -1,8 +1,12 @@
 //! Partitions that go as a whole: found for a plan, and proven again before they are dropped.
 //!
-//! Invariant: a partition is dropped only where the policies alone say that every row that can be in
-//! it is expired, and where a count of what is in it says so too. Only the parts that were counted go:
-//! whatever comes after the count stays.
+//! Invariant: a partition is dropped only where a count says that every row in it is expired, whoever's
+//! it is or could be: under what the policies of everybody have in common. Only the parts that were
+//! counted go: whatever comes after the count stays.
+//!
+//! Which partitions are worth that count is told by their key, where it is a function of the age that is
+//! understood, before anything else is counted there; and for other keys by how many of their rows
+//! are due.
 
 use std::sync::Arc;
 
@@ -29,7 +33,7 @@ pub(super) struct Whole {
 }
 
 impl Engine {
-    /// Finds the partitions of a table that go as a whole, and marks them.
+    /// Finds the partitions of a table that go as a whole by their key, and marks them.
     pub(super) async fn find_whole(
         &self,
         shard: &Shard,
@@ -39,10 +43,10 @@ impl Engine {
         partitions: &mut Partitions,
     ) -> Result<Whole, WarehouseError> {
         let mut whole = Whole::default();
-        let Some(period) = target.ways.period.filter(|_| target.ways.may_drop()) else {
+        let Some(expired) = everybody_s(target, terms, left_out) else {
             return Ok(whole);
         };
-        let Some(expired) = for_everybody(terms).filter(|_| may_go_whole(target, left_out)) else {
+        let Some(period) = target.ways.period else {
             return Ok(whole);
         };
         let most_bytes = partitions.most_bytes;
@@ -55,14 +59,62 @@ impl Engine {
         let found = inside(expired, period, &partitions.found).filter(ends_before_children);
         let (too_large, candidates): (Vec<&Partition>, Vec<&Partition>) =
             found.partition(|partition| is_too_large(partition));
+        whole.too_large = ids(&too_large);
+        let candidates = ids(&candidates);
+        self.prove_whole(shard, target, expired, &candidates, partitions, &mut whole)
+            .await?;
+        Ok(whole)
+    }
+
+    /// Finds more of them by what was counted, and marks them; whether there are any.
+    pub(super) async fn find_more(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        terms: &Terms<'_>,
+        left_out: &LeftOut,
+        (partitions, whole): (&mut Partitions, &mut Whole),
+    ) -> Result<bool, WarehouseError> {
+        // Nobody knows how old the rows are that are not due.
+        let has_children = left_out.others_ms.is_some();
+        let Some(expired) = everybody_s(target, terms, left_out).filter(|_| !has_children) else {
+            return Ok(false);
+        };
+        let most_bytes = partitions.most_bytes;
+        let is_due = |partition: &&Partition| {
+            let is_small = most_bytes == 0 || partition.n_bytes <= most_bytes;
+            let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
+            is_small
+                && !partition.goes_whole
+                && partition.n_due > 0
+                && partition.n_due >= n_nearly_all
+        };
+        let candidates: Vec<&Partition> = partitions.found.iter().filter(is_due).collect();
+        let candidates = ids(&candidates);
+        let n_before = whole.ids.len();
+        self.prove_whole(shard, target, expired, &candidates, partitions, whole)
+            .await?;
+        Ok(whole.ids.len() > n_before)
+    }
+
+    /// Marks those of some partitions in which a count finds no row that anybody could want.
+    async fn prove_whole(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        expired: Bounds,
+        candidates: &[Arc<str>],
+        partitions: &mut Partitions,
+        whole: &mut Whole,
+    ) -> Result<(), WarehouseError> {
         // So many parts cannot be named in one statement; merges make them fewer.
-        let is_named = |partition: &&Partition| partition.n_parts <= MOST_PARTS_DROPPED;
-        let id = |partition: &&Partition| Arc::clone(&partition.id);
-        whole.too_large = too_large.iter().map(id).collect();
-        let candidates = candidates.iter().copied().filter(is_named);
-        let candidates: Vec<Arc<str>> = candidates.map(|partition| id(&partition)).collect();
+        let is_named = |partition: &&Partition| {
+            partition.n_parts <= MOST_PARTS_DROPPED && candidates.contains(&partition.id)
+        };
+        let candidates: Vec<&Partition> = partitions.found.iter().filter(is_named).collect();
+        let candidates = ids(&candidates);
         if candidates.is_empty() {
-            return Ok(whole);
+            return Ok(());
         }
         for row in shard.strays(&strays(target, &candidates, expired)).await? {
             let mut of_row = partitions.found.iter_mut();
@@ -78,7 +130,7 @@ impl Engine {
             whole.lag_s = whole.lag_s.max(u32::try_from(seconds).unwrap_or(0));
         }
         whole.expired = (!whole.ids.is_empty()).then_some(expired);
-        Ok(whole)
+        Ok(())
     }
 
     /// The parts of the partitions of a step, each counted now; or why they must not be dropped.
@@ -163,8 +215,14 @@ impl Whole {
     }
 }
 
-/// Whether anybody's rows may go from a table unseen: nothing that another table protects, and
-/// nobody's rows were left out of this table or of one before it.
-fn may_go_whole(target: &CheckedTarget, left_out: &LeftOut) -> bool {
-    target.keep.is_empty() && left_out.is_nobody()
+/// The interval in which anybody's rows may go from a table unseen: nothing that another table
+/// protects, and nobody's rows were left out of this table or of one before it.
+fn everybody_s(target: &CheckedTarget, terms: &Terms<'_>, left_out: &LeftOut) -> Option<Bounds> {
+    let may_drop = target.ways.may_drop() && target.keep.is_empty() && left_out.is_nobody();
+    for_everybody(terms).filter(|_| may_drop)
+}
+
+fn ids(partitions: &[&Partition]) -> Vec<Arc<str>> {
+    let ids = partitions.iter().map(|partition| Arc::clone(&partition.id));
+    ids.collect()
 }

@@ -95,35 +95,32 @@ pub struct Cell {
     pub n_kept: u64,
 }
 
-/// The totals of a table.
+/// The totals of a table. All but its rows are nothing where only what may be expired was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Workspaces with rows.
-    pub n_workspaces: u64,
+    pub n_workspaces: Option<u64>,
     /// Rows.
     pub n_rows: u64,
     /// Rows without an age; they are never deleted.
-    pub n_undatable: u64,
+    pub n_undatable: Option<u64>,
     /// Rows dated more than a day in the future; they are never expired.
-    pub n_future: u64,
+    pub n_future: Option<u64>,
     /// Rows whose workspace is NULL or no UTF-8; they have no policy and stay.
-    pub n_unreadable: u64,
+    pub n_unreadable: Option<u64>,
 }
 
 impl Totals {
-    /// Adds up a census.
+    /// Adds up a census of a whole table.
     pub fn of(census: &[CensusRow]) -> Self {
-        let mut totals = Self::default();
-        for row in census {
-            totals.n_workspaces += 1;
-            totals.n_rows += row.n_rows;
-            totals.n_undatable += row.n_undatable;
-            totals.n_future += row.n_future;
-            if !row.is_readable {
-                totals.n_unreadable += row.n_rows;
-            }
+        let sum = |of: fn(&CensusRow) -> u64| census.iter().map(of).sum::<u64>();
+        Self {
+            n_workspaces: u64::try_from(census.len()).ok(),
+            n_rows: sum(|row| row.n_rows),
+            n_undatable: Some(sum(|row| row.n_undatable)),
+            n_future: Some(sum(|row| row.n_future)),
+            n_unreadable: Some(sum(|row| if row.is_readable { 0 } else { row.n_rows })),
         }
-        totals
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Terms<'a> {
     pub guards: &'a Guards,
     /// The workspaces whose turn it is; all of them if nothing.
     pub slot: Option<SlotRange>,
+    /// Whether tables are counted whole, for people and metrics.
+    pub with_totals: bool,
 }
 
 impl<'a> Terms<'a> {
@@ -103,6 +105,7 @@ impl<'a> Terms<'a> {
             base: Base::NotNeeded,
             guards: Guards::none(),
             slot: None,
+            with_totals: true,
         }
     }
 

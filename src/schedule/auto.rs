@@ -32,10 +32,14 @@ impl Sidecar {
         let request = PlanRequest {
             as_of: Some(world.now),
             slot: Some(NOBODY),
+            with_totals: true,
             ..PlanRequest::default()
         };
         let plan = live.engine.plan(&request).await?;
-        let workspaces = plan.tables.iter().map(|table| table.totals.n_workspaces);
+        let workspaces = plan
+            .tables
+            .iter()
+            .filter_map(|table| table.totals.n_workspaces);
         let n_workspaces = workspaces.max().unwrap_or(0);
         let mut n_parts: Vec<u64> = Vec::new();
         for shard in live.engine.warehouse().shards() {

@@ -61,8 +61,11 @@ impl Sidecar {
         let mut left = left(plan, report);
         let unseen = unseen(plan);
         let noted = async {
-            if !unseen.is_empty() {
-                keep_unseen(&mut left, &unseen, range, &self.ledger.looks().await?);
+            let uncounted = uncounted(plan);
+            if !unseen.is_empty() || !uncounted.is_empty() {
+                let looks = self.ledger.looks().await?;
+                keep_unseen(&mut left, &unseen, range, &looks);
+                keep_uncounted(&mut left, &uncounted, &looks);
             }
             let look = Look {
                 range,
@@ -155,8 +158,8 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
         let left = tables.entry(table.table.to_string()).or_default();
         left.n_rows += table.n_due;
         left.lag_s = left.lag_s.max(u64::from(table.lag_s));
-        left.n_undatable += table.totals.n_undatable;
-        left.n_future += table.totals.n_future;
+        left.n_undatable += table.totals.n_undatable.unwrap_or(0);
+        left.n_future += table.totals.n_future.unwrap_or(0);
     }
     for paused in &plan.paused {
         tables.entry(paused.table.to_string()).or_default().n_rows += paused.n_rows;
@@ -195,6 +198,25 @@ fn unseen(plan: &Plan) -> BTreeSet<&str> {
         }
     }
     unseen
+}
+
+/// The tables that could not be counted whole.
+fn uncounted(plan: &Plan) -> BTreeSet<&str> {
+    let tables = plan.tables.iter();
+    let uncounted = tables.filter(|table| table.totals.n_undatable.is_none());
+    uncounted.map(|table| &*table.table).collect()
+}
+
+/// What was counted before in tables that could not be counted whole now.
+fn keep_uncounted(tables: &mut Tables, uncounted: &BTreeSet<&str>, looks: &[Look]) {
+    let seen = seen(looks);
+    for table in uncounted {
+        let now = tables.entry((*table).to_owned()).or_default();
+        let was = left_of(&seen, table);
+        now.n_undatable = now.n_undatable.max(was.n_undatable);
+        now.n_future = now.n_future.max(was.n_future);
+    }
+    tables.retain(|_, left| *left != Left::default());
 }
 
 /// What was seen before of tables that could not be looked at now. Another shard may have been: the

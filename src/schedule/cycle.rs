@@ -167,6 +167,7 @@ fn request(range: SlotRange, now: Timestamp) -> PlanRequest {
         as_of: Some(now),
         basis: Basis::Effective,
         slot: Some(range),
+        with_totals: true,
     }
 }
 

@@ -85,6 +85,6 @@ impl Ways {
 
     /// Whether partitions may be dropped as a whole.
     pub fn may_drop(&self) -> bool {
-        self.period.is_some() && matches!(self.method, MethodChoice::Auto | MethodChoice::Partition)
+        self.is_partitioned && matches!(self.method, MethodChoice::Auto | MethodChoice::Partition)
     }
 }

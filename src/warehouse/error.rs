@@ -217,6 +217,16 @@ impl WarehouseError {
         matches!(self, Self::Unreachable { .. } | Self::Interrupted { .. })
     }
 
+    /// Whether a probe would have taken more of the server than it may.
+    pub(crate) fn is_out_of_limits(&self) -> bool {
+        const MEMORY_LIMIT_EXCEEDED: u32 = 241;
+        match self {
+            Self::TooManyRows { .. } | Self::Timeout { .. } => true,
+            Self::Server { code, .. } => *code == MEMORY_LIMIT_EXCEEDED,
+            _ => false,
+        }
+    }
+
     /// Whether a statement that ended like this may have had, or may still have, an effect.
     pub fn outcome_is_unknown(&self) -> bool {
         match self {

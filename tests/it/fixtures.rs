@@ -150,10 +150,10 @@ fn describe_plan(plan: &Plan, text: &mut String) {
             "table {}: {} rows of {} workspaces, {} undatable, {} future, {} unreadable; {} due, {} kept",
             table.table,
             totals.n_rows,
-            totals.n_workspaces,
-            totals.n_undatable,
-            totals.n_future,
-            totals.n_unreadable,
+            totals.n_workspaces.unwrap(),
+            totals.n_undatable.unwrap(),
+            totals.n_future.unwrap(),
+            totals.n_unreadable.unwrap(),
             table.n_due,
             table.n_kept
         )

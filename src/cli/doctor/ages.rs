@@ -2,11 +2,38 @@
 
 use super::finding::{Code, Findings};
 use crate::cli::output::grouped;
-use crate::target::{AgeColumn, AgeKind};
+use crate::target::{AgeColumn, AgeKind, CheckedTarget};
 use crate::warehouse::AgeCounts;
 
 const NO_AGE: &str = "no rule ever deletes rows without an age: age the table by another column, or \
                       delete them yourself";
+
+/// No row with an age is older: 1971-01-01, in Unix milliseconds.
+pub(super) const BEFORE_ANY_MS: i64 = 31_536_000_000;
+/// To read the ages of fewer rows takes no time.
+const MANY_ROWS: u64 = 1_000_000;
+
+/// Whether old rows are told from young ones without reading them: how many are read to find that
+/// none is older than any.
+pub(super) fn index(target: &CheckedTarget, n_rows: u64, findings: &mut Findings) {
+    if n_rows < MANY_ROWS {
+        return;
+    }
+    let (table, column) = (&target.table, &target.age.name);
+    findings.info(
+        Code::AgeWithoutIndex,
+        table,
+        format!(
+            "neither partitions nor an index tell old rows from young ones: to find what is expired, \
+             every cycle reads {column} of {} rows",
+            grouped(n_rows)
+        ),
+        format!(
+            "ALTER TABLE {table} ADD INDEX age {column} TYPE minmax GRANULARITY 1; then, for the rows \
+             that are there, ALTER TABLE {table} MATERIALIZE INDEX age"
+        ),
+    );
+}
 
 pub(super) fn check(table: &str, age: &AgeColumn, counts: AgeCounts, findings: &mut Findings) {
     let of_all = |n_rows| {

@@ -52,6 +52,7 @@ codes! {
     OddTimes = "odd-times",
     UnsetTimes = "unset-times",
     UnknownAges = "unknown-ages",
+    AgeWithoutIndex = "age-without-index",
     // The server.
     ManyParts = "many-parts",
     NoBlockNumbers = "no-block-numbers",

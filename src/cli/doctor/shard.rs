@@ -204,7 +204,14 @@ impl Look<'_> {
             let Ok(checked) = target.check(find(&target.table), find, false) else {
                 continue;
             };
-            let sql = compile::ages(&checked, self.context.now().as_millisecond() + AHEAD_MS);
+            let ahead_ms = self.context.now().as_millisecond() + AHEAD_MS;
+            let nothing = compile::census(&checked, ahead_ms, Some(ages::BEFORE_ANY_MS));
+            let found = self.shard.estimate(&nothing).await;
+            if let Some(n_rows) = findings.read(self.shard.name(), "which rows a look reads", found)
+            {
+                ages::index(&checked, n_rows, findings);
+            }
+            let sql = compile::ages(&checked, ahead_ms);
             match self.shard.count_ages(&sql, self.max_rows).await {
                 Ok(counts) => ages::check(&target.table, &checked.age, counts, findings),
                 Err(error) => self.unknown_ages(&target.table, error, findings),

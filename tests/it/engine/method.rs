@@ -85,6 +85,40 @@ async fn whole_partitions_are_dropped_and_the_rest_goes_in_its_own() {
     assert_eq!(steps(&again), []);
 }
 
+/// The key says nothing about the age; the rows do.
+#[tokio::test]
+async fn partitions_of_any_key_are_dropped_where_all_of_their_rows_are_expired() {
+    let mut world = partitioned("toYYYYMM(at) + n * 0", "").await;
+    finite(&mut world);
+    let engine = world.engine();
+    // September holds rows that nobody's rule can mean.
+    world
+        .sql("INSERT INTO spans VALUES (unhex('ff'), 'p', '2026-09-10 00:00:00', 1)")
+        .await;
+    let (made, report) = run(&engine).await.unwrap();
+    let (methods, n_rows): (Vec<_>, Vec<_>) = made
+        .steps
+        .iter()
+        .map(|step| ((step.method, step.partitions.join(" ")), step.n_due))
+        .unzip();
+    let expected = [
+        (Method::Partition, "202608"),
+        (Method::Lightweight, ""),
+        (Method::Partition, "202608 202609"),
+        (Method::Lightweight, "202610"),
+    ];
+    assert_eq!(
+        methods,
+        expected.map(|(method, of)| (method, of.to_owned()))
+    );
+    assert_eq!(n_rows.iter().sum::<u64>(), 552);
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    assert_eq!(report.n_deleted(), 552);
+    assert_eq!(world.count("spans WHERE at < '2026-10-22'").await, 1);
+    assert_eq!(world.count("traces WHERE at < '2026-10-22'").await, 0);
+    assert_eq!(world.count("traces").await, 124);
+}
+
 #[tokio::test]
 async fn no_partition_goes_whole_where_anything_could_be_wanted() {
     let mut world = partitioned("toYYYYMM(at)", "").await;
@@ -235,7 +269,10 @@ async fn a_later_look_misses_nothing() {
     let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
     let first = plan(&engine).await;
-    assert_eq!((first.n_due(), first.tables[0].totals.n_workspaces), (0, 4));
+    assert_eq!(
+        (first.n_due(), first.tables[0].totals.n_workspaces),
+        (0, Some(4))
+    );
     // Young, and yet too old for its own rule.
     let late = "INSERT INTO spans VALUES ('new', 'p', '2026-11-10 00:00:00', 1)";
     world.sql(late).await;
@@ -245,4 +282,21 @@ async fn a_later_look_misses_nothing() {
         second.tables[0].totals.n_rows, 125,
         "masked rows do not count"
     );
+}
+
+/// What only people and metrics want to know stops nothing.
+#[tokio::test]
+async fn a_table_that_is_too_large_to_be_counted_whole_is_planned_all_the_same() {
+    let mut world = partitioned("toYYYYMM(at)", "").await;
+    finite(&mut world);
+    let yaml = world
+        .yaml
+        .replace("clickhouse: {", "clickhouse: {probe_rows: 350, ");
+    assert_ne!(yaml, world.yaml);
+    let engine = world.engine_with(&ebbtide::Config::parse(&yaml).unwrap(), NOW);
+    let made = plan(&engine).await;
+    let totals = made.tables[0].totals;
+    assert_eq!((totals.n_rows, totals.n_undatable), (400, None));
+    assert_eq!((made.n_due(), &*made.unprobed), (552, &[][..]));
+    assert_eq!(made.steps.len(), 4);
 }

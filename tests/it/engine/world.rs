@@ -229,7 +229,11 @@ pub async fn propose(engine: &Engine) -> Plan {
 
 /// What a full cycle would do now.
 pub async fn plan(engine: &Engine) -> Plan {
-    engine.plan(&PlanRequest::default()).await.unwrap()
+    let request = PlanRequest {
+        with_totals: true,
+        ..PlanRequest::default()
+    };
+    engine.plan(&request).await.unwrap()
 }
 
 pub fn at(text: &str) -> Timestamp {

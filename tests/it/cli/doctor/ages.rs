@@ -215,3 +215,28 @@ async fn a_table_that_is_too_large_is_unknown() {
     assert_eq!(found.subjects("unknown-ages"), [""; 0]);
     assert_eq!(found.subjects("not-version-7"), ["traces"]);
 }
+
+#[tokio::test]
+async fn a_large_table_whose_index_tells_no_age_is_found() {
+    let scene = Scene::new().await;
+    create(&scene, "DateTime('UTC')", "time").await;
+    scene
+        .execute("INSERT INTO odd SELECT 'w', now() - number % 9 FROM numbers(1200000)")
+        .await;
+    let told = |scene: &Scene| {
+        let found = scene.findings();
+        let mut of_code = found.0.iter();
+        let of_code = of_code.find(|finding| finding["code"] == "age-without-index");
+        of_code.map(|finding| finding["message"].as_str().unwrap().to_owned())
+    };
+    let message = told(&scene).unwrap();
+    assert!(message.ends_with("reads at of 1,200,000 rows"), "{message}");
+    // As it says.
+    for remedy in [
+        "ALTER TABLE odd ADD INDEX age at TYPE minmax GRANULARITY 1",
+        "ALTER TABLE odd MATERIALIZE INDEX age SETTINGS mutations_sync = 2",
+    ] {
+        scene.execute(remedy).await;
+    }
+    assert_eq!(told(&scene), None);
+}
