@@ -21,14 +21,22 @@ async fn months() -> World {
     world
 }
 
+/// The same, with so many workspaces that each slot has some.
+async fn crowd() -> World {
+    let world = months().await;
+    for table in ["spans", "traces"] {
+        let more = format!(
+            "INSERT INTO {table} SELECT concat('other', toString(n)), p, at, n FROM {table} \
+             WHERE at < '2026-10-01'"
+        );
+        world.sql(&more).await;
+    }
+    world
+}
+
 #[tokio::test]
 async fn parents_stay_while_children_of_another_slot_are_there() {
-    let world = months().await;
-    let more = "concat('other', toString(n)), p, at, n";
-    for table in ["spans", "traces"] {
-        let sql = format!("INSERT INTO {table} SELECT {more} FROM {table} WHERE at < '2026-10-01'");
-        world.sql(&sql).await;
-    }
+    let world = crowd().await;
     let engine = world.engine();
     let slot = next_due(at("2026-11-21T23:59:00Z"), 2, &[]).unwrap();
     let of_slot = engine.plan(&PlanRequest::of_slot(slot)).await.unwrap();
@@ -74,13 +82,16 @@ async fn an_id_that_has_no_age_but_a_time_keeps_its_partition() {
 
 #[tokio::test]
 async fn a_rule_that_nobody_can_tell_rows_by_keeps_them_in_every_slot() {
-    let mut world = months().await;
+    let mut world = crowd().await;
     world.yaml = world.yaml.replace("project: p, ", "");
     let engine = world.engine();
     assert!(goes_whole(&plan(&engine).await, "spans"));
     let mut slots = Vec::new();
     for _ in 0..2 {
-        slots.push(next_due(at("2026-11-21T23:59:00Z"), 2, &slots).unwrap());
+        let slot = next_due(at("2026-11-21T23:59:00Z"), 2, &slots).unwrap();
+        let of_slot = engine.plan(&PlanRequest::of_slot(slot)).await.unwrap();
+        assert!(goes_whole(&of_slot, "spans"));
+        slots.push(slot);
     }
     let rule = NewRule {
         scope: Scope::Project {
@@ -108,7 +119,7 @@ async fn a_rule_that_nobody_can_tell_rows_by_keeps_them_in_every_slot() {
 async fn partitions_that_are_no_more_what_was_counted_are_left() {
     for (change, why) in [
         (
-            "INSERT INTO spans SELECT w, p, '2026-09-10 00:00:00', number FROM spans, numbers(10)",
+            "INSERT INTO spans SELECT 'w1', 'p', '2026-09-10 00:00:00', number FROM numbers(1800)",
             "the plan counted 192",
         ),
         (
@@ -116,7 +127,10 @@ async fn partitions_that_are_no_more_what_was_counted_are_left() {
             "nothing is left",
         ),
     ] {
-        let world = months().await;
+        let mut world = months().await;
+        world.yaml = world
+            .yaml
+            .replace("max_share_of_table: 0.9", "max_share_of_table: 1.0");
         let engine = world.engine();
         let made = plan(&engine).await;
         world.sql(change).await;
