@@ -2,12 +2,13 @@
 //! age, of rules that nobody can tell rows by, and rows that came or went since.
 
 use ebbtide::{
-    Config, CycleStatus, EngineError, Method, NewRule, Plan, PlanRequest, Refusal, Scope,
-    StepOutcomeKind, next_due,
+    Config, CycleStatus, EngineError, Event, HoldRange, Method, NewHold, NewRule, Plan,
+    PlanRequest, Refusal, Scope, StepOutcomeKind, next_due,
 };
 
 use super::method::{finite, partitioned, steps};
 use super::world::{NOW, World, apply, at, plan, run};
+use crate::support::block_on;
 
 /// Whether partitions of a table go as a whole.
 fn goes_whole(plan: &Plan, table: &str) -> bool {
@@ -177,5 +178,41 @@ async fn no_partition_with_rows_below_the_floor_goes() {
     assert!(
         matches!(refusals[..], [Refusal::Floor { step: 1, .. }]),
         "{refusals:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_partitions_of_children_are_left_no_parents_go() {
+    let mut world = World::new().await;
+    finite(&mut world);
+    for sql in [
+        "RENAME TABLE spans TO old",
+        "CREATE TABLE spans (w String, p String, at DateTime('UTC'), n UInt64) ENGINE = MergeTree \
+         PARTITION BY toYYYYMM(at) ORDER BY (w, p, at)",
+        "INSERT INTO spans SELECT * FROM old",
+    ] {
+        world.sql(sql).await;
+    }
+    let ledger = world.ledger.clone();
+    let engine = world.engine().observed_by(move |event| {
+        if matches!(event, Event::StepStarted { step, .. } if step.number == 1) {
+            // It holds nothing that is there, and what is planned of the parents is due all the same.
+            let hold = NewHold {
+                scope: Scope::Workspace("nobody".into()),
+                range: HoldRange::default(),
+                reason: "just in time".into(),
+                owner: "test".into(),
+                created_at: at(NOW),
+            };
+            block_on(ledger.place_hold(&hold, "test".into())).unwrap();
+        }
+    });
+    let made = plan(&engine).await;
+    assert!(goes_whole(&made, "spans") && !goes_whole(&made, "traces"));
+    let report = apply(&engine, &made).await.unwrap();
+    assert_eq!((report.status, report.steps.len()), (CycleStatus::Stale, 0));
+    assert_eq!(
+        (world.count("spans").await, world.count("traces").await),
+        (400, 400)
     );
 }
