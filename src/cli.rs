@@ -2,8 +2,10 @@
 
 mod apply;
 mod audit;
+mod backfill;
 mod clickhouse;
 mod completions;
+mod confirm;
 mod context;
 mod demo;
 mod doctor;
@@ -110,6 +112,8 @@ pub enum Verb {
     Apply(apply::Apply),
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
+    /// Delete what is older than an age from one scope, once, whatever the rules say.
+    Backfill(backfill::BackfillArgs),
     /// The sidecar: works through the slots of each day, and answers the API.
     Serve(serve::Serve),
     /// Place, list and release holds: rows that must stay, whatever the rules say.
@@ -199,6 +203,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
         Verb::Apply(args) => Box::pin(apply::run(args, &context, &mut output)).await,
         Verb::Run(args) => Box::pin(run::run(args, &context, &mut output)).await,
+        Verb::Backfill(args) => Box::pin(backfill::run(args, &context, &mut output)).await,
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,

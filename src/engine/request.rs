@@ -1,12 +1,14 @@
 //! What is asked of the engine: which plan, and what a cycle is for.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use crate::plan::Basis;
+use crate::plan::{Backfill, Basis};
 use crate::slot::SlotRange;
 
 /// Which plan to make. By default: now, what may be executed, for everybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlanRequest {
     /// Stands for now.
     pub as_of: Option<Timestamp>,
@@ -14,6 +16,8 @@ pub struct PlanRequest {
     pub basis: Basis,
     /// The workspaces that it is for.
     pub slot: Option<SlotRange>,
+    /// What somebody asks for instead, whatever the rules say.
+    pub backfill: Option<Arc<Backfill>>,
 }
 
 impl PlanRequest {
@@ -21,6 +25,15 @@ impl PlanRequest {
     pub fn proposed() -> Self {
         Self {
             basis: Basis::Proposed,
+            ..Self::default()
+        }
+    }
+
+    /// A plan of what somebody asks for, with the cutoffs of an instant.
+    pub fn of_backfill(backfill: Backfill, as_of: Timestamp) -> Self {
+        Self {
+            as_of: Some(as_of),
+            backfill: Some(Arc::new(backfill)),
             ..Self::default()
         }
     }
@@ -43,6 +56,8 @@ pub enum CycleKind {
     Run,
     /// A plan that was reviewed is applied.
     Apply,
+    /// A person asks for a scope, whatever the rules say.
+    Backfill,
 }
 
 impl CycleKind {
@@ -52,6 +67,7 @@ impl CycleKind {
             Self::Slot => "slot",
             Self::Run => "run",
             Self::Apply => "apply",
+            Self::Backfill => "backfill",
         }
     }
 }

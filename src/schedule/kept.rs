@@ -12,7 +12,7 @@ use super::{Live, Phase, Sidecar, Stop, Then, error_chain};
 use crate::config::ApprovalMode;
 use crate::engine::{CycleKind, CycleStatus, EngineError, MAX_AGE, PlanRequest, Tenure};
 use crate::ledger::{LedgerError, NewPlan, PlanRecord, PlanStatus};
-use crate::plan::{Basis, Plan};
+use crate::plan::Plan;
 use crate::slot::SlotRange;
 
 /// A larger plan is not kept: the ledger's database may refuse such a statement. A person can still
@@ -248,8 +248,7 @@ impl Sidecar {
         }
         let request = PlanRequest {
             as_of: Some(self.now().await?),
-            basis: Basis::Proposed,
-            slot: None,
+            ..PlanRequest::proposed()
         };
         let plan = live.engine.plan(&request).await?;
         let unseen = live.engine.unseen(&plan);

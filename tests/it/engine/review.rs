@@ -157,7 +157,7 @@ async fn a_plan_that_shows_less_than_it_would_approve_is_refused() {
     let request = |basis, as_of: Option<&str>| PlanRequest {
         as_of: as_of.map(at),
         basis,
-        slot: None,
+        ..PlanRequest::default()
     };
 
     let of_long_ago = request(Basis::Proposed, Some("2026-01-01T00:00:00Z"));
