@@ -27,6 +27,7 @@ mod rules;
 mod run;
 mod scope;
 mod serve;
+mod status;
 mod token;
 mod turn;
 mod validate;
@@ -116,6 +117,10 @@ pub enum Verb {
     Backfill(backfill::BackfillArgs),
     /// The sidecar: works through the slots of each day, and answers the API.
     Serve(serve::Serve),
+    /// Who is at work, what is left of each table, and when it should be gone.
+    ///
+    /// It asks only the ledger: what is left is what `serve` saw last, on whichever instance.
+    Status,
     /// Place, list and release holds: rows that must stay, whatever the rules say.
     #[command(subcommand)]
     Holds(holds::Holds),
@@ -204,6 +209,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Apply(args) => Box::pin(apply::run(args, &context, &mut output)).await,
         Verb::Run(args) => Box::pin(run::run(args, &context, &mut output)).await,
         Verb::Backfill(args) => Box::pin(backfill::run(args, &context, &mut output)).await,
+        Verb::Status => status::run(&context, &mut output).await,
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,

@@ -72,7 +72,7 @@ pub(crate) use rounds::Rounds;
 pub(crate) use survey::error_chain;
 
 /// How far back steps tell what deleting costs.
-const COSTS_OF: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(crate) const COSTS_OF: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Who notes settings that a plan for review depends on.
 const PLANNER: &str = "ebbtide";
 

@@ -16,6 +16,7 @@ mod refusal;
 mod steps;
 mod still;
 mod terms;
+mod time_left;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside}
 pub use rates::{Rate, Rates, StepCost};
 pub use refusal::Refusal;
 pub use terms::{Base, Basis, Terms};
+pub use time_left::{rows_per_second, time_left};
 
 pub(crate) use backfill::ASKED;
 pub(crate) use candidate::candidates_of_project;
