@@ -62,7 +62,9 @@ pub(super) async fn run(
     let ledger = context.ledger(&config).await?;
     check_organization(&backfill.scope, &*ledger, &config).await?;
     let engine = context.engine_on(&config, Arc::clone(&ledger))?;
-    let engine = engine.only(&backfill.targets).map_err(no_target)?;
+    let engine = engine
+        .only(&backfill.targets)
+        .map_err(|table| no_target(&table))?;
     // The cutoffs are those of this moment, however long it takes.
     let request = PlanRequest::of_backfill(backfill.clone(), context.now());
     if args.dry_run {
@@ -74,9 +76,8 @@ pub(super) async fn run(
         return Ok(exit);
     }
     let turn = Turn::begin(&config, &ledger).await?;
-    let worked = turn
-        .work(engine.backfill(&request, &turn.tenure, &turn.stop))
-        .await;
+    let work = Box::pin(engine.backfill(&request, &turn.tenure, &turn.stop));
+    let worked = turn.work(work).await;
     turn.end().await;
     let (plan, report) = match worked? {
         Some(Ok(done)) => done,
@@ -129,7 +130,7 @@ fn age(text: &str, periods: &Periods) -> anyhow::Result<Days> {
     }
 }
 
-fn no_target(table: String) -> anyhow::Error {
+fn no_target(table: &str) -> anyhow::Error {
     anyhow::anyhow!("{table:?} is no target; `targets` in the config names them")
 }
 

@@ -59,13 +59,13 @@ impl Rows {
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
         // In this order the numbers stay whole.
         let rate = self.n_done.saturating_mul(1_000) / ms;
-        let left_ms = u128::from(self.n_left) * u128::from(ms) / u128::from(self.n_done.max(1));
-        let left_s = u64::try_from(left_ms.div_ceil(1_000)).unwrap_or(u64::MAX);
+        let left = u128::from(self.n_left) * u128::from(ms) / u128::from(self.n_done.max(1));
+        let seconds = u64::try_from(left.div_ceil(1_000)).unwrap_or(u64::MAX);
         Progress {
             rows_done: self.n_done,
             rows_left: self.n_left,
             rows_per_second: rate,
-            seconds_left: (self.n_done > 0).then_some(left_s),
+            seconds_left: (self.n_done > 0).then_some(seconds),
         }
     }
 }

@@ -107,6 +107,29 @@ async fn it_shows_what_would_go_and_deletes_nothing() {
         (&"backfill".into(), &"tester".into(), &"w1".into())
     );
     assert_eq!(cycle["steps"][0]["bounds"][0]["retention"], "60d");
+    // For programs, each step is a line with how far it is.
+    let json = [
+        "--format=json",
+        "backfill",
+        "--workspace=w2",
+        "--older-than=60d",
+        "--yes",
+    ];
+    let json = scene.good(&json);
+    let result: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&result["backfill"]["older_than"], &result["status"]),
+        (&"60d".into(), &"done".into())
+    );
+    let line: Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!(
+        (
+            &line["step"],
+            &line["progress"]["rows_done"],
+            &line["progress"]["rows_left"]
+        ),
+        (&1.into(), &10.into(), &0.into())
+    );
     let record = scene.good(&["audit", "export"]).stdout;
     let asked = r#"{\"by\":\"tester\",\"workspace\":\"w1\",\"older_than\":\"60d\"}"#;
     assert!(record.contains(asked), "{record}");
