@@ -195,10 +195,9 @@ fn exit_of(plan: &Plan, report: &CycleReport) -> Exit {
     let why = match report.status {
         CycleStatus::Failed => return Exit::Incomplete,
         CycleStatus::Done | CycleStatus::Partial if plan.paused.is_empty() => return Exit::Done,
-        CycleStatus::Done | CycleStatus::Partial => "rows that are paused are left",
-        CycleStatus::Stale => "holds, pauses or the directory kept changing",
-        CycleStatus::Stopped => "stopped before the end",
-        CycleStatus::LeaseLost => "the lease was lost, so nothing more was sent",
+        CycleStatus::Done | CycleStatus::Partial => "rows that are paused are left".into(),
+        CycleStatus::Stopped => "stopped before the end".into(),
+        status => format!("it ended as {}", status.as_str()),
     };
     progress::warn(&format!("{why}; the same command goes on"));
     Exit::Busy
