@@ -114,6 +114,9 @@ pub enum Verb {
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
     /// Delete what is older than an age from one scope, once, whatever the rules say.
+    ///
+    /// Holds, pauses, `keep`, the floor and the share of a table are respected; no approval is needed
+    /// but yours. Told to stop it ends after the statement that runs; the same command goes on.
     Backfill(backfill::BackfillArgs),
     /// The sidecar: works through the slots of each day, and answers the API.
     Serve(serve::Serve),

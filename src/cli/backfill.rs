@@ -19,9 +19,6 @@ use crate::plan::{Backfill, Plan, TableRows};
 use crate::rule::{Days, Periods, Scope};
 
 /// Delete what is older than an age from one scope, once, whatever the rules say.
-///
-/// Holds, pauses, `keep`, the floor and the share of a table are respected; no approval is needed but
-/// yours. Told to stop it ends after the statement that runs; the same command goes on.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "ebbtide backfill (--organization <O> | --workspace <W> [--project <P>]) --older-than <AGE> [--target <T>]... [--dry-run | --yes]"
