@@ -2,8 +2,10 @@
 
 mod apply;
 mod audit;
+mod backfill;
 mod clickhouse;
 mod completions;
+mod confirm;
 mod context;
 mod demo;
 mod doctor;
@@ -25,6 +27,7 @@ mod rules;
 mod run;
 mod scope;
 mod serve;
+mod status;
 mod token;
 mod turn;
 mod validate;
@@ -110,8 +113,17 @@ pub enum Verb {
     Apply(apply::Apply),
     /// One full cycle now: plan, delete, verify, record.
     Run(run::Run),
+    /// Delete what is older than an age from one scope, once, whatever the rules say.
+    ///
+    /// Holds, pauses, `keep`, the floor and the share of a table are respected; no approval is needed
+    /// but yours. Told to stop it ends after the statement that runs; the same command goes on.
+    Backfill(backfill::BackfillArgs),
     /// The sidecar: works through the slots of each day, and answers the API.
     Serve(serve::Serve),
+    /// Who is at work, what is left of each table, and when it should be gone.
+    ///
+    /// It asks only the ledger: what is left is what `serve` saw last, on whichever instance.
+    Status,
     /// Place, list and release holds: rows that must stay, whatever the rules say.
     #[command(subcommand)]
     Holds(holds::Holds),
@@ -199,6 +211,8 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Plan(args) => plan::run(args, &context, &mut output).await,
         Verb::Apply(args) => Box::pin(apply::run(args, &context, &mut output)).await,
         Verb::Run(args) => Box::pin(run::run(args, &context, &mut output)).await,
+        Verb::Backfill(args) => Box::pin(backfill::run(args, &context, &mut output)).await,
+        Verb::Status => status::run(&context, &mut output).await,
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,

@@ -12,6 +12,7 @@
 
 mod aftermath;
 mod apply;
+mod backfill;
 mod base;
 mod census;
 mod damaged;
@@ -51,6 +52,7 @@ use crate::rule::{Periods, Retention};
 use crate::target::{CheckedTarget, Target};
 use crate::warehouse::{Shard, Warehouse};
 
+use self::backfill::Books;
 use self::census::KnownTotals;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
@@ -70,7 +72,7 @@ pub(crate) use rounds::Rounds;
 pub(crate) use survey::error_chain;
 
 /// How far back steps tell what deleting costs.
-const COSTS_OF: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(crate) const COSTS_OF: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Who notes settings that a plan for review depends on.
 const PLANNER: &str = "ebbtide";
 
@@ -159,7 +161,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read, or a rule in it makes no sense any more.
     pub async fn rulebook(&self) -> Result<Rulebook, EngineError> {
-        rulebook::read(&*self.ledger, self.directory.as_ref(), &self.periods).await
+        let rules = rulebook::Source::Ledger(&self.periods);
+        rulebook::read(&*self.ledger, self.directory.as_ref(), rules).await
     }
 
     /// Makes the plan of a cycle. Of ClickHouse it only reads. A plan for review depends on the
@@ -173,9 +176,12 @@ impl Engine {
         if request.basis == Basis::Proposed {
             self.note_settings(PLANNER).await?;
         }
-        let rulebook = self.rulebook().await?;
-        let base = self.base(&rulebook).await?;
-        let policies = resolve(&rulebook.rules, &rulebook.directory, &self.default);
+        let Books {
+            rulebook,
+            base,
+            default,
+        } = self.books(request.backfill.as_deref()).await?;
+        let policies = resolve(&rulebook.rules, &rulebook.directory, &default);
         let of_base = base.policies(&rulebook);
         let made_at = self.clock.now();
         let terms = Terms {
@@ -183,6 +189,7 @@ impl Engine {
             made_at,
             policies: &policies,
             basis: request.basis,
+            backfill: request.backfill.as_deref(),
             base: base.as_base(of_base.as_ref()),
             guards: &rulebook.guards,
             slot: request.slot,

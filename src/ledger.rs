@@ -272,7 +272,7 @@ pub trait Ledger: Send + Sync {
     ) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
-    /// When a cycle last ended as `done` or `partial`.
+    /// When a cycle last ended as `done` or `partial`; a backfill is of one scope and does not count.
     async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError>;
     /// Notes a look, in the place of those that it overlaps and of old ones. Raises no revision,
     /// and is no entry of the record: whoever looks again may differ.

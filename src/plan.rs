@@ -4,6 +4,7 @@
 //! leave things out.
 
 mod arm;
+mod backfill;
 mod candidate;
 mod choose;
 mod digest;
@@ -15,6 +16,7 @@ mod refusal;
 mod steps;
 mod still;
 mod terms;
+mod time_left;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use arm::{Arm, Projects};
+pub use backfill::Backfill;
 pub use candidate::{Candidates, candidates};
 pub(crate) use choose::MOST_PARTS_DROPPED;
 pub use choose::{Choice, Facts, choose};
@@ -32,7 +35,9 @@ pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside}
 pub use rates::{Rate, Rates, StepCost};
 pub use refusal::Refusal;
 pub use terms::{Base, Basis, Terms};
+pub use time_left::{rows_per_second, time_left};
 
+pub(crate) use backfill::ASKED;
 pub(crate) use candidate::candidates_of_project;
 pub(crate) use digest::directory_digest;
 pub(crate) use refusal::{refusals, touches};
@@ -65,6 +70,9 @@ pub struct Plan {
     pub digest: String,
     /// Which rules it follows.
     pub basis: Basis,
+    /// What somebody asked for, whatever the rules say; nothing where it follows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<Backfill>,
     /// Whether something must be approved, or armed, before anything is deleted.
     pub needs_base: bool,
     /// The revision that was approved and armed; nothing if none was, or none is needed.
@@ -202,7 +210,7 @@ impl Method {
 /// A rule that steps of a plan follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedRule {
-    /// Its number, or nothing for the default of the config.
+    /// Its number; 0 for what a backfill was asked for, nothing for the default of the config.
     pub rule: Option<RuleId>,
     /// What it applies to; `default` for the default.
     pub scope: String,
@@ -261,6 +269,7 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         rules_digest: terms.policies.rules().digest(),
         revision,
         basis: terms.basis,
+        backfill: terms.backfill.cloned(),
         needs_base: !matches!(terms.base, Base::NotNeeded),
         base_revision: terms.base.revision(),
         target_changes: terms.base.changes().to_vec(),

@@ -44,6 +44,7 @@ use self::live::{Parts, tables};
 use self::next::{Next, View};
 use self::world::World;
 
+pub(crate) use backlog::left_everywhere;
 pub(crate) use kept::LARGEST_PLAN;
 pub use live::Live;
 pub use reload::{ReloadError, Reloader};

@@ -46,6 +46,9 @@ struct CycleView {
     rules_digest: String,
     plan_digest: String,
     slot: Option<SlotView>,
+    /// What a backfill was asked for, and by whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Value>,
     steps: Vec<StepView>,
 }
 
@@ -96,6 +99,10 @@ impl CycleView {
             rules_digest: start.rules_digest,
             plan_digest: start.plan_digest,
             slot: start.slot.map(|(day, range)| SlotView { day, range }),
+            // An edited one is shown as it is.
+            asked: start
+                .asked
+                .map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))),
             steps: steps.into_iter().map(StepView::from).collect(),
         }
     }

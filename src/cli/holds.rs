@@ -106,7 +106,7 @@ async fn add(args: &Add, context: &Context, output: &mut Output) -> anyhow::Resu
 }
 
 /// Whether the directory places a workspace in an organization.
-async fn has_workspaces(
+pub(super) async fn has_workspaces(
     organization: &str,
     ledger: &dyn Ledger,
     config: &Config,

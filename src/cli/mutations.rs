@@ -1,7 +1,5 @@
 //! `ebbtide mutations`: our deletes that ClickHouse still works on, and ending one of them.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-
 use anyhow::bail;
 use clap::Args;
 use jiff::Timestamp;
@@ -9,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::output::{grouped, table};
-use super::{Context, Exit, Output, context, progress};
+use super::{Context, Exit, Output, confirm, context, progress};
 use crate::config::Config;
 use crate::ledger::MutationKill;
 use crate::warehouse::{MutationState, Shard};
@@ -227,18 +225,10 @@ async fn not_ours(id: &str, args: &Mutations, config: &Config) -> anyhow::Result
 
 /// Asks a person; without one, the answer must be on the command line.
 fn is_confirmed(state: &MutationState) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nobody can be asked here; say --yes to end {}", state.id);
-    }
-    let mut stderr = std::io::stderr().lock();
-    write!(
-        stderr,
+    confirm::check_somebody_is_there(&format!("end {}", state.id))?;
+    confirm::is_confirmed(&format!(
         "{} of table {} has {} parts to do. Ended now, part of its rows may be gone, and the next \
-         cycle takes the rest. End it? [y/N] ",
+         cycle takes the rest. End it?",
         state.id, state.table, state.parts_to_do
-    )?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    ))
 }

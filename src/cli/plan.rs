@@ -15,7 +15,7 @@ use super::run::waits_for_the_first_approval;
 use super::{Context, Exit, Output, progress};
 use crate::compile::{Statement, compile_step};
 use crate::engine::{Engine, PlanRequest};
-use crate::plan::{Basis, Method, Plan, PlannedRule, Step, TablePlan};
+use crate::plan::{ASKED, Basis, Method, Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
 use crate::warehouse::marker;
 
@@ -70,8 +70,8 @@ pub(super) async fn run(
     let request = PlanRequest {
         as_of,
         basis,
-        slot: None,
         with_totals: true,
+        ..PlanRequest::default()
     };
     let plan = engine.plan(&request).await?;
     let statements = if args.sql {
@@ -191,9 +191,10 @@ fn if_counted(number: Option<u64>) -> String {
 
 /// Per table what is there, and how much of it goes.
 pub(super) fn overview(plan: &Plan) -> String {
-    let review = match plan.basis {
-        Basis::Effective => String::new(),
-        Basis::Proposed => format!(
+    let review = match (&plan.backfill, plan.basis) {
+        (Some(backfill), _) => format!("a backfill, whatever the rules say: {backfill}\n"),
+        (None, Basis::Effective) => String::new(),
+        (None, Basis::Proposed) => format!(
             "for review: by the rules of now, revision {}, approved or not\n",
             plan.revision
         ),
@@ -284,7 +285,8 @@ fn by_rule(plan: &Plan) -> String {
     let rows = sums.into_iter().map(|((table, id), sum)| {
         [
             table,
-            id.map_or_else(|| "-".into(), |id| id.to_string()),
+            id.filter(|id| *id != ASKED)
+                .map_or_else(|| "-".into(), |id| id.to_string()),
             rule(id).map_or_else(String::new, why),
             grouped(sum.n_arms),
             grouped(sum.n_due),

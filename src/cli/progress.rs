@@ -1,12 +1,17 @@
 //! Talk on stderr: bars on a terminal, plain lines elsewhere.
 
+mod rows;
+
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
+use self::rows::Rows;
+pub(super) use self::rows::length;
 use super::Format;
 use super::output::{counted, grouped};
 use crate::engine::{Event, StepOutcomeKind, StepReport};
@@ -56,9 +61,7 @@ pub(super) fn bar(template: &str, length: Option<u64>) -> ProgressBar {
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 fn shown() -> MutexGuard<'static, Option<ProgressBar>> {
-    SHOWN
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes the bar of a cycle away, before something else is printed.
@@ -68,16 +71,41 @@ pub(super) fn clear() {
     }
 }
 
-/// Shows the events of a cycle: one bar on a terminal, lines elsewhere, nothing for programs.
+/// A look at how far it is, where no terminal shows it all the time.
+const SAYS_HOW_FAR_EVERY: Duration = Duration::from_secs(10);
+
+const LOOKING: &str = "{spinner} {wide_msg} {elapsed}";
+const DELETING: &str = "{spinner} {bar:24} {wide_msg} {elapsed}";
+
+/// Shows the events of a cycle: one bar on a terminal, lines elsewhere, for programs one JSON object a
+/// line and step.
 pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     let is_terminal = std::io::stderr().is_terminal();
+    let rows: Mutex<(Rows, Instant)> = Mutex::new((Rows::default(), Instant::now()));
     move |event| {
+        let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let (rows, said_at) = &mut *rows;
+        match event {
+            Event::Planned { plan } => rows.planned(plan.n_due()),
+            Event::CycleStarted { .. } => rows.begin(),
+            Event::StepFinished { report, .. } => rows.step(report.n_due, report.n_deleted()),
+            _ => {}
+        }
         if format == Format::Json {
+            if let Event::StepFinished { report, of } = event {
+                say(&json(report, *of, rows));
+            }
             return;
         }
         let mut shown = shown();
-        let bar =
-            shown.get_or_insert_with(|| bar("{spinner} {pos}/{len} {wide_msg} {elapsed}", Some(0)));
+        let bar = shown.get_or_insert_with(|| bar(LOOKING, Some(0)));
+        let tell = |line: String| {
+            if is_terminal {
+                bar.println(line);
+            } else {
+                say(&line);
+            }
+        };
         match event {
             Event::Probing {
                 shard,
@@ -85,26 +113,31 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
                 number,
                 of,
             } => {
-                set(bar, number - 1, *of);
-                bar.set_message(format!("probing {table} on {shard}"));
+                restyle(bar, LOOKING);
+                bar.set_message(format!("probing {table} on {shard} ({number}/{of})"));
                 if !is_terminal {
                     say(&format!("probing {table} on {shard} ({number}/{of})"));
                 }
             }
             Event::StepStarted { step, of } => {
-                set(
-                    bar,
-                    usize::try_from(step.number).unwrap_or(0).saturating_sub(1),
-                    *of,
-                );
-                bar.set_message(format!("{}: {}", step.table, counted(step.n_due, "row")));
+                restyle(bar, DELETING);
+                bar.set_length(rows.n_all());
+                bar.set_position(rows.n_done());
+                bar.set_message(format!(
+                    "{}; step {}/{of} {}: {}",
+                    rows.now().describe(),
+                    step.number,
+                    step.table,
+                    counted(step.n_due, "row")
+                ));
             }
             Event::StepFinished { report, of } => {
-                let line = format!("step {}/{of} {}", report.number, describe(report));
-                if is_terminal {
-                    bar.println(line);
-                } else {
-                    say(&line);
+                tell(format!("step {}/{of} {}", report.number, describe(report)));
+                bar.set_length(rows.n_all());
+                bar.set_position(rows.n_done());
+                if !is_terminal && said_at.elapsed() >= SAYS_HOW_FAR_EVERY {
+                    *said_at = Instant::now();
+                    say(&rows.now().describe());
                 }
             }
             Event::HeldBack { table, wait, .. } => {
@@ -119,26 +152,35 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
                 }
             }
             Event::Stalled { mutations, .. } => mutations.iter().for_each(|reason| {
-                let line = format!("stalled: {reason}; see `ebbtide mutations`");
-                if is_terminal {
-                    bar.println(line);
-                } else {
-                    say(&line);
-                }
+                tell(format!("stalled: {reason}; see `ebbtide mutations`"));
             }),
             Event::Surveyed { .. }
             | Event::Throttled { .. }
             | Event::Planned { .. }
             | Event::CycleStarted { .. }
             | Event::CycleEnded { .. } => {}
-            Event::Replanning => say("rules changed; planning the rest again"),
+            Event::Replanning => tell("rules changed; planning the rest again".into()),
         }
     }
 }
 
-fn set(bar: &ProgressBar, position: usize, length: usize) {
-    bar.set_length(u64::try_from(length).unwrap_or(u64::MAX));
-    bar.set_position(u64::try_from(position).unwrap_or(0));
+/// A bar is drawn anew by its ticks; only what changes is set.
+fn restyle(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
+/// A step that ended, for programs.
+fn json(report: &StepReport, of: usize, rows: &Rows) -> String {
+    let line = json!({
+        "step": report.number,
+        "of": of,
+        "table": report.table,
+        "outcome": report.why(),
+        "progress": rows.now(),
+    });
+    line.to_string()
 }
 
 /// A step and its outcome on one line.

@@ -9,7 +9,7 @@ use super::survey::error_chain;
 use super::turn::Waited;
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
-use crate::plan::{Arm, Basis, Plan, Step};
+use crate::plan::{Arm, Backfill, Basis, Plan, Step};
 use crate::warehouse::Shard;
 
 /// What a cycle has come across: what stays although it was planned.
@@ -94,6 +94,7 @@ impl Engine {
             slot: plan.slot.map(|slot| (plan.day.clone(), slot)),
             holder: tenure.holder(),
             lease_token: tenure.token(),
+            asked: plan.backfill.as_ref().map(Backfill::text),
         };
         self.ledger.begin_cycle(&start).await?;
         (self.observer)(&Event::CycleStarted {

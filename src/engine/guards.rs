@@ -22,6 +22,7 @@ impl Engine {
         }
         let mut found = self.refused_by_share(plan).await?;
         found.extend(self.refused_by_time(plan));
+        found.extend(self.not_asked(plan).await?);
         if !plan.steps.is_empty() {
             found.extend(self.refused_by_approval(plan).await?);
             found.extend(self.refused_by_guards(plan).await?);
@@ -116,7 +117,8 @@ impl Engine {
 
     /// Whether what the plan follows was approved, and armed for long enough.
     async fn refused_by_approval(&self, plan: &Plan) -> Result<Option<Refusal>, EngineError> {
-        if !self.needs_base() {
+        // Whoever asks for a backfill approves it by that, with its counts in view.
+        if !self.needs_base() || plan.backfill.is_some() {
             return Ok(None);
         }
         let is_approved = match plan.basis {

@@ -10,11 +10,12 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use foldhash::HashSet;
 
 use super::apply::Cycle;
-use super::{BaseBook, CycleStatus, Engine, EngineError, Event, Rulebook};
+use super::backfill::Books;
+use super::{CycleStatus, Engine, EngineError, Event};
 use crate::ledger::Intended;
 use crate::plan::{Arm, Method, Plan, Step, Still, Terms, goes_whole, still_due};
 use crate::resolve::resolve;
-use crate::rule::{Retention, RuleId};
+use crate::rule::RuleId;
 use crate::target::CheckedTarget;
 
 /// So many attempts follow each other at once.
@@ -30,9 +31,7 @@ const GIVES_UP_AFTER: Duration = Duration::from_mins(5);
 
 /// Rules, directory, guards and base of the revision that a cycle goes on under.
 pub(super) struct Renewed {
-    rulebook: Rulebook,
-    base: BaseBook,
-    default: Retention,
+    books: Books,
 }
 
 /// What the ledger of now leaves out of a cycle.
@@ -51,7 +50,7 @@ pub(super) struct Moved {
 impl Renewed {
     /// The retention of a rule as a person wrote it.
     pub(super) fn retention(&self, rule: RuleId) -> Option<String> {
-        let mut rules = self.rulebook.rules.iter();
+        let mut rules = self.books.rulebook.rules.iter();
         let rule = rules.find(|other| other.id == rule)?;
         Some(rule.retention.to_string())
     }
@@ -64,16 +63,21 @@ impl Renewed {
         plan: &Plan,
         say: impl FnOnce(&Terms<'_>) -> T,
     ) -> T {
-        let rulebook = &self.rulebook;
-        let policies = resolve(&rulebook.rules, &rulebook.directory, &self.default);
-        let of_base = self.base.policies(rulebook);
+        let Books {
+            rulebook,
+            base,
+            default,
+        } = &self.books;
+        let policies = resolve(&rulebook.rules, &rulebook.directory, default);
+        let of_base = base.policies(rulebook);
         let terms = Terms {
             // The same cutoffs, for the same workspaces.
             now: plan.as_of,
             made_at: plan.made_at,
             policies: &policies,
             basis: plan.basis,
-            base: self.base.as_base(of_base.as_ref()),
+            backfill: plan.backfill.as_ref(),
+            base: base.as_base(of_base.as_ref()),
             guards: &rulebook.guards,
             slot: plan.slot,
             with_totals: false,
@@ -153,22 +157,18 @@ impl Engine {
             if let Some(status) = cycle.halt() {
                 return Ok(Err(status));
             }
-            let rulebook = match self.rulebook().await {
-                Ok(rulebook) => rulebook,
+            let books = match self.books(cycle.plan.backfill.as_ref()).await {
+                Ok(books) => books,
                 Err(EngineError::Unsettled { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            let base = self.base(&rulebook).await?;
+            let rulebook = &books.rulebook;
             let (revision, digest) = (rulebook.revision, rulebook.rules.digest());
             let renewal = self.ledger.renew_cycle(&cycle.id, revision, &digest);
             match renewal.await? {
                 Intended::Recorded => {
                     tracing::info!(revision, "the ledger moved on; the cycle goes on with it");
-                    return Ok(Ok(Renewed {
-                        rulebook,
-                        base,
-                        default: self.default.clone(),
-                    }));
+                    return Ok(Ok(Renewed { books }));
                 }
                 Intended::Stale => {}
                 Intended::LeaseLost => return Ok(Err(CycleStatus::LeaseLost)),

@@ -1,12 +1,14 @@
 //! What is asked of the engine: which plan, and what a cycle is for.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use crate::plan::Basis;
+use crate::plan::{Backfill, Basis};
 use crate::slot::SlotRange;
 
 /// Which plan to make. By default: now, what may be executed, for everybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PlanRequest {
     /// Stands for now.
     pub as_of: Option<Timestamp>,
@@ -18,6 +20,8 @@ pub struct PlanRequest {
     /// age and rows of the future, which no delete depends on. Otherwise only what may be expired
     /// is read.
     pub with_totals: bool,
+    /// What somebody asks for instead, whatever the rules say.
+    pub backfill: Option<Arc<Backfill>>,
 }
 
 impl PlanRequest {
@@ -26,6 +30,15 @@ impl PlanRequest {
         Self {
             basis: Basis::Proposed,
             with_totals: true,
+            ..Self::default()
+        }
+    }
+
+    /// A plan of what somebody asks for, with the cutoffs of an instant.
+    pub fn of_backfill(backfill: Backfill, as_of: Timestamp) -> Self {
+        Self {
+            as_of: Some(as_of),
+            backfill: Some(Arc::new(backfill)),
             ..Self::default()
         }
     }
@@ -48,6 +61,8 @@ pub enum CycleKind {
     Run,
     /// A plan that was reviewed is applied.
     Apply,
+    /// A person asks for a scope, whatever the rules say.
+    Backfill,
 }
 
 impl CycleKind {
@@ -57,6 +72,7 @@ impl CycleKind {
             Self::Slot => "slot",
             Self::Run => "run",
             Self::Apply => "apply",
+            Self::Backfill => "backfill",
         }
     }
 }

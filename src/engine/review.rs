@@ -51,6 +51,13 @@ impl Engine {
     /// What nobody can have seen in this plan, although its approval would be one of all rules.
     pub(crate) fn unseen(&self, plan: &Plan) -> Vec<String> {
         let mut unseen = Vec::new();
+        if plan.backfill.is_some() {
+            unseen.push(
+                "the rules: it is the plan of a backfill, which shows nothing of them; `ebbtide \
+                 backfill` makes one and executes it"
+                    .into(),
+            );
+        }
         if plan.is_hypothetical() {
             unseen.push(format!(
                 "the day: it was made on {} as of {}, and such a plan is to look at; make it as of now",

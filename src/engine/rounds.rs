@@ -104,13 +104,16 @@ impl<'e> Rounds<'e> {
 
 /// Whether another plan may do better: something changed since this one.
 fn may_do_better(applied: &Result<CycleReport, EngineError>) -> bool {
-    let is_of_a_guard =
-        |refusal: &Refusal| matches!(refusal, Refusal::Held { .. } | Refusal::Paused { .. });
+    let is_of_a_guard = |refusal: &Refusal| {
+        use Refusal::{Held, NotAsked, Paused};
+        matches!(refusal, Held { .. } | Paused { .. } | NotAsked { .. })
+    };
     match applied {
         Ok(report) => report.status == CycleStatus::Stale,
         // A workspace moved in the operator's directory, or rules changed while they were read.
         Err(EngineError::Stale { .. } | EngineError::Unsettled { .. }) => true,
-        // A hold or a pause came after the plan: a new one does without what it means.
+        // A hold, a pause or a move in the directory came after the plan: a new one does without
+        // what it means.
         Err(EngineError::Refused { refusals }) => refusals.iter().all(is_of_a_guard),
         Err(_) => false,
     }

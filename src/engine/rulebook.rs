@@ -25,15 +25,27 @@ pub struct Rulebook {
     pub revision: u64,
 }
 
+/// Where the rules come from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// The active ones of the ledger, with the periods that they may name.
+    Ledger(&'a Periods),
+    /// These, whatever the ledger says.
+    Given(&'a RuleSet),
+}
+
 pub(super) async fn read(
     ledger: &dyn Ledger,
     directory: Option<&DirectoryConfig>,
-    periods: &Periods,
+    source: Source<'_>,
 ) -> Result<Rulebook, EngineError> {
     ledger.check_schema().await?;
     for _ in 0..MAX_READS {
         let revision = ledger.revision().await?;
-        let rules = rules(ledger, periods).await?;
+        let rules = match source {
+            Source::Ledger(periods) => rules(ledger, periods).await?,
+            Source::Given(rules) => rules.clone(),
+        };
         let guards = guards(ledger).await?;
         let holds = guards.holds().iter().map(|hold| &hold.scope);
         let scopes = rules.iter().map(|rule| &rule.scope).chain(holds);

@@ -41,6 +41,10 @@ pub(super) struct Cycle {
     /// The slot that it was for, if it was for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<Slot>,
+    /// What a backfill was asked for, and by whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    asked: Option<serde_json::Value>,
     /// The instance or person that ran it.
     holder: String,
     /// The fencing token of the lease that it ran under.
@@ -78,6 +82,10 @@ impl From<CycleRecord> for Cycle {
                 from: range.from,
                 to: range.to,
             }),
+            // Written by this program.
+            asked: start
+                .asked
+                .and_then(|text| serde_json::from_str(&text).ok()),
             holder: start.holder,
             lease_token: start.lease_token,
         }

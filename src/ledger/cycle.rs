@@ -17,7 +17,7 @@ pub struct CycleStart {
     /// The revision of the ledger it was planned from; once it was renewed, the one that it goes on
     /// under.
     pub revision: u64,
-    /// [`crate::RuleSet::digest`] of the rules of that revision.
+    /// [`crate::RuleSet::digest`] of the rules of that revision, or of what was asked for instead.
     pub rules_digest: String,
     /// What began it: `slot`, `run`, `apply` or `backfill`.
     pub kind: String,
@@ -29,6 +29,8 @@ pub struct CycleStart {
     pub holder: String,
     /// The token of the [`crate::CYCLE_LEASE`] it runs under.
     pub lease_token: u64,
+    /// What a person asked for, and who, as canonical JSON; nothing where it follows the rules.
+    pub asked: Option<String>,
 }
 
 /// A cycle as the ledger holds it.

@@ -212,7 +212,7 @@ pub(super) fn cycle_begun(start: &CycleStart) -> Deed {
         .slot
         .as_ref()
         .map(|(day, range)| json!({"day": day, "from": range.from, "to": range.to}));
-    let body = json!({
+    let mut body = json!({
         "cycle": start.id,
         "kind": start.kind,
         "as_of": whole_microseconds(start.as_of),
@@ -222,6 +222,10 @@ pub(super) fn cycle_begun(start: &CycleStart) -> Deed {
         "lease_token": start.lease_token,
         "revision": start.revision,
     });
+    // Cycles that follow the rules have no such line in the chain.
+    if let (Some(body), Some(asked)) = (body.as_object_mut(), &start.asked) {
+        body.insert("asked".into(), asked.as_str().into());
+    }
     deed("cycle_begun", &start.holder, body)
 }
 

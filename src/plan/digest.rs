@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Arm, Basis, ByHand, Plan, PlannedRule, PlannedTarget, Projects, Step, TablePlan, TableRows,
-    Unprobed,
+    Arm, Backfill, Basis, ByHand, Plan, PlannedRule, PlannedTarget, Projects, Step, TablePlan,
+    TableRows, Unprobed,
 };
 use crate::cutoff::Bounds;
 use crate::guard::PauseScope;
@@ -26,6 +26,8 @@ struct Header<'a> {
     directory_digest: &'a str,
     revision: u64,
     basis: Basis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backfill: Option<&'a Backfill>,
     needs_base: bool,
     base_revision: Option<u64>,
     slot: Option<SlotRange>,
@@ -56,6 +58,7 @@ impl Plan {
             directory_digest: &self.directory_digest,
             revision: self.revision,
             basis: self.basis,
+            backfill: self.backfill.as_ref(),
             needs_base: self.needs_base,
             base_revision: self.base_revision,
             slot: self.slot,

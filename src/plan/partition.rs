@@ -46,10 +46,10 @@ pub struct ByHand {
     pub reason: String,
 }
 
-/// The interval in which every row is expired, whoever's it is; nothing if there is none, or if
-/// anything is held or paused.
+/// The interval in which every row is expired, whoever's it is; nothing if there is none, if
+/// anything is held or paused, or for a backfill: what one scope was asked for is nobody else's.
 pub fn for_everybody(terms: &Terms<'_>) -> Option<Bounds> {
-    if !terms.guards.is_empty() {
+    if !terms.guards.is_empty() || terms.backfill.is_some() {
         return None;
     }
     let of_now = common(terms, terms.policies)?;

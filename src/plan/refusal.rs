@@ -54,6 +54,16 @@ pub enum Refusal {
         /// The floor.
         floor: Days,
     },
+    /// It was asked for rows younger than the floor.
+    #[error(
+        "rows older than {older_than} were asked for, and retention.floor keeps everything for {floor}"
+    )]
+    TooYoung {
+        /// The age that was asked for.
+        older_than: Days,
+        /// The floor.
+        floor: Days,
+    },
     /// It would delete rows that a hold keeps.
     #[error("step {step} would delete rows of {table} that hold {hold} keeps; make the plan again")]
     Held {
@@ -75,6 +85,16 @@ pub enum Refusal {
         table: Arc<str>,
         /// What is paused.
         pause: PauseScope,
+    },
+    /// It would delete what nobody asked for.
+    #[error(
+        "step {step} would delete rows of {table} that the backfill was not asked for; nothing is deleted"
+    )]
+    NotAsked {
+        /// The step.
+        step: u32,
+        /// The table.
+        table: Arc<str>,
     },
     /// Nobody approved what it would delete.
     #[error(

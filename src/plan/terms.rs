@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Backfill;
 use crate::guard::Guards;
 use crate::resolve::Policies;
 use crate::rule::{Rule, Scope};
@@ -84,6 +85,8 @@ pub struct Terms<'a> {
     pub policies: &'a Policies<'a>,
     /// Whether the base is asked.
     pub basis: Basis,
+    /// What somebody asked for, if the policies are made of that.
+    pub backfill: Option<&'a Backfill>,
     /// What must agree.
     pub base: Base<'a>,
     /// What must stay, or wait.
@@ -102,6 +105,7 @@ impl<'a> Terms<'a> {
             made_at: now,
             policies,
             basis: Basis::Effective,
+            backfill: None,
             base: Base::NotNeeded,
             guards: Guards::none(),
             slot: None,

@@ -6,9 +6,7 @@
 //! Invariant: where nobody could look, what was seen last stands, however old it is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::overlap;
@@ -16,9 +14,9 @@ use super::cycle::Cycled;
 use super::held::held_back;
 use super::world::World;
 use super::{Sidecar, Stop, error_chain};
-use crate::engine::{CycleReport, CycleStatus, StepOutcomeKind};
-use crate::ledger::Look;
-use crate::plan::{Plan, Unprobed};
+use crate::engine::{COSTS_OF, CycleReport, CycleStatus, StepOutcomeKind};
+use crate::ledger::{LedgerError, Look};
+use crate::plan::{Plan, StepCost, Unprobed, time_left};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::verify::Verdict;
@@ -26,13 +24,13 @@ use crate::verify::Verdict;
 /// What is left of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Left {
+pub(crate) struct Left {
     /// Expired rows still there.
-    n_rows: u64,
+    pub(crate) n_rows: u64,
     /// Seconds from the oldest of them to its cutoff.
-    lag_s: u64,
+    pub(crate) lag_s: u64,
     /// Rows that wait for an approval, or for their armed time.
-    n_waiting: u64,
+    pub(crate) n_waiting: u64,
     /// Rows of the whole table without an age.
     n_undatable: u64,
     /// Rows of the whole table from the future.
@@ -75,14 +73,22 @@ impl Sidecar {
                 body: serde_json::to_string(&left).unwrap_or_default(),
             };
             self.ledger.note_look(&look).await?;
-            self.ledger.looks().await
+            let looks = self.ledger.looks().await?;
+            let is_left = |tables: &Tables| tables.values().any(|left| left.n_rows > 0);
+            let costs = if seen(&looks).iter().any(is_left) {
+                self.ledger.step_costs(world.now - COSTS_OF).await?
+            } else {
+                Vec::new()
+            };
+            Ok((looks, costs))
         };
         let unnoted = match stop.unless_told(noted).await {
-            Some(Ok(looks)) => {
+            Some(Ok((looks, costs))) => {
                 self.show_left(&looks);
+                self.show_eta(&costs);
                 None
             }
-            Some(Err(error)) => {
+            Some::<Result<_, LedgerError>>(Err(error)) => {
                 self.metrics.add(metric::LEDGER_ERRORS, &[], 1);
                 let reason = format!("what was seen is not noted: {}", error_chain(&error));
                 tracing::warn!("{reason}");
@@ -91,18 +97,27 @@ impl Sidecar {
             None => None,
         };
         let held = held_back(plan, cycled);
-        let together = cycled.together.as_ref();
-        let n_deleted = together.map_or(0, CycleReport::n_deleted);
         let now = self.clock.now();
         self.board.write(|status| {
             for target in &mut status.targets {
-                target.eta = eta(target.backlog_rows, n_deleted, cycled.took, now);
                 let held = held.get(&target.table);
                 let by = held.map(|held| held.by.to_owned());
                 target.hold(by, held.map(|held| held.reason.clone()), now);
             }
         });
         unnoted
+    }
+
+    /// Publishes when what is left should be gone, as steps of the past say.
+    fn show_eta(&self, costs: &[StepCost]) {
+        let now = self.clock.now();
+        let most = self.live.borrow().config.pace.rows_per_second;
+        self.board.write(|status| {
+            for target in &mut status.targets {
+                let left = time_left(&target.table, target.backlog_rows, costs, most);
+                target.eta = left.and_then(|left| now.checked_add(left).ok());
+            }
+        });
     }
 
     /// Publishes what all instances have seen.
@@ -127,6 +142,11 @@ impl Sidecar {
             }
         });
     }
+}
+
+/// What is left of a table, as all instances have seen it.
+pub(crate) fn left_everywhere(looks: &[Look], table: &str) -> Left {
+    left_of(&seen(looks), table)
 }
 
 /// What looks have seen, the latest first.
@@ -238,18 +258,10 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
     tables.retain(|_, left| *left != Left::default());
 }
 
-/// When so many rows will be gone, at the rate of a cycle that deleted some.
-fn eta(n_left: u64, n_deleted: u64, took: Duration, now: Timestamp) -> Option<Timestamp> {
-    if n_left == 0 || n_deleted == 0 {
-        return None;
-    }
-    let ms = took.as_millis().saturating_mul(n_left.into()) / u128::from(n_deleted);
-    let length = Duration::from_millis(u64::try_from(ms).ok()?);
-    now.checked_add(length).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn look(place: u64, hour: i64, left: Left) -> Look {
@@ -344,14 +356,5 @@ mod tests {
             ..Plan::default()
         };
         assert_eq!(unseen(&plan), ["traces"].into());
-    }
-
-    #[test]
-    fn the_time_left_follows_from_the_rate() {
-        let now = Timestamp::from_second(0).unwrap();
-        let at = eta(1_000, 100, Duration::from_secs(2), now);
-        assert_eq!(at, Some(Timestamp::from_second(20).unwrap()));
-        assert_eq!(eta(1_000, 0, Duration::from_secs(2), now), None);
-        assert_eq!(eta(0, 5, Duration::from_secs(2), now), None);
     }
 }

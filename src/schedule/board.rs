@@ -77,7 +77,7 @@ impl Board {
         });
     }
 
-    /// What holds a table back while a cycle is at work.
+    /// How far a cycle at work is, and what holds a table back.
     pub(super) fn hear(&self, event: &Event<'_>, now: Timestamp) {
         let change = |table: &str, change: &dyn Fn(&mut TargetStatus)| {
             self.write(|status| {
@@ -95,6 +95,16 @@ impl Board {
                 table, mutations, ..
             } => change(table, &|target| {
                 target.stalled = mutations.first().cloned();
+            }),
+            Event::CycleStarted { plan, .. } => self.write(|status| {
+                for target in &mut status.targets {
+                    let of_table = plan.tables.iter().filter(|of| *of.table == *target.table);
+                    target.cycle_rows_due = of_table.map(|of| of.n_due).sum();
+                    target.cycle_rows_deleted = 0;
+                }
+            }),
+            Event::StepFinished { report, .. } => change(&report.table, &|target| {
+                target.cycle_rows_deleted += report.n_deleted();
             }),
             _ => {}
         }

@@ -10,7 +10,7 @@ use super::{Live, POLL, Phase, Sidecar, Stop};
 use crate::engine::{
     CycleKind, CycleReport, CycleStatus, EngineError, PlanRequest, Rounds, Tenure, error_chain,
 };
-use crate::plan::{Basis, Plan};
+use crate::plan::Plan;
 use crate::slot::SlotRange;
 use crate::telemetry::{metric, ms};
 
@@ -165,9 +165,9 @@ impl Sidecar {
 fn request(range: SlotRange, now: Timestamp) -> PlanRequest {
     PlanRequest {
         as_of: Some(now),
-        basis: Basis::Effective,
         slot: Some(range),
         with_totals: true,
+        ..PlanRequest::default()
     }
 }
 

@@ -87,7 +87,12 @@ pub struct TargetStatus {
     pub backlog_rows: u64,
     /// Seconds from the oldest expired row still there to its cutoff.
     pub retention_lag_seconds: u64,
-    /// When the backlog should be gone, at the rate of the last cycle.
+    /// Rows that the cycle at work, or the one before it, was to delete.
+    pub cycle_rows_due: u64,
+    /// Rows of those that are gone by now.
+    pub cycle_rows_deleted: u64,
+    /// When the backlog should be gone, at the rate of the steps of the last 30 days and no faster than
+    /// `pace.rows_per_second`.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub eta: Option<Timestamp>,
 }
@@ -103,6 +108,8 @@ impl TargetStatus {
             stalled: None,
             backlog_rows: 0,
             retention_lag_seconds: 0,
+            cycle_rows_due: 0,
+            cycle_rows_deleted: 0,
             eta: None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod approval;
+mod backfill;
 mod change;
 mod cycle;
 mod hold;

@@ -3,6 +3,7 @@
 
 mod again;
 mod approval;
+mod backlog;
 mod day;
 mod instances;
 mod metrics;

@@ -1,8 +1,11 @@
 //! Cycles and steps for people.
 
+use serde::Deserialize as _;
+
 use super::{CycleView, StepView};
 use crate::cli::output::{counted, grouped, table};
 use crate::cutoff::utc_day;
+use crate::plan::{ASKED, Backfill};
 
 /// The cycles, each with its steps; in full with predicates, bounds and digests.
 pub(super) fn describe(cycles: &[CycleView], in_full: bool) -> String {
@@ -38,6 +41,9 @@ fn cycle(cycle: &CycleView, in_full: bool) -> String {
             slot.day, slot.range.from, slot.range.to
         ));
     }
+    if let Some(asked) = &cycle.asked {
+        text.push_str(&format!("  asked     {}\n", ask(asked)));
+    }
     if in_full {
         text.push_str(&format!("  digests   rules {}", cycle.rules_digest));
         if !cycle.plan_digest.is_empty() {
@@ -57,6 +63,14 @@ fn cycle(cycle: &CycleView, in_full: bool) -> String {
         }
     }
     text
+}
+
+/// What a person asked for, and who.
+fn ask(asked: &serde_json::Value) -> String {
+    match Backfill::deserialize(asked) {
+        Ok(backfill) => format!("for {backfill}, by {}", backfill.by),
+        Err(_) => asked.to_string(),
+    }
 }
 
 fn steps(steps: &[StepView]) -> String {
@@ -126,6 +140,7 @@ fn bound_line(bound: &serde_json::Value) -> String {
     let text = |key: &str| bound.get(key).and_then(serde_json::Value::as_str);
     let number = |key: &str| bound.get(key).and_then(serde_json::Value::as_u64);
     let rule = match number("rule") {
+        Some(ASKED) => "what was asked for".into(),
         Some(id) => format!("rule {id}"),
         None => "the default of the config".into(),
     };

@@ -31,6 +31,7 @@ pub(super) async fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result
         slot.map(|(_, range)| range.to).into(),
         (&start.holder).into(),
         start.lease_token.into(),
+        start.asked.as_ref().into(),
     ];
     change
         .execute(sql!("ledger/mysql/begin_cycle.sql"), values)
@@ -183,6 +184,7 @@ fn record(row: &mut Row) -> Result<CycleRecord, Fault> {
         slot: slot_of(column(row, 7)?, column(row, 8)?, column(row, 9)?),
         holder: column::<Option<_>>(row, 10)?.unwrap_or_default(),
         lease_token: column(row, 11)?,
+        asked: column(row, 14)?,
     };
     let end = optional_instant(row, 12)?.zip(column(row, 13)?);
     Ok(CycleRecord { start, end })

@@ -30,6 +30,7 @@ pub(super) fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), F
         slot.map(|(_, range)| signed(range.to)).transpose()?,
         start.holder,
         signed(start.lease_token)?,
+        start.asked,
     ];
     change.execute(sql!("ledger/sqlite/begin_cycle.sql"), values)?;
     change.record(fact::cycle_begun(start))
@@ -168,6 +169,7 @@ fn record(row: &Row<'_>) -> Result<CycleRecord, Fault> {
         slot: slot_of(row.get(7)?, place(8)?, place(9)?),
         holder: row.get(10)?,
         lease_token: unsigned(row.get(11)?)?,
+        asked: row.get(14)?,
     };
     let end = optional_instant_at(row, 12)?.zip(row.get(13)?);
     Ok(CycleRecord { start, end })

@@ -17,7 +17,7 @@ async fn every_verb_answers_in_json() {
         "- {workspace: w1, retention: 30d}\n- {organization: o, retention: 9d}\n",
     );
     scene.write("workspaces.csv", "workspace,organization\nw2,o\n");
-    let verbs: [&[&str]; 35] = [
+    let verbs: [&[&str]; 38] = [
         &["migrate"],
         &["validate"],
         &["doctor"],
@@ -48,6 +48,9 @@ async fn every_verb_answers_in_json() {
         &["apply", "plan.json"],
         &["run"],
         &["run"],
+        &["backfill", "--workspace=w2", "--older-than=1d", "--dry-run"],
+        &["backfill", "--workspace=w2", "--older-than=1d", "--yes"],
+        &["status"],
         &["history"],
         &["history", "--limit=1"],
         &["history", "--table=traces"],

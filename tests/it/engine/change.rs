@@ -13,7 +13,7 @@ use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
 use crate::support::{TestMysql, block_on};
 
 /// One workspace a statement, as fast as it goes.
-const SMALL: &str =
+pub(super) const SMALL: &str =
     "plan: {workspaces_per_statement: 1}\npace: {statements_per_minute: 6000}\ntargets:\n";
 
 fn small_steps(world: &World) -> Config {
@@ -51,7 +51,7 @@ async fn busy(ledger: Arc<dyn Ledger>, is_over: Arc<AtomicBool>) -> u64 {
 }
 
 /// What is wrong with the record, and where tables and record differ.
-async fn flaws(ledger: &dyn Ledger) -> Vec<String> {
+pub(super) async fn flaws(ledger: &dyn Ledger) -> Vec<String> {
     let mut chain = Chain::new([ledger.audit_head().await.unwrap()]);
     let (mut witness, mut flaws) = (Witness::default(), Vec::new());
     let mut visit = |entry| {

@@ -176,6 +176,7 @@ async fn cycle(api: &Api) -> String {
         slot: Some(("2026-11-21".into(), SlotRange::ALL)),
         holder: "test".into(),
         lease_token: 1,
+        asked: None,
     };
     api.ledger.begin_cycle(&start).await.unwrap();
     id

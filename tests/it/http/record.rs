@@ -30,6 +30,7 @@ pub async fn cycle(api: &Api, number: i64) -> String {
         slot: Some(("2026-11-21".into(), SlotRange::ALL)),
         holder: "test".into(),
         lease_token: lease.token,
+        asked: None,
     };
     ledger.begin_cycle(&start).await.unwrap();
     id

@@ -251,6 +251,7 @@ pub(super) fn start(id: &str) -> CycleStart {
         slot: None,
         holder: "host-1 💧".into(),
         lease_token: 1,
+        asked: None,
     }
 }
 

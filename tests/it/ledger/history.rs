@@ -16,6 +16,7 @@ on_both!(
     rules_are_paged,
     cycles_are_paged_newest_first,
     slots_are_done_where_their_cycle_was,
+    a_backfill_is_recorded_and_is_no_success_of_the_rules,
     rows_deleted_are_summed_up_by_table,
     the_last_success_is_found_behind_many_failures,
     a_look_takes_the_place_of_what_it_overlaps,
@@ -217,6 +218,38 @@ async fn cycles_are_paged_newest_first(fresh: Fresh) {
     assert_eq!((one.start.id.as_str(), one.end), ("c3", None));
     assert_eq!(ledger.cycle("c9").await.unwrap(), None);
     assert_eq!(ledger.cycles_before(Some("c9"), 2).await.unwrap(), []);
+}
+
+async fn a_backfill_is_recorded_and_is_no_success_of_the_rules(fresh: Fresh) {
+    let ledger = &fresh.ledger;
+    let asked = r#"{"by":"eva","workspace":"w1","older_than":"60d"}"#;
+    let ends = [
+        ("c1", "run", "done", None),
+        ("c2", "slot", "partial", Some(2)),
+        ("c3", "backfill", "done", Some(2)),
+        ("c4", "run", "failed", Some(2)),
+        ("c5", "slot", "done", Some(5)),
+    ];
+    for (number, (id, kind, status, last)) in (1..).zip(ends) {
+        let cycle = CycleStart {
+            kind: kind.into(),
+            asked: (kind == "backfill").then(|| asked.to_owned()),
+            ..start(id)
+        };
+        ledger.begin_cycle(&cycle).await.unwrap();
+        let hour = |hour: i32| at(&format!("2026-11-21T1{hour}:00:00Z"));
+        ledger.end_cycle(id, status, hour(number)).await.unwrap();
+        let last = last.map_or_else(|| hour(1), hour);
+        assert_eq!(ledger.last_success().await.unwrap(), Some(last), "{id}");
+        let read = ledger.cycle(id).await.unwrap().unwrap();
+        assert_eq!(read.start, cycle);
+    }
+    let page = ledger.cycles_before(None, 9).await.unwrap();
+    let page = page
+        .into_iter()
+        .map(|cycle| (cycle.start.id, cycle.start.asked));
+    let with_asked: Vec<_> = page.filter(|(_, asked)| asked.is_some()).collect();
+    assert_eq!(with_asked, [("c3".to_owned(), Some(asked.to_owned()))]);
 }
 
 async fn slots_are_done_where_their_cycle_was(fresh: Fresh) {

@@ -90,6 +90,7 @@ async fn a_renewed_lease_lasts(fresh: Fresh) {
 fn cycle(id: &str, lease: &Lease) -> CycleStart {
     CycleStart {
         lease_token: lease.token,
+        asked: None,
         holder: lease.holder.clone(),
         ..start(id)
     }

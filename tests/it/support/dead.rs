@@ -34,6 +34,7 @@ impl DeadStep<'_> {
             slot: None,
             holder: "dead".into(),
             lease_token: lease.token,
+            asked: None,
         };
         ledger.begin_cycle(&start).await.unwrap();
         let intent = StepIntent {
