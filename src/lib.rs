@@ -135,8 +135,8 @@ pub use ledger::{
     Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
     LeaseAttempt, Ledger, LedgerError, Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
-    NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey,
-    RuleRecord, StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger,
+    NewQuarantine, NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord,
+    QuarantineChange, QuarantineRecord, QuarantineState, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger,
     open_ledger, read_directory,
 };
 pub use pace::{
