@@ -11,14 +11,23 @@ use crate::target::CheckedTarget;
 
 /// Compiles the statement that drops partitions.
 pub(super) fn drop_partitions(target: &CheckedTarget, partitions: &[Arc<str>]) -> Statement {
+    alter(target, partitions, |out, id| {
+        out.raw("DROP PARTITION ID ").text(id);
+    })
+}
+
+/// Compiles an ALTER that does the same to each of some partitions.
+pub(super) fn alter(
+    target: &CheckedTarget,
+    partitions: &[Arc<str>],
+    each: impl FnMut(&mut Sql, &Arc<str>),
+) -> Statement {
     let mut sql = Sql::new();
     sql.raw("ALTER TABLE ");
     table(target, &mut sql);
     sql.raw("\n");
     let predicate_at = sql.len();
-    sql.list(partitions, ", ", |out, id| {
-        out.raw("DROP PARTITION ID ").text(id);
-    });
+    sql.list(partitions, ", ", each);
     Statement {
         sql: sql.into_string(),
         shape: Shape::Whole,

@@ -51,7 +51,11 @@ impl Engine {
             let children_ms = left_out.others_ms.unwrap_or(i64::MAX);
             span.is_some_and(|(_, to)| to <= children_ms)
         };
-        let found = inside(expired, period, &partitions.found).filter(ends_before_children);
+        // The server moves no partition with patches that are not applied.
+        let may_move =
+            |partition: &&Partition| target.ways.quarantine.is_none() || partition.n_patches == 0;
+        let found = inside(expired, period, &partitions.found);
+        let found = found.filter(ends_before_children).filter(may_move);
         let (too_large, candidates): (Vec<&Partition>, Vec<&Partition>) =
             found.partition(|partition| is_too_large(partition));
         let id = |partition: &&Partition| Arc::clone(&partition.id);

@@ -113,7 +113,10 @@ mod tests {
             );
             let versions: Vec<i32> = sources.iter().filter_map(version).collect();
             assert_eq!(versions.len(), sources.len());
-            assert!(versions.is_sorted_by(|one, next| one < next), "{versions:?}");
+            assert!(
+                versions.is_sorted_by(|one, next| one < next),
+                "{versions:?}"
+            );
         }
     }
 
@@ -131,10 +134,7 @@ mod tests {
             (Vec::new(), "has nothing, needs V52__quarantines"),
             (all.get(..5).unwrap().to_vec(), "has V5__m5, needs"),
             (all.get(1..).unwrap().to_vec(), "has V52__m52, needs"),
-            (
-                newer,
-                "has V99__later, this version knows V52__quarantines",
-            ),
+            (newer, "has V99__later, this version knows V52__quarantines"),
         ] {
             let error = check(&applied, "u").unwrap_err().to_string();
             assert!(error.contains(message), "{error}");

@@ -106,7 +106,11 @@ impl Witness {
                 let step = number("step").unwrap_or_default();
                 let key = (text("cycle").to_owned(), step, text("partition").to_owned());
                 let [begun, changed] = self.quarantines.entry(key).or_default();
-                let said = if kind == "quarantine_begun" { begun } else { changed };
+                let said = if kind == "quarantine_begun" {
+                    begun
+                } else {
+                    changed
+                };
                 *said = Some(digest(body));
             }
             "hold_placed" => {
@@ -161,7 +165,9 @@ impl Witness {
         }
         let gone = self.quarantines.keys();
         differences.extend(gone.map(|(cycle, step, partition)| {
-            format!("the quarantine of partition {partition}, step {step} of cycle {cycle}, is gone")
+            format!(
+                "the quarantine of partition {partition}, step {step} of cycle {cycle}, is gone"
+            )
         }));
         let (mut of_rules, mut seen) = (Vec::new(), BTreeSet::new());
         ledger
@@ -237,7 +243,11 @@ impl Witness {
 
     fn compare_quarantine(&mut self, record: &QuarantineRecord) -> Option<String> {
         let new = &record.quarantine;
-        let key = (new.cycle.clone(), u64::from(new.step), new.partition.clone());
+        let key = (
+            new.cycle.clone(),
+            u64::from(new.step),
+            new.partition.clone(),
+        );
         let what = format!(
             "the quarantine of partition {}, step {} of cycle {}",
             new.partition, new.step, new.cycle

@@ -1,6 +1,6 @@
 //! How the rows of a table go: the one function that chooses.
 //!
-//! 1. Partitions that go as a whole are dropped, all of them in one statement.
+//! 1. Partitions that go as a whole are dropped, or moved to quarantine, all of them in one statement.
 //! 2. The rest goes as the config says, or by patch parts where that costs at most a fifth of a
 //!    mutation, the table has at least 20 parts, and at most a twentieth of its rows go: until the
 //!    next merge every read joins the patches.
@@ -74,8 +74,12 @@ fn drop_whole(facts: &Facts<'_>) -> Option<Choice> {
             last.value
         )
     };
+    let quarantine = facts.ways.quarantine;
+    let kept = quarantine.map_or_else(String::new, |quarantine| {
+        format!("; kept in quarantine for {}", quarantine.length)
+    });
     let reason = format!(
-        "every row that can be in it is expired under every policy: {range}, {n_parts} parts, {}",
+        "every row that can be in it is expired under every policy: {range}, {n_parts} parts, {}{kept}",
         Bytes(n_bytes)
     );
     Some(Choice {

@@ -11,6 +11,7 @@ mod order;
 mod pace;
 mod pause;
 mod preview;
+mod quarantine;
 mod reach;
 mod review;
 mod slot;

@@ -51,7 +51,10 @@ pub(super) async fn move_on(
     if !is_held(change, CYCLE_LEASE, to.lease_token).await? {
         return Ok(Intended::LeaseLost);
     }
-    if to.revision.is_some_and(|revision| revision != change.revision()) {
+    if to
+        .revision
+        .is_some_and(|revision| revision != change.revision())
+    {
         return Ok(Intended::Stale);
     }
     let values = vec![

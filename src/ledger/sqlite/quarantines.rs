@@ -48,7 +48,10 @@ pub(super) fn move_on(
     if !is_held(change, CYCLE_LEASE, to.lease_token)? {
         return Ok(Intended::LeaseLost);
     }
-    if to.revision.is_some_and(|revision| revision != change.revision()) {
+    if to
+        .revision
+        .is_some_and(|revision| revision != change.revision())
+    {
         return Ok(Intended::Stale);
     }
     let values = params![
