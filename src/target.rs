@@ -18,6 +18,7 @@ pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, T
 pub(crate) use check::{ProblemKind, Unmatched};
 pub use kind::{AgeKind, TextKind};
 pub use period::Period;
+pub(crate) use quarantine::PREFIX as QUARANTINE_PREFIX;
 pub use quarantine::{Quarantine, QuarantineTable};
 pub(crate) use reach::Reach;
 pub use reach::TargetChange;

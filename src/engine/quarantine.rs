@@ -19,7 +19,7 @@ use crate::pace::Decision;
 use crate::plan::{Basis, Terms, for_everybody};
 use crate::resolve::resolve;
 use crate::target::{CheckedTarget, QuarantineTable};
-use crate::warehouse::{Execution, Request, Shard, StraysRow, WarehouseError, marker};
+use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
 
 pub use undo::Undone;
 
@@ -156,16 +156,24 @@ impl Engine {
         revision: u64,
     ) -> Left<()> {
         let partition = &kept.record.quarantine.partition;
-        match self.count_kept(kept, target, expired).await {
-            Ok(Some(row)) if row.ebbtide_strays > 0 => {
+        // A process that was killed may have dropped it already.
+        let counted = async {
+            let there = kept.shard.partitions(kept.table.as_str()).await?;
+            if there.n_rows_of(partition) == 0 {
+                return Ok((false, 0));
+            }
+            let (_, n_strays) = self.count_kept(kept, target, expired).await?;
+            Ok::<_, WarehouseError>((true, n_strays))
+        };
+        let is_there = match counted.await {
+            Ok((is_there, 0)) => is_there,
+            Ok((_, n_strays)) => {
                 return Ok(Err(format!(
-                    "{} of its rows are not expired for everybody",
-                    row.ebbtide_strays
+                    "{n_strays} of its rows are not expired for everybody"
                 )));
             }
-            Ok(_) => {}
             Err(error) => return Ok(Err(error_chain(&error))),
-        }
+        };
         let look = self.pacer.look(kept.shard, &target.table).await;
         if let Decision::Wait(wait) = look {
             return Ok(Err(wait.to_string()));
@@ -188,7 +196,9 @@ impl Engine {
         let database = kept.shard.database();
         let sql = drop_quarantined(database, kept.table, partition);
         let sent = async {
-            self.order(kept.shard, kept.table.as_str(), &sql).await?;
+            if is_there {
+                self.order(kept.shard, kept.table.as_str(), &sql).await?;
+            }
             let left = kept.shard.partitions(kept.table.as_str()).await?;
             if left.n_rows_of(partition) > 0 {
                 return Ok(Err("rows are left in it".to_owned()));
@@ -206,24 +216,24 @@ impl Engine {
         }
     }
 
-    /// What a partition in quarantine holds; nothing if it holds no row.
+    /// Rows of a partition in quarantine that are to be read, and how many of them should stay.
     async fn count_kept(
         &self,
         kept: Kept<'_>,
         target: &CheckedTarget,
         expired: Bounds,
-    ) -> Result<Option<StraysRow>, WarehouseError> {
+    ) -> Result<(u64, u64), WarehouseError> {
         let partition = Arc::from(kept.record.quarantine.partition.as_str());
-        let is_there = kept.shard.partitions(kept.table.as_str()).await?;
-        if is_there.n_rows_of(&partition) == 0 {
-            return Ok(None);
-        }
         let in_quarantine = CheckedTarget {
             table: kept.table.to_string(),
             ..target.clone()
         };
         let sql = strays(&in_quarantine, &[partition], expired);
-        Ok(kept.shard.strays(&sql).await?.into_iter().next())
+        let rows = kept.shard.strays(&sql).await?;
+        let sums = rows
+            .iter()
+            .map(|row| (row.ebbtide_rows, row.ebbtide_strays));
+        Ok(sums.fold((0, 0), |(rows, strays), (r, s)| (rows + r, strays + s)))
     }
 
     /// Drops the table of a quarantine if nothing else is, or may come to be, in it.

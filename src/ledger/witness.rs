@@ -249,7 +249,7 @@ impl Witness {
             new.partition.clone(),
         );
         let what = format!(
-            "the quarantine of partition {}, step {} of cycle {}",
+            "the quarantine of partition {}, step {} of cycle {},",
             new.partition, new.step, new.cycle
         );
         let Some(known) = self.quarantines.remove(&key) else {

@@ -19,7 +19,7 @@ use super::{TableSchema, Ways};
 use crate::rule::Days;
 
 /// How every table begins that holds partitions in quarantine.
-const PREFIX: &str = "ebbtide_quarantine_";
+pub(crate) const PREFIX: &str = "_ebbtide_quarantine_";
 
 /// What the config says of the quarantine of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -67,8 +67,8 @@ impl QuarantineTable {
     /// ```
     /// use ebbtide::QuarantineTable;
     /// let table = QuarantineTable::of_step("ebbtide:retention:traces:0192-ab-3");
-    /// assert_eq!(table.as_str(), "ebbtide_quarantine_0192_ab_3");
-    /// assert_eq!(QuarantineTable::parse("ebbtide_quarantine_0192_ab_3"), Some(table));
+    /// assert_eq!(table.as_str(), "_ebbtide_quarantine_0192_ab_3");
+    /// assert_eq!(QuarantineTable::parse("_ebbtide_quarantine_0192_ab_3"), Some(table));
     /// assert_eq!(QuarantineTable::parse("traces"), None);
     /// ```
     pub fn of_step(marker: &str) -> Self {

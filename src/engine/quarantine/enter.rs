@@ -111,10 +111,7 @@ impl Engine {
         let (mut n_rows, mut n_strays) = (found.n_rows, 0);
         if let Some((target, expired)) = expired {
             match self.count_kept(kept, &target, expired).await {
-                Ok(row) => {
-                    n_rows = row.as_ref().map_or(0, |row| row.ebbtide_rows);
-                    n_strays = row.map_or(0, |row| row.ebbtide_strays);
-                }
+                Ok(counted) => (n_rows, n_strays) = counted,
                 Err(error) => return Ok(Err(error_chain(&error))),
             }
         }
