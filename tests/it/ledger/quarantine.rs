@@ -1,6 +1,6 @@
 //! Partitions in quarantine: each change under the lease, and where it says so under a revision.
 
-use ebbtide::{Intended, LedgerError, NewQuarantine, QuarantineState};
+use ebbtide::{Intended, LedgerError, NewQuarantine, QuarantineChange, QuarantineState};
 
 use super::{Fresh, at, on_both, rule, workspace};
 
@@ -86,14 +86,18 @@ async fn it_is_changed_only_under_the_lease_and_the_revision_that_allows_it(fres
     let when = at("2026-11-29T00:00:00Z");
     let mut change = record.change(QuarantineState::Dropping, when, TOKEN + 1);
     change.revision = Some(fresh.revision().await);
-    let changed = async |change| ledger.change_quarantine(change, "tom").await.unwrap();
-    assert_eq!(changed(&change).await, Intended::LeaseLost);
+    assert_eq!(changed(&fresh, &change).await, Intended::LeaseLost);
     change.lease_token = TOKEN;
     let new = rule(workspace("w1"), "unlimited");
     ledger.create_rule(&new, "eva".into()).await.unwrap();
-    assert_eq!(changed(&change).await, Intended::Stale);
+    assert_eq!(changed(&fresh, &change).await, Intended::Stale);
     let same = ledger.quarantines(false).await.unwrap();
     assert_eq!(same, [record]);
     change.revision = Some(fresh.revision().await);
-    assert_eq!(changed(&change).await, Intended::Recorded);
+    assert_eq!(changed(&fresh, &change).await, Intended::Recorded);
+}
+
+async fn changed(fresh: &Fresh, change: &QuarantineChange) -> Intended {
+    let changed = fresh.ledger.change_quarantine(change, "tom").await;
+    changed.unwrap()
 }
