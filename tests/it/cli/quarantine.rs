@@ -26,6 +26,7 @@ fn user() -> EmbeddedUser {
     let of_tables = [
         "GRANT SELECT, ALTER DELETE, INSERT ON default.traces",
         "GRANT SELECT, INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE ON default._ebbtide_quarantine_*",
+        "GRANT TABLE ENGINE ON MergeTree",
     ];
     EmbeddedUser {
         name: "keeper".into(),
