@@ -23,6 +23,7 @@ mod output;
 mod pause;
 mod plan;
 mod progress;
+mod quarantine;
 mod rules;
 mod run;
 mod scope;
@@ -30,6 +31,7 @@ mod serve;
 mod status;
 mod token;
 mod turn;
+mod undo;
 mod validate;
 mod workspaces;
 
@@ -133,6 +135,10 @@ pub enum Verb {
     Resume(pause::Resume),
     /// List our deletes that ClickHouse still works on, or end one of them.
     Mutations(mutations::Mutations),
+    /// List the partitions in quarantine, and until when each can be brought back.
+    Quarantine(quarantine::Quarantine),
+    /// Bring partitions back that are in quarantine.
+    Undo(undo::Undo),
     /// Show what was done: cycles and their steps.
     History(history::History),
     /// The record that nobody can edit unnoticed: verify it, export it.
@@ -217,6 +223,8 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,
         Verb::Mutations(args) => mutations::run(args, &context, &mut output).await,
+        Verb::Quarantine(args) => quarantine::run(args, &context, &mut output).await,
+        Verb::Undo(args) => Box::pin(undo::run(args, &context, &mut output)).await,
         Verb::History(args) => history::run(args, cli.verbose, &context, &mut output).await,
         Verb::Audit(verb) => audit::run(verb, &context, &mut output).await,
         Verb::Serve(args) => serve::run(args, &context, cli.verbose).await,

@@ -17,6 +17,7 @@ mod keep;
 mod lookup;
 mod membership;
 mod packed;
+mod quarantine;
 mod whole;
 mod within;
 mod writer;
@@ -31,9 +32,12 @@ use self::membership::Membership;
 use self::packed::group_by_bounds;
 use self::writer::{Sql, literal_len};
 use crate::plan::{Arm, Method, Step};
-use crate::target::CheckedTarget;
+use crate::target::{CheckedTarget, QuarantineTable};
 
 pub(crate) use self::ages::ages;
+pub(crate) use self::quarantine::{
+    bring_back, create_quarantine, drop_quarantine, drop_quarantined,
+};
 pub(crate) use self::whole::drop_parts;
 pub use self::whole::strays;
 pub use self::within::Within;
@@ -166,6 +170,10 @@ pub fn compile_step(target: &CheckedTarget, step: &Step, arms: &[Arm], marker: &
             statement.settings.push(mode);
             statement.is_mutation = false;
             statement
+        }
+        Method::Partition if target.ways.quarantine.is_some() => {
+            let kept_in = QuarantineTable::of_step(marker);
+            quarantine::move_partitions(target, &step.partitions, &kept_in)
         }
         Method::Partition => whole::drop_partitions(target, &step.partitions),
     }

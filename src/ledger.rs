@@ -19,6 +19,7 @@ mod lease;
 mod look;
 mod migrations;
 mod mysql;
+mod quarantine;
 mod row;
 mod rule;
 mod sqlite;
@@ -48,6 +49,7 @@ pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
 pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
 pub use look::Look;
 pub use mysql::TellPassword;
+pub use quarantine::{NewQuarantine, QuarantineChange, QuarantineRecord, QuarantineState};
 pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
 pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
 pub use witness::Witness;
@@ -243,6 +245,21 @@ pub trait Ledger: Send + Sync {
         revision: u64,
         rules_digest: &str,
     ) -> Result<Intended, LedgerError>;
+    /// Records that partitions are about to be moved to quarantine, all in one transaction.
+    async fn begin_quarantine(
+        &self,
+        quarantines: &[NewQuarantine],
+        by: &str,
+    ) -> Result<(), LedgerError>;
+    /// Records what becomes of a partition in quarantine, unless the lease is lost or the revision
+    /// that the change names holds no more. Look and record are one transaction.
+    async fn change_quarantine(
+        &self,
+        to: &QuarantineChange,
+        by: &str,
+    ) -> Result<Intended, LedgerError>;
+    /// Partitions in quarantine, oldest first: those that are not over, or the whole history.
+    async fn quarantines(&self, with_history: bool) -> Result<Vec<QuarantineRecord>, LedgerError>;
     /// Records that a person is about to end a mutation of ours: only an entry of the record.
     async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.

@@ -54,6 +54,7 @@
 //!     keep: vec![],
 //!     projections: None,
 //!     method: MethodChoice::Auto,
+//!     quarantine: None,
 //! };
 //! let target = target.check(Some(&schema), |_| None, false).map_err(|problems| format!("{problems:?}"))?;
 //! let census = [CensusRow {
@@ -129,15 +130,16 @@ pub use embedded::{
 pub use engine::{
     BaseBook, CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, Expired,
     PlanRequest, Preview, PreviewTable, RuleChange, Rulebook, StepOutcomeKind, StepReport, Tenure,
+    Undone,
 };
 pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
     Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
     LeaseAttempt, Ledger, LedgerError, Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
-    NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey,
-    RuleRecord, StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger,
-    open_ledger, read_directory,
+    NewQuarantine, NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord,
+    QuarantineChange, QuarantineRecord, QuarantineState, RequestKey, RuleRecord, StepIntent,
+    StepOutcome, StepRecord, TellPassword, Witness, connect_ledger, open_ledger, read_directory,
 };
 pub use pace::{
     Decision, Held, NoWindow, PaceConfig, Pacer, Readings, Signal, Thresholds, Wait, Window,
@@ -161,8 +163,8 @@ pub use slot::{
 };
 pub use target::{
     Age, AgeColumn, AgeKind, CheckedKeep, CheckedTarget, Column, Comparison, Keep, MethodChoice,
-    NameColumn, Period, ProjectionMode, TableSchema, Target, TargetChange, TargetProblem, TextKind,
-    Ways,
+    NameColumn, Period, ProjectionMode, Quarantine, QuarantineTable, TableSchema, Target,
+    TargetChange, TargetProblem, TextKind, Ways,
 };
 pub use telemetry::{Logging, METRICS, Metric, MetricKind, Metrics, start_logging};
 pub use verify::{Verdict, judge};

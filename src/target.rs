@@ -6,6 +6,7 @@
 mod check;
 mod kind;
 mod period;
+mod quarantine;
 mod reach;
 mod ways;
 
@@ -17,6 +18,8 @@ pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, T
 pub(crate) use check::{ProblemKind, Unmatched};
 pub use kind::{AgeKind, TextKind};
 pub use period::Period;
+pub(crate) use quarantine::PREFIX as QUARANTINE_PREFIX;
+pub use quarantine::{Quarantine, QuarantineTable};
 pub(crate) use reach::Reach;
 pub use reach::TargetChange;
 pub use ways::{MethodChoice, Ways};
@@ -43,6 +46,9 @@ pub struct Target {
     /// How its rows are deleted.
     #[serde(default)]
     pub method: MethodChoice,
+    /// Whether whole partitions are kept for a while before they are dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
 }
 
 /// Where the age of a row comes from.

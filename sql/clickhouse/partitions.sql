@@ -1,12 +1,14 @@
--- partitions: what deletes and drops cost, and how large a partition this user may drop; patches wait in parts of their own
+-- partitions: what deletes and drops cost, and how large a partition this user may drop; patches wait in parts of their own, patch-<32 digits>-<partition>
 SELECT
-    partition_id AS id,
-    any(partition) AS value,
-    count() AS n_parts,
-    sum(rows) AS n_rows,
-    sum(bytes_on_disk) AS n_bytes,
+    if(startsWith(partition_id, 'patch-'), substring(partition_id, 40), partition_id) AS id,
+    anyIf(partition, partition_id = id) AS value,
+    countIf(partition_id = id) AS n_parts,
+    countIf(partition_id != id) AS n_patches,
+    sumIf(rows, partition_id = id) AS n_rows,
+    sumIf(bytes_on_disk, partition_id = id) AS n_bytes,
     toUInt64(getSetting('max_partition_size_to_drop')) AS most_bytes
 FROM system.parts
-WHERE active AND database = currentDatabase() AND table = {table:String} AND NOT startsWith(partition_id, 'patch-')
-GROUP BY partition_id
-ORDER BY partition_id
+WHERE active AND database = currentDatabase() AND table = {table:String}
+GROUP BY id
+HAVING n_parts > 0
+ORDER BY id

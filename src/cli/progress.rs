@@ -156,6 +156,7 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
             }),
             Event::Surveyed { .. }
             | Event::Throttled { .. }
+            | Event::Quarantined { .. }
             | Event::Planned { .. }
             | Event::CycleStarted { .. }
             | Event::CycleEnded { .. } => {}

@@ -14,29 +14,32 @@ use crate::target::CheckedTarget;
 
 /// Compiles the statement that drops the parts of whole partitions, which [`strays`] counted.
 pub(crate) fn drop_parts(target: &CheckedTarget, parts: &[String]) -> Statement {
-    drop_each(Sql::new(), target, "DROP PART ", parts)
+    alter(Sql::new(), target, parts, |out, name| {
+        out.raw("DROP PART ").text(name);
+    })
 }
 
 /// Compiles what dropping partitions looks like before their parts are known: to read.
 pub(super) fn drop_partitions(target: &CheckedTarget, partitions: &[Arc<str>]) -> Statement {
     let mut sql = Sql::new();
     sql.raw("-- sent as DROP PART for each part by its name, once its rows were counted again\n");
-    drop_each(sql, target, "DROP PARTITION ID ", partitions)
+    alter(sql, target, partitions, |out, id| {
+        out.raw("DROP PARTITION ID ").text(id);
+    })
 }
 
-fn drop_each(
+/// Compiles an ALTER that does the same to each of some parts or partitions.
+pub(super) fn alter<N>(
     mut sql: Sql,
     target: &CheckedTarget,
-    what: &'static str,
-    names: &[impl AsRef<str>],
+    names: &[N],
+    each: impl FnMut(&mut Sql, &N),
 ) -> Statement {
     sql.raw("ALTER TABLE ");
     table(target, &mut sql);
     sql.raw("\n");
     let predicate_at = sql.len();
-    sql.list(names, ", ", |out, name| {
-        out.raw(what).text(name.as_ref());
-    });
+    sql.list(names, ", ", each);
     Statement {
         sql: sql.into_string(),
         shape: Shape::Whole,

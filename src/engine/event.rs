@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{CycleReport, StepReport};
+use crate::ledger::QuarantineRecord;
 use crate::pace::Wait;
 use crate::plan::{Plan, Step, TableInventory};
 
@@ -82,6 +83,11 @@ pub enum Event<'a> {
     CycleEnded {
         /// How.
         report: &'a CycleReport,
+    },
+    /// It was looked what is in quarantine.
+    Quarantined {
+        /// The partitions that are not over.
+        records: &'a [QuarantineRecord],
     },
     /// Rules changed; the rest is planned again.
     Replanning,

@@ -12,7 +12,7 @@ use super::{CycleStatus, Engine, EngineError, Event, StepReport};
 use crate::compile::{Statement, Within, compile_step, drop_parts};
 use crate::ledger::Intended;
 use crate::plan::{Arm, Method, Step};
-use crate::target::CheckedTarget;
+use crate::target::{CheckedTarget, QuarantineTable};
 use crate::verify::judge;
 use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
 
@@ -133,7 +133,8 @@ impl Engine {
         let marker = marker(&step.table, &identity);
         let mut patience = Patience::new();
         loop {
-            let statement = if step.method == Method::Partition {
+            let drops = step.method == Method::Partition && target.ways.quarantine.is_none();
+            let statement = if drops {
                 drop_parts(target, &parts)
             } else {
                 compile_step(target, step, &arms, &marker)
@@ -200,6 +201,22 @@ impl Engine {
             marker,
             mut report,
         } = announced;
+        let started = Instant::now();
+        let quarantine = target
+            .ways
+            .quarantine
+            .filter(|_| step.method == Method::Partition);
+        let kept_in = QuarantineTable::of_step(&marker);
+        let mut moved = Vec::new();
+        if let Some(quarantine) = quarantine {
+            let opened = self
+                .open_quarantine(part, target, quarantine, &kept_in)
+                .await?;
+            match opened {
+                Ok(new) => moved = new,
+                Err(error) => return self.not_opened(part, report, &error, course).await,
+            }
+        }
         // Recording may have taken longer than the lease lasts; sending takes its time, too.
         if !cycle.tenure.may_send() {
             let reason = "not started: the lease was lost, or nearly";
@@ -213,7 +230,6 @@ impl Engine {
             self.ledger.finish_step(&outcome).await?;
             return Ok(Err(CycleStatus::LeaseLost));
         }
-        let started = Instant::now();
         let request = Request {
             sql: &statement.sql,
             query_id: report.query_id.as_deref().unwrap_or_default(),
@@ -225,6 +241,9 @@ impl Engine {
         let (execution, took) = self.execute_watched(part, &request).await;
         report.statement = took;
         report.is_running = matches!(execution, Execution::Running { .. });
+        if matches!(execution, Execution::Done | Execution::Vanished { .. }) {
+            self.close_quarantine(part, target, &kept_in, moved).await?;
+        }
         let settled = self.settle(part, target, &mut arms, report.n_due, execution);
         report.outcome = settled.await;
         report.duration = started.elapsed();
@@ -239,6 +258,27 @@ impl Engine {
         self.ledger
             .finish_step(&self.outcome(part, &report))
             .await?;
+        Ok(Ok(report))
+    }
+
+    /// Records that there is no table to move partitions to: nothing left its own.
+    async fn not_opened(
+        &self,
+        part: &Part<'_>,
+        mut report: StepReport,
+        error: &WarehouseError,
+        course: &mut Course,
+    ) -> Result<Result<StepReport, CycleStatus>, EngineError> {
+        let what = "no table for the quarantine: ";
+        report.outcome = StepOutcomeKind::Failed {
+            error: format!("{what}{}", error_chain(error)),
+            recorded: format!("{what}{}", error.for_the_record()),
+            n_left: Some(report.n_due),
+        };
+        report.lag_s = lag_s(&part.step.arms);
+        course.damaged.note(part.step, []);
+        let outcome = self.outcome(part, &report);
+        self.ledger.finish_step(&outcome).await?;
         Ok(Ok(report))
     }
 

@@ -180,8 +180,14 @@ impl Engine {
             .targets
             .iter()
             .map(|target| (Privilege::AlterDelete, &*target.table));
+        let quarantine = self
+            .targets
+            .iter()
+            .filter(|target| target.quarantine.is_some());
+        let quarantine = quarantine.map(|target| (Privilege::Quarantine, &*target.table));
         let needs: Vec<GrantNeed<'_>> = select
             .chain(delete)
+            .chain(quarantine)
             .map(|(privilege, table)| GrantNeed { privilege, table })
             .collect();
         shard.check_grants(&needs).await?;

@@ -56,7 +56,9 @@ impl Engine {
             let children_ms = left_out.others_ms.unwrap_or(i64::MAX);
             span.is_some_and(|(_, to)| to <= children_ms)
         };
-        let found = inside(expired, period, &partitions.found).filter(ends_before_children);
+        let found = inside(expired, period, &partitions.found);
+        let found = found.filter(ends_before_children);
+        let found = found.filter(|partition| may_move(target, partition));
         let (too_large, candidates): (Vec<&Partition>, Vec<&Partition>) =
             found.partition(|partition| is_too_large(partition));
         whole.too_large = ids(&too_large);
@@ -85,6 +87,7 @@ impl Engine {
             let is_small = most_bytes == 0 || partition.n_bytes <= most_bytes;
             let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
             is_small
+                && may_move(target, partition)
                 && !partition.goes_whole
                 && partition.n_due > 0
                 && partition.n_due >= n_nearly_all
@@ -220,6 +223,11 @@ impl Whole {
 fn everybody_s(target: &CheckedTarget, terms: &Terms<'_>, left_out: &LeftOut) -> Option<Bounds> {
     let may_drop = target.ways.may_drop() && target.keep.is_empty() && left_out.is_nobody();
     for_everybody(terms).filter(|_| may_drop)
+}
+
+/// The server moves no partition to quarantine with patches that are not applied.
+fn may_move(target: &CheckedTarget, partition: &Partition) -> bool {
+    target.ways.quarantine.is_none() || partition.n_patches == 0
 }
 
 fn ids(partitions: &[&Partition]) -> Vec<Arc<str>> {

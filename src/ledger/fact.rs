@@ -10,7 +10,7 @@ use super::import::{Changes, Keyed, Pair};
 use super::row::whole_microseconds;
 use super::{
     CreatedRule, CycleStart, ImportedRules, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
-    NewRule, PlanRecord, PrunedRecord, StepIntent, StepOutcome,
+    NewQuarantine, NewRule, PlanRecord, PrunedRecord, QuarantineChange, StepIntent, StepOutcome,
 };
 use crate::audit::Head;
 use crate::guard::PauseScope;
@@ -274,6 +274,33 @@ pub(super) fn step_finished(outcome: &StepOutcome, holder: &str) -> Deed {
         "finished_at": whole_microseconds(outcome.finished_at),
     });
     deed("step_finished", holder, body)
+}
+
+pub(super) fn quarantine_begun(new: &NewQuarantine, by: &str) -> Deed {
+    let body = json!({
+        "cycle": new.cycle,
+        "step": new.step,
+        "partition": new.partition,
+        "shard": new.shard,
+        "table": new.table,
+        "kept_in": new.kept_in,
+        "began_at": whole_microseconds(new.began_at),
+        "keep_until": whole_microseconds(new.keep_until),
+    });
+    deed("quarantine_begun", by, body)
+}
+
+pub(super) fn quarantine_changed(to: &QuarantineChange, by: &str) -> Deed {
+    let body = json!({
+        "cycle": to.cycle,
+        "step": to.step,
+        "partition": to.partition,
+        "state": to.state.as_str(),
+        "n_rows": to.n_rows,
+        "n_bytes": to.n_bytes,
+        "changed_at": whole_microseconds(to.at),
+    });
+    deed("quarantine_changed", by, body)
 }
 
 /// Recorded before the server is asked: whether it did so, it says itself.

@@ -15,6 +15,7 @@ mod leases;
 mod limit;
 mod looks;
 mod plans;
+mod quarantines;
 mod record;
 mod rules;
 mod value;
@@ -34,9 +35,9 @@ use super::row::{Malformed, oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
-    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
-    StepOutcome, StepRecord, migrations,
+    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewQuarantine, NewRule,
+    PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, QuarantineChange,
+    QuarantineRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -429,6 +430,26 @@ impl Ledger for MySql {
         rules_digest: &str,
     ) -> Result<Intended, LedgerError> {
         retried!(self, "renew the cycle", change => cycles::renew(change, id, revision, rules_digest))
+    }
+
+    async fn begin_quarantine(
+        &self,
+        quarantines: &[NewQuarantine],
+        by: &str,
+    ) -> Result<(), LedgerError> {
+        in_change!(self, "record the quarantine", Some(LIMIT), change => quarantines::begin(change, quarantines, by))
+    }
+
+    async fn change_quarantine(
+        &self,
+        to: &QuarantineChange,
+        by: &str,
+    ) -> Result<Intended, LedgerError> {
+        retried!(self, "record what becomes of the quarantine", change => quarantines::move_on(change, to, by))
+    }
+
+    async fn quarantines(&self, with_history: bool) -> Result<Vec<QuarantineRecord>, LedgerError> {
+        on_connection!(self, "list the quarantine", connection => quarantines::all(connection, with_history))
     }
 
     async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::{LedgerError, NewRule, PlanStatus, RequestKey, RuleRecord};
+use super::{LedgerError, NewRule, PlanStatus, QuarantineState, RequestKey, RuleRecord};
 use crate::audit::{Entry, Fact, canonical};
 use crate::guard::PauseScope;
 use crate::rule::{RuleId, Scope};
@@ -122,6 +122,13 @@ pub(super) fn plan_status(word: &str) -> Result<PlanStatus, Malformed> {
         .into_iter()
         .find(|status| status.as_str() == word)
         .ok_or_else(|| Malformed(format!("{word:?} is no status of a plan")))
+}
+
+pub(super) fn quarantine_state(word: &str) -> Result<QuarantineState, Malformed> {
+    QuarantineState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == word)
+        .ok_or_else(|| Malformed(format!("{word:?} is no state of a quarantine")))
 }
 
 /// A row of `audit`. What cannot be read as it was written stays in the entry as text, so that the

@@ -12,6 +12,7 @@ mod looks;
 mod migrate;
 mod plans;
 mod ports;
+mod quarantines;
 mod record;
 mod rules;
 mod value;
@@ -33,9 +34,9 @@ use super::row::{oldest_request, storable};
 use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
-    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
-    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
-    StepOutcome, StepRecord, migrations,
+    Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewQuarantine, NewRule,
+    PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, QuarantineChange,
+    QuarantineRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -601,6 +602,37 @@ impl Ledger for Sqlite {
         let (id, rules_digest) = (id.to_owned(), rules_digest.to_owned());
         self.write("renew the cycle", move |change| {
             cycles::renew(change, &id, revision, &rules_digest)
+        })
+        .await
+    }
+
+    async fn begin_quarantine(
+        &self,
+        quarantines: &[NewQuarantine],
+        by: &str,
+    ) -> Result<(), LedgerError> {
+        let (new, by) = (quarantines.to_vec(), by.to_owned());
+        self.write("record the quarantine", move |change| {
+            quarantines::begin(change, &new, &by)
+        })
+        .await
+    }
+
+    async fn change_quarantine(
+        &self,
+        to: &QuarantineChange,
+        by: &str,
+    ) -> Result<Intended, LedgerError> {
+        let (to, by) = (to.clone(), by.to_owned());
+        self.write("record what becomes of the quarantine", move |change| {
+            quarantines::move_on(change, &to, &by)
+        })
+        .await
+    }
+
+    async fn quarantines(&self, with_history: bool) -> Result<Vec<QuarantineRecord>, LedgerError> {
+        self.read("list the quarantine", move |connection| {
+            quarantines::all(connection, with_history)
         })
         .await
     }

@@ -14,7 +14,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    CycleRecord, CycleStart, HoldRecord, Ledger, LedgerError, RuleRecord, StepRecord, fact,
+    CycleRecord, CycleStart, HoldRecord, Ledger, LedgerError, QuarantineRecord, QuarantineState,
+    RuleRecord, StepRecord, fact,
 };
 use crate::audit::{Entry, Fact};
 
@@ -24,6 +25,7 @@ const PAGE: u32 = 200;
 const SLACK: SignedDuration = SignedDuration::from_hours(48);
 
 type Digest32 = [u8; 32];
+type QuarantineKey = (String, u64, String);
 
 /// What the chain says of the tables; fed with its entries in order, and then held against a ledger.
 ///
@@ -43,6 +45,8 @@ pub struct Witness {
     rules: BTreeMap<u64, ScopedFact>,
     /// The first and last rule of each import.
     imported: Vec<(u64, u64)>,
+    /// Partitions in quarantine: by cycle, step and partition how it began, and what came of it last.
+    quarantines: BTreeMap<QuarantineKey, [Option<Digest32>; 2]>,
     /// The highest revision that somebody approved.
     approved: Option<u64>,
     /// From when on everything must be in the chain.
@@ -98,6 +102,17 @@ impl Witness {
                     _ => cycle.steps.entry(step).or_default().1 = said,
                 }
             }
+            "quarantine_begun" | "quarantine_changed" => {
+                let step = number("step").unwrap_or_default();
+                let key = (text("cycle").to_owned(), step, text("partition").to_owned());
+                let [begun, changed] = self.quarantines.entry(key).or_default();
+                let said = if kind == "quarantine_begun" {
+                    begun
+                } else {
+                    changed
+                };
+                *said = Some(digest(body));
+            }
             "hold_placed" => {
                 let hold = number("hold").unwrap_or_default();
                 self.holds.insert(hold, ScopedFact::new(body));
@@ -145,6 +160,15 @@ impl Witness {
         differences.extend(holds.iter().filter_map(|hold| self.compare_hold(hold)));
         let gone = missing(&self.holds, holds.iter().map(|hold| hold.id));
         differences.extend(gone.map(|id| format!("hold {id} is gone")));
+        for quarantine in ledger.quarantines(true).await? {
+            differences.extend(self.compare_quarantine(&quarantine));
+        }
+        let gone = self.quarantines.keys();
+        differences.extend(gone.map(|(cycle, step, partition)| {
+            format!(
+                "the quarantine of partition {partition}, step {step} of cycle {cycle}, is gone"
+            )
+        }));
         let (mut of_rules, mut seen) = (Vec::new(), BTreeSet::new());
         ledger
             .each_rule(true, &mut |rule| {
@@ -215,6 +239,32 @@ impl Witness {
         }
         (facts.begun != Some(begun) || facts.ended != ended)
             .then(|| format!("cycle {id} is not what the record says of it"))
+    }
+
+    fn compare_quarantine(&mut self, record: &QuarantineRecord) -> Option<String> {
+        let new = &record.quarantine;
+        let key = (
+            new.cycle.clone(),
+            u64::from(new.step),
+            new.partition.clone(),
+        );
+        let what = format!(
+            "the quarantine of partition {}, step {} of cycle {},",
+            new.partition, new.step, new.cycle
+        );
+        let Some(known) = self.quarantines.remove(&key) else {
+            let must_be_known = self.is_complete_at(new.began_at);
+            return must_be_known.then(|| format!("the record does not know {what}"));
+        };
+        let begun = digest(&fact::quarantine_begun(new, &record.changed_by).body);
+        let last = record.change(record.state, record.changed_at, 0);
+        let changed = (record.state != QuarantineState::Moving)
+            .then(|| digest(&fact::quarantine_changed(&last, &record.changed_by).body));
+        // Its beginning may be pruned.
+        let [known_begun, known_changed] = known;
+        let is_as_it_began = known_begun.is_none_or(|said| said == begun);
+        (!is_as_it_began || known_changed != changed)
+            .then(|| format!("{what} is not what the record says of it"))
     }
 
     fn compare_hold(&self, hold: &HoldRecord) -> Option<String> {

@@ -1,6 +1,7 @@
 //! How the rows of a table go: the one function that chooses.
 //!
-//! 1. Partitions that go as a whole are dropped, as many in one statement as it can name the parts of.
+//! 1. Partitions that go as a whole are dropped, as many in one statement as it can name the parts of; or
+//!    moved to quarantine.
 //! 2. The rest goes as the config says, or by patch parts where that costs at most a fifth of a
 //!    mutation, the table has at least 20 parts, and at most a twentieth of its rows go: until the
 //!    next merge every read joins the patches.
@@ -74,11 +75,11 @@ fn drop_whole(facts: &Facts<'_>) -> Vec<Choice> {
     }
     let together = statements
         .iter()
-        .map(|(_, together)| drop_together(together));
+        .map(|(_, together)| drop_together(facts, together));
     together.flatten().collect()
 }
 
-fn drop_together(whole: &[&Partition]) -> Option<Choice> {
+fn drop_together(facts: &Facts<'_>, whole: &[&Partition]) -> Option<Choice> {
     let (first, last) = (whole.first()?, whole.last()?);
     let n_parts = whole.iter().map(|partition| partition.n_parts).sum();
     let n_bytes: u64 = whole.iter().map(|partition| partition.n_bytes).sum();
@@ -92,8 +93,12 @@ fn drop_together(whole: &[&Partition]) -> Option<Choice> {
             last.value
         )
     };
+    let quarantine = facts.ways.quarantine;
+    let kept = quarantine.map_or_else(String::new, |quarantine| {
+        format!("; kept in quarantine for {}", quarantine.length)
+    });
     let reason = format!(
-        "every row that can be in it is expired under every policy: {range}, {n_parts} parts, {}",
+        "every row in it is expired under every policy: {range}, {n_parts} parts, {}{kept}",
         Bytes(n_bytes)
     );
     Some(Choice {

@@ -21,6 +21,8 @@ pub struct Partition {
     pub value: String,
     /// Active parts.
     pub n_parts: u64,
+    /// Patch parts of it that may not be applied yet.
+    pub n_patches: u64,
     /// Rows in active parts, deleted ones included until they are merged away.
     pub n_rows: u64,
     /// Bytes on disk.

@@ -8,7 +8,7 @@ use super::kind::{is_nullable, strip_wrappers};
 use crate::guard::Guards;
 use crate::rule::{Rule, Scope};
 
-use super::{Age, AgeKind, Keep, ProjectionMode, TableSchema, Target, TextKind, Ways};
+use super::{Age, AgeKind, Keep, ProjectionMode, Quarantine, TableSchema, Target, TextKind, Ways};
 
 /// A column with names in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,16 @@ impl Target {
         let ways = age
             .as_ref()
             .and_then(|age| Ways::of(self.method, schema, age).map_err(&mut found).ok());
+        let ways = ways.map(|ways| {
+            if self.quarantine.is_some() {
+                let has_keep = !self.keep.is_empty();
+                Quarantine::check(&ways, has_keep, schema).unwrap_or_else(&mut found);
+            }
+            Ways {
+                quarantine: self.quarantine,
+                ..ways
+            }
+        });
         let of_kind = |kind| {
             move |message| TargetProblem {
                 kind,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgeColumn, Period, TableSchema};
+use super::{AgeColumn, Period, Quarantine, TableSchema};
 
 /// How the config wants rows deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
@@ -34,6 +34,9 @@ pub struct Ways {
     pub is_replicated: bool,
     /// Whether the table keeps block numbers and offsets, which patch parts need.
     pub can_patch: bool,
+    /// Whole partitions are moved there instead of being dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
 }
 
 /// Settings of a table without which it takes no patch parts.
@@ -58,6 +61,7 @@ impl Ways {
                 .iter()
                 .any(|word| schema.engine.starts_with(word)),
             can_patch: FOR_PATCHES.iter().filter(is_on).count() == FOR_PATCHES.len(),
+            quarantine: None,
         };
         match method {
             MethodChoice::Patch if !ways.can_patch => Err(format!(

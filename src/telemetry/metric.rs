@@ -70,6 +70,8 @@ metrics! {
         "Time that statements waited for their turn.";
     STALLED: Gauge "ebbtide_stalled_mutations" ["table"], Some(Unit::Count),
         "Mutations of ours without a finished part for pace.stall_after, as last looked at.";
+    QUARANTINED: Gauge "ebbtide_quarantined_bytes" ["table"], Some(Unit::Bytes),
+        "Bytes of partitions in quarantine, which are freed when they are dropped.";
     LEASE_HELD: Gauge "ebbtide_lease_held" [], None,
         "1 while this instance holds the lease that deletes need.";
     LEASE_LOSSES: Counter "ebbtide_lease_losses_total" [], Some(Unit::Count),

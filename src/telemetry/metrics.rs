@@ -25,13 +25,14 @@ pub struct Metrics {
 }
 
 /// What is left in a table, as last looked at.
-const OF_TABLES: [&str; 6] = [
+const OF_TABLES: [&str; 7] = [
     metric::RETENTION_LAG,
     metric::BACKLOG,
     metric::UNDATABLE,
     metric::FUTURE,
     metric::WAITING,
     metric::STALLED,
+    metric::QUARANTINED,
 ];
 
 static METADATA: Metadata<'static> = Metadata::new("ebbtide", Level::INFO, None);

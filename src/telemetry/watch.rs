@@ -1,10 +1,11 @@
 //! What is heard of a cycle, as metrics and as one wide event for each step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Metrics, metric, ms};
 use crate::engine::{Event, StepOutcomeKind, StepReport};
+use crate::ledger::QuarantineRecord;
 use crate::pace::Wait;
 use crate::plan::{Plan, TableInventory};
 
@@ -14,6 +15,8 @@ pub(crate) struct Watch {
     cycle: Mutex<Cycle>,
     /// Stalled mutations by table and shard.
     stalled: Mutex<BTreeMap<(String, String), usize>>,
+    /// Tables that had something in quarantine.
+    quarantined: Mutex<BTreeSet<String>>,
 }
 
 /// The cycle that is at work: what each of its steps says besides its own.
@@ -30,6 +33,7 @@ impl Watch {
             metrics,
             cycle: Mutex::default(),
             stalled: Mutex::default(),
+            quarantined: Mutex::default(),
         }
     }
 
@@ -49,6 +53,7 @@ impl Watch {
                 table,
                 mutations,
             } => self.stalled(shard, table, mutations),
+            Event::Quarantined { records } => self.quarantined(records),
             _ => {}
         }
     }
@@ -57,6 +62,21 @@ impl Watch {
         let label = [("table", &*inventory.table)];
         self.metrics
             .record(metric::PROBE_DURATION, &label, inventory.probed_in);
+    }
+
+    /// What nobody keeps any more is nothing, not what it was.
+    fn quarantined(&self, records: &[QuarantineRecord]) {
+        let lock = self.quarantined.lock();
+        let mut tables = lock.unwrap_or_else(PoisonError::into_inner);
+        tables.extend(records.iter().map(|record| record.quarantine.table.clone()));
+        for table in &*tables {
+            let of_table = records
+                .iter()
+                .filter(|record| record.quarantine.table == *table);
+            let n_bytes = of_table.map(|record| record.n_bytes).sum();
+            self.metrics
+                .set_count(metric::QUARANTINED, &[("table", table)], n_bytes);
+        }
     }
 
     /// Each look says so in the metric, and each change once in the log.

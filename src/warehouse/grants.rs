@@ -6,6 +6,7 @@
 //! has grants on.
 
 use super::{Shard, WarehouseError};
+use crate::target::QUARANTINE_PREFIX;
 
 /// What a target needs on a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Privilege {
     Select,
     /// Deleting from it: targets.
     AlterDelete,
+    /// Moving partitions of it to quarantine and back: targets that have one.
+    Quarantine,
 }
 
 /// A privilege on a table of the database.
@@ -24,6 +27,9 @@ pub struct GrantNeed<'a> {
     /// Where.
     pub table: &'a str,
 }
+
+/// What moving partitions there and back, and dropping them, needs on the tables of the quarantine.
+const IN_QUARANTINE: &str = "SELECT, INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE";
 
 /// System tables that are read; most servers want a grant for them.
 const SYSTEM_TABLES: [&str; 9] = [
@@ -46,15 +52,21 @@ impl Shard {
     /// give them.
     pub async fn check_grants(&self, needs: &[GrantNeed<'_>]) -> Result<(), WarehouseError> {
         let mut grants: Vec<String> = Vec::new();
+        let database = identifier(&self.asker.database);
         for need in needs {
-            let privilege = match need.privilege {
-                Privilege::Select => "SELECT",
-                Privilege::AlterDelete => "ALTER DELETE",
+            let table = identifier(need.table);
+            let wanted = match need.privilege {
+                Privilege::Select => vec![format!("SELECT ON {database}.{table}")],
+                Privilege::AlterDelete => vec![format!("ALTER DELETE ON {database}.{table}")],
+                Privilege::Quarantine => vec![
+                    format!("INSERT ON {database}.{table}"),
+                    format!("{IN_QUARANTINE} ON {database}.{QUARANTINE_PREFIX}*"),
+                ],
             };
-            let database = identifier(&self.asker.database);
-            let grant = format!("{privilege} ON {database}.{}", identifier(need.table));
-            if !grants.contains(&grant) {
-                grants.push(grant);
+            for grant in wanted {
+                if !grants.contains(&grant) {
+                    grants.push(grant);
+                }
             }
         }
         grants.extend(SYSTEM_TABLES.map(|table| format!("SELECT ON system.{table}")));

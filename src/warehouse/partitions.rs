@@ -11,6 +11,7 @@ struct PartitionRow {
     id: String,
     value: String,
     n_parts: u64,
+    n_patches: u64,
     n_rows: u64,
     n_bytes: u64,
     most_bytes: u64,
@@ -23,6 +24,16 @@ pub(crate) struct Partitions {
     pub(crate) found: Vec<Partition>,
     /// The largest one that the server lets this user drop; 0 for any.
     pub(crate) most_bytes: u64,
+}
+
+impl Partitions {
+    /// Rows in the active parts of a partition.
+    pub(crate) fn n_rows_of(&self, id: &str) -> u64 {
+        let mut found = self.found.iter();
+        found
+            .find(|partition| *partition.id == *id)
+            .map_or(0, |partition| partition.n_rows)
+    }
 }
 
 impl Shard {
@@ -38,6 +49,7 @@ impl Shard {
             id: row.id.into(),
             value: row.value,
             n_parts: row.n_parts,
+            n_patches: row.n_patches,
             n_rows: row.n_rows,
             n_bytes: row.n_bytes,
             ..Partition::default()

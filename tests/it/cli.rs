@@ -15,6 +15,7 @@ mod ledger;
 mod mutations;
 mod names;
 mod preview;
+mod quarantine;
 mod record;
 mod retention;
 mod review;

@@ -13,6 +13,7 @@ mod pace;
 mod partition;
 mod pause;
 mod preview;
+mod quarantine;
 mod reach;
 mod review;
 mod slot;

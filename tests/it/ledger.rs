@@ -12,6 +12,7 @@ mod memory;
 mod migration;
 mod password;
 mod prune;
+mod quarantine;
 mod race;
 mod request;
 mod review;

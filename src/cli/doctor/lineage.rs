@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::ddl::{TableName, has_deleting_ttl, is_recomputed, is_reloaded, parameters};
 use super::finding::{Code, Findings};
 use super::flow::{Flow, name_of, written_through};
+use crate::target::QuarantineTable;
 use crate::warehouse::{ClusterSize, Relation};
 
 /// What is known of one shard.
@@ -181,6 +182,7 @@ impl Lineage<'_> {
             let is_known = !relation.holds_rows
                 || written_through(relation).is_some()
                 || relation.name.starts_with(".inner")
+                || QuarantineTable::is_name(&relation.name)
                 || !self.with_workspace.contains(&relation.name)
                 || self.targets.contains(&relation.name.as_str())
                 || derived.contains(&name)

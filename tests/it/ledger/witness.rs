@@ -1,8 +1,9 @@
 //! The tables that people look at must say what the hash chain says.
 
-use ebbtide::{HoldRange, NewApproval, NewHold, Witness};
+use ebbtide::{HoldRange, NewApproval, NewHold, QuarantineState, Witness};
 
 use super::contract::{intent, outcome, start};
+use super::quarantine::moved;
 use super::{Fresh, at, on_both, rule, workspace};
 
 on_both!(
@@ -64,6 +65,11 @@ async fn lived(fresh: &Fresh) {
     ledger.finish_step(&outcome(1, "unknown")).await.unwrap();
     ledger.finish_step(&outcome(1, "verified")).await.unwrap();
     ledger.end_cycle("c1", "done", when).await.unwrap();
+    let new = [moved("202608"), moved("202609")];
+    ledger.begin_quarantine(&new, "eva").await.unwrap();
+    let first = ledger.quarantines(false).await.unwrap().remove(0);
+    let kept = first.change(QuarantineState::Kept, when, 1);
+    ledger.change_quarantine(&kept, "eva").await.unwrap();
 }
 
 async fn tables_and_chain_agree(fresh: Fresh) {
@@ -125,11 +131,26 @@ async fn every_edit_of_a_table_is_found(fresh: Fresh) {
             "is approved, but",
         ),
         (
+            "UPDATE quarantines SET keep_until = began_at WHERE partition_id = '202608'",
+            "UPDATE quarantines SET keep_until = KEEP_UNTIL WHERE partition_id = '202608'",
+            "the quarantine of partition 202608, step 2 of cycle c1, is not what",
+        ),
+        (
+            "UPDATE quarantines SET state = 'dropped' WHERE partition_id = '202608'",
+            "UPDATE quarantines SET state = 'kept' WHERE partition_id = '202608'",
+            "the quarantine of partition 202608, step 2 of cycle c1, is not what",
+        ),
+        (
             "UPDATE steps SET predicate = 'other'",
             "",
             "step 1 of cycle c1",
         ),
         ("DELETE FROM holds WHERE id = 2", "", "hold 2 is gone"),
+        (
+            "DELETE FROM quarantines WHERE partition_id = '202609'",
+            "",
+            "the quarantine of partition 202609, step 2 of cycle c1, is gone",
+        ),
         ("DELETE FROM rules WHERE id = 2", "", "rule 2 is gone"),
     ];
     let mut n_for_good = 0;
@@ -144,7 +165,9 @@ async fn every_edit_of_a_table_is_found(fresh: Fresh) {
         if back.is_empty() {
             n_for_good += 1;
         } else {
-            fresh.run(back).await.unwrap();
+            let until = format!("'{}'", fresh.instant("2026-11-28T10:00:00.500000Z"));
+            let back = back.replace("KEEP_UNTIL", &until);
+            fresh.run(&back).await.unwrap();
         }
     }
 }

@@ -1,0 +1,142 @@
+//! `ebbtide undo`: bringing partitions back from quarantine.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+
+use super::output::{counted, table};
+use super::quarantine::{QuarantineView, text};
+use super::turn::Turn;
+use super::{Context, Exit, Output, context, progress};
+use crate::engine::Undone;
+use crate::ledger::QuarantineRecord;
+
+/// Bring partitions back that are in quarantine.
+///
+/// Their rows are expired by the rules of now, so their tables are paused first. Change the rules or
+/// place holds, and then `ebbtide resume`; else the next cycle takes them again.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "ebbtide undo (--cycle <ID> | --table <TABLE> --partition <ID>) [--dry-run] [--yes]"
+)]
+pub struct Undo {
+    /// All that this cycle moved.
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "table",
+        required_unless_present = "table"
+    )]
+    cycle: Option<String>,
+    /// Of this table.
+    #[arg(
+        long,
+        value_name = "TABLE",
+        requires = "partition",
+        allow_hyphen_values = true
+    )]
+    table: Option<String>,
+    /// The partition with this id, on whichever shard.
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "table",
+        allow_hyphen_values = true
+    )]
+    partition: Option<String>,
+    /// Only show what would come back.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn run(
+    args: &Undo,
+    context: &Context,
+    output: &mut Output,
+) -> anyhow::Result<Exit> {
+    let config = context.config()?;
+    let ledger = context.ledger(&config).await?;
+    let is_chosen = |record: &QuarantineRecord| {
+        let new = &record.quarantine;
+        let wanted = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        wanted(&args.cycle, &new.cycle)
+            && wanted(&args.table, &new.table)
+            && wanted(&args.partition, &new.partition)
+    };
+    let mut chosen = ledger.quarantines(false).await?;
+    chosen.retain(is_chosen);
+    if chosen.is_empty() {
+        bail!("nothing like that is in quarantine; `ebbtide quarantine` lists what is");
+    }
+    let views: Vec<QuarantineView<'_>> = chosen.iter().map(QuarantineView::from).collect();
+    if args.dry_run {
+        output.result(&views, |views| {
+            let list = text(views, context.now());
+            format!("would come back, and their tables be paused:\n\n{list}")
+        })?;
+        return Ok(Exit::Done);
+    }
+    if !args.yes && !is_confirmed(&chosen)? {
+        progress::say("nothing was brought back");
+        return Ok(Exit::Refused);
+    }
+    let engine = context.engine_on(&config, Arc::clone(&ledger))?;
+    let turn = Turn::begin(&config, &ledger).await?;
+    let user = context::user_name();
+    let work = engine.undo(&chosen, &user, &turn.tenure, &turn.stop);
+    let undone = turn.work(work).await;
+    turn.end().await;
+    let Some(undone) = undone? else {
+        return Ok(Exit::Incomplete);
+    };
+    said(&undone?, output)
+}
+
+fn said(undone: &[Undone], output: &mut Output) -> anyhow::Result<Exit> {
+    let failed = undone.iter().any(|undone| undone.error.is_some());
+    output.result(&json!(undone), |_| {
+        let lines = undone.iter().map(|undone| {
+            let outcome = match (undone.n_rows, &undone.error) {
+                (Some(n_rows), _) => format!("{} are back", counted(n_rows, "row")),
+                (None, error) => format!("stays: {}", error.as_deref().unwrap_or_default()),
+            };
+            [undone.table.clone(), undone.partition.clone(), outcome]
+        });
+        table(["table", "partition", "outcome"], &[], lines)
+    })?;
+    let mut tables: Vec<&str> = undone.iter().map(|undone| undone.table.as_str()).collect();
+    tables.dedup();
+    for table in tables {
+        progress::say(&format!(
+            "{table} is paused: what came back is expired by the rules of now; change them or place \
+             holds, then `ebbtide resume --target {table}`"
+        ));
+    }
+    Ok(if failed { Exit::Incomplete } else { Exit::Done })
+}
+
+/// Asks a person; without one, the answer must be on the command line.
+fn is_confirmed(chosen: &[QuarantineRecord]) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        bail!("nobody can be asked here; say --yes to bring them back");
+    }
+    let n_rows = chosen.iter().map(|record| record.n_rows).sum();
+    let n_partitions = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
+    let mut stderr = std::io::stderr().lock();
+    write!(
+        stderr,
+        "{} with {} come back, and their tables are paused. Do it? [y/N] ",
+        counted(n_partitions, "partition"),
+        counted(n_rows, "row")
+    )?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}

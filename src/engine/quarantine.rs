@@ -1,0 +1,353 @@
+//! Partitions in quarantine after the cycle that moved them: what a process that died left half done
+//! is ended, and what has been kept for long enough is dropped.
+//!
+//! Invariant: a partition is dropped only where what let it leave its table is proven again by the
+//! rules, holds and pauses of now. What cannot be proven, or asked, stays.
+
+mod enter;
+mod undo;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, EngineError, Event, Tenure, error_chain};
+use crate::compile::{drop_quarantine, drop_quarantined, strays};
+use crate::cutoff::Bounds;
+use crate::ledger::{Intended, QuarantineChange, QuarantineRecord, QuarantineState};
+use crate::pace::Decision;
+use crate::plan::{Basis, Terms, for_everybody};
+use crate::resolve::resolve;
+use crate::target::{CheckedTarget, QuarantineTable};
+use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
+
+pub use undo::Undone;
+
+/// What of the work on a quarantine could not be done, and why.
+type Left<T> = Result<Result<T, String>, EngineError>;
+
+/// A partition in quarantine on its shard.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    shard: &'a Shard,
+    record: &'a QuarantineRecord,
+    table: &'a QuarantineTable,
+    tenure: &'a Tenure,
+}
+
+impl Engine {
+    /// Ends what was left half done, and drops what has been kept for long enough. Where nothing is
+    /// of either kind, only the ledger is asked.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`]. What ClickHouse refuses is left for the next cycle.
+    pub(crate) async fn tend_quarantine(
+        &self,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> Result<(), EngineError> {
+        let open = self.ledger.quarantines(false).await?;
+        (self.observer)(&Event::Quarantined { records: &open });
+        let now = self.clock.now();
+        let may_wait = |record: &QuarantineRecord| {
+            record.state == QuarantineState::Kept && record.quarantine.keep_until > now
+        };
+        let due: Vec<&QuarantineRecord> = open.iter().filter(|record| !may_wait(record)).collect();
+        if due.is_empty() || self.check_window().is_err() {
+            return Ok(());
+        }
+        self.check_ledger_clock().await?;
+        let rulebook = self.rulebook().await?;
+        let base = self.base(&rulebook).await?;
+        let policies = resolve(&rulebook.rules, &rulebook.directory, &self.default);
+        let of_base = base.policies(&rulebook);
+        let terms = Terms {
+            now,
+            made_at: now,
+            policies: &policies,
+            basis: Basis::Effective,
+            base: base.as_base(of_base.as_ref()),
+            guards: &rulebook.guards,
+            slot: None,
+            backfill: None,
+            with_totals: false,
+        };
+        for shard in self.warehouse.shards() {
+            let of_shard = |record: &&&QuarantineRecord| record.quarantine.shard == shard.name();
+            let mut of_shard = due.iter().filter(of_shard).peekable();
+            if of_shard.peek().is_none() {
+                continue;
+            }
+            let targets = match self.checked_targets(shard, false).await {
+                Ok(targets) => targets,
+                Err(EngineError::Ledger(error)) => return Err(error.into()),
+                Err(error) => {
+                    say_left(shard.name(), "all", &error_chain(&error));
+                    continue;
+                }
+            };
+            for record in of_shard {
+                let Some(table) = QuarantineTable::parse(&record.quarantine.kept_in) else {
+                    say_left(
+                        shard.name(),
+                        &record.quarantine.partition,
+                        "its table has a foreign name",
+                    );
+                    continue;
+                };
+                if stop.is_cancelled() || !tenure.may_send() {
+                    return Ok(());
+                }
+                let kept = Kept {
+                    shard,
+                    record,
+                    table: &table,
+                    tenure,
+                };
+                let tended = self.tend(kept, &targets, &terms, rulebook.revision).await?;
+                if let Err(reason) = tended {
+                    say_left(shard.name(), &record.quarantine.partition, &reason);
+                }
+            }
+        }
+        let open = self.ledger.quarantines(false).await?;
+        (self.observer)(&Event::Quarantined { records: &open });
+        Ok(())
+    }
+
+    /// What comes next of a partition in quarantine.
+    async fn tend(
+        &self,
+        kept: Kept<'_>,
+        targets: &[CheckedTarget],
+        terms: &Terms<'_>,
+        revision: u64,
+    ) -> Left<()> {
+        let proven = proven(kept, targets, terms);
+        match kept.record.state {
+            QuarantineState::Moving => {
+                let of_move = self.is_moved(kept).await;
+                match of_move {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(Err("its statement still runs".into())),
+                    Err(error) => return Ok(Err(error_chain(&error))),
+                }
+                let expired = proven
+                    .ok()
+                    .map(|(target, expired)| (target.clone(), expired));
+                self.settle_moved(kept, expired).await
+            }
+            QuarantineState::Undoing => self.bring_back(kept).await.map(|left| left.map(drop)),
+            QuarantineState::Kept | QuarantineState::Dropping => {
+                let (target, expired) = match proven {
+                    Ok(proven) => proven,
+                    Err(reason) => return Ok(Err(reason)),
+                };
+                self.drop_kept(kept, target, expired, revision).await
+            }
+            QuarantineState::Undone | QuarantineState::Dropped => Ok(Ok(())),
+        }
+    }
+
+    /// Drops a partition that has been kept for long enough.
+    async fn drop_kept(
+        &self,
+        kept: Kept<'_>,
+        target: &CheckedTarget,
+        expired: Bounds,
+        revision: u64,
+    ) -> Left<()> {
+        let partition = &kept.record.quarantine.partition;
+        // A process that was killed may have dropped it already.
+        let counted = async {
+            let there = kept.shard.partitions(kept.table.as_str()).await?;
+            if there.n_rows_of(partition) == 0 {
+                return Ok((false, 0));
+            }
+            let (_, n_strays) = self.count_kept(kept, target, expired).await?;
+            Ok::<_, WarehouseError>((true, n_strays))
+        };
+        let is_there = match counted.await {
+            Ok((is_there, 0)) => is_there,
+            Ok((_, n_strays)) => {
+                return Ok(Err(format!(
+                    "{n_strays} of its rows are not expired for everybody"
+                )));
+            }
+            Err(error) => return Ok(Err(error_chain(&error))),
+        };
+        let look = self.pacer.look(kept.shard, &target.table).await;
+        if let Decision::Wait(wait) = look {
+            return Ok(Err(wait.to_string()));
+        }
+        // The last look at the rules, holds, pauses and the lease.
+        let mut intent = kept.record.change(
+            QuarantineState::Dropping,
+            self.clock.now(),
+            kept.tenure.token(),
+        );
+        intent.revision = Some(revision);
+        let holder = kept.tenure.holder();
+        match self.ledger.change_quarantine(&intent, &holder).await? {
+            Intended::Recorded if kept.tenure.may_send() => {}
+            Intended::Recorded | Intended::LeaseLost => {
+                return Ok(Err("the lease was lost, or nearly".into()));
+            }
+            Intended::Stale => return Ok(Err("rules, holds or pauses changed just now".into())),
+        }
+        let database = kept.shard.database();
+        let sql = drop_quarantined(database, kept.table, partition);
+        let sent = async {
+            if is_there {
+                self.order(kept.shard, kept.table.as_str(), &sql).await?;
+            }
+            let left = kept.shard.partitions(kept.table.as_str()).await?;
+            if left.n_rows_of(partition) > 0 {
+                return Ok(Err("rows are left in it".to_owned()));
+            }
+            self.tidy(kept).await.map(Ok)
+        };
+        match sent.await {
+            Ok(Ok(())) => {
+                self.note(kept, QuarantineState::Dropped, kept.record.n_rows)
+                    .await
+            }
+            Ok(Err(reason)) => Ok(Err(reason)),
+            Err(SendError::Ledger(error)) => Err(error),
+            Err(SendError::Warehouse(error)) => Ok(Err(error_chain(&error))),
+        }
+    }
+
+    /// Rows of a partition in quarantine that are to be read, and how many of them should stay.
+    async fn count_kept(
+        &self,
+        kept: Kept<'_>,
+        target: &CheckedTarget,
+        expired: Bounds,
+    ) -> Result<(u64, u64), WarehouseError> {
+        let partition = Arc::from(kept.record.quarantine.partition.as_str());
+        let in_quarantine = CheckedTarget {
+            table: kept.table.to_string(),
+            ..target.clone()
+        };
+        let sql = strays(&in_quarantine, &[partition], expired);
+        let rows = kept.shard.strays(&sql).await?;
+        let sums = rows
+            .iter()
+            .map(|row| (row.ebbtide_rows, row.ebbtide_strays));
+        Ok(sums.fold((0, 0), |(rows, strays), (r, s)| (rows + r, strays + s)))
+    }
+
+    /// Drops the table of a quarantine if nothing else is, or may come to be, in it.
+    async fn tidy(&self, kept: Kept<'_>) -> Result<(), SendError> {
+        let record = &kept.record.quarantine;
+        let open = self
+            .ledger
+            .quarantines(false)
+            .await
+            .map_err(EngineError::from)?;
+        let of_table = open
+            .iter()
+            .map(|open| &open.quarantine)
+            .filter(|open| open.shard == record.shard && open.kept_in == record.kept_in);
+        let left = kept.shard.partitions(kept.table.as_str()).await?;
+        if of_table.count() <= 1 && left.found.iter().all(|partition| partition.n_rows == 0) {
+            let sql = drop_quarantine(kept.shard.database(), kept.table);
+            self.order(kept.shard, kept.table.as_str(), &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Records what became of a partition in quarantine.
+    async fn note(&self, kept: Kept<'_>, state: QuarantineState, n_rows: u64) -> Left<()> {
+        let mut change = kept
+            .record
+            .change(state, self.clock.now(), kept.tenure.token());
+        change.n_rows = n_rows;
+        self.record(kept.tenure, &change).await
+    }
+
+    async fn record(&self, tenure: &Tenure, change: &QuarantineChange) -> Left<()> {
+        let holder = tenure.holder();
+        Ok(
+            match self.ledger.change_quarantine(change, &holder).await? {
+                Intended::Recorded => Ok(()),
+                Intended::LeaseLost => Err("the lease was lost".into()),
+                Intended::Stale => Err("the ledger changed just now".into()),
+            },
+        )
+    }
+
+    /// Sends a statement that deletes no row that is to be read, and waits for it.
+    async fn order(&self, shard: &Shard, table: &str, sql: &str) -> Result<(), WarehouseError> {
+        let id = self.clock.unique_id();
+        let marker = marker(table, &id);
+        let request = Request {
+            sql,
+            query_id: &format!("ebbtide-{id}"),
+            log_comment: &marker,
+            marker: &marker,
+            is_mutation: false,
+            settings: &[],
+        };
+        match shard.execute(&request).await {
+            // Whoever ordered it looks at what it did.
+            Execution::Done | Execution::Vanished { .. } => Ok(()),
+            Execution::Failed { error, .. }
+            | Execution::NotStarted { error }
+            | Execution::Running { error, .. }
+            | Execution::Unknown { error, .. } => Err(error),
+        }
+    }
+}
+
+/// The target of a partition, and the interval in which everybody's rows are expired now; or why it
+/// must stay.
+fn proven<'t>(
+    kept: Kept<'_>,
+    targets: &'t [CheckedTarget],
+    terms: &Terms<'_>,
+) -> Result<(&'t CheckedTarget, Bounds), String> {
+    let table = &kept.record.quarantine.table;
+    let at = targets.iter().position(|target| target.table == *table);
+    let up_to = at.and_then(|at| targets.get(..=at)).unwrap_or_default();
+    let target = up_to
+        .last()
+        .ok_or_else(|| format!("table {table} is no target any more"))?;
+    if !target.keep.is_empty() {
+        return Err("its target keeps rows that another table refers to".into());
+    }
+    if up_to
+        .iter()
+        .any(|target| !terms.unmatched(target).is_empty())
+    {
+        return Err("nobody knows whose rows a rule or hold means".into());
+    }
+    let expired = for_everybody(&terms.of_table(kept.shard.name(), table));
+    let reason = "something is held or paused, or somebody's rows are not to go";
+    expired
+        .map(|expired| (target, expired))
+        .ok_or_else(|| reason.into())
+}
+
+fn say_left(shard: &str, partition: &str, reason: &str) {
+    tracing::warn!(shard, partition, reason, "a partition stays in quarantine");
+}
+
+/// Why something could not be ordered.
+enum SendError {
+    Ledger(EngineError),
+    Warehouse(WarehouseError),
+}
+
+impl From<WarehouseError> for SendError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse(error)
+    }
+}
+
+impl From<EngineError> for SendError {
+    fn from(error: EngineError) -> Self {
+        Self::Ledger(error)
+    }
+}

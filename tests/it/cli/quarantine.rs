@@ -1,0 +1,131 @@
+//! `ebbtide quarantine` and `ebbtide undo`, with no more grants than are asked for.
+
+use ebbtide::{Embedded, EmbeddedUser};
+use serde_json::Value;
+
+use super::Scene;
+use crate::support::embedded_options;
+
+const PASSWORD: &str = "few may, many know";
+const OLD: &str = "SELECT count() FROM traces WHERE at < now() - toIntervalDay(100)";
+
+/// A user that may do what the configuration's documentation says, and no more.
+fn user() -> EmbeddedUser {
+    let of_system = [
+        "disks",
+        "merge_tree_settings",
+        "metrics",
+        "mutations",
+        "parts",
+        "processes",
+        "projections",
+        "replicas",
+        "storage_policies",
+    ]
+    .map(|table| format!("GRANT SELECT ON system.{table}"));
+    let of_tables = [
+        "GRANT SELECT, ALTER DELETE, INSERT ON default.traces",
+        "GRANT SELECT, INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE ON default._ebbtide_quarantine_*",
+        "GRANT TABLE ENGINE ON MergeTree",
+    ];
+    EmbeddedUser {
+        name: "keeper".into(),
+        password: PASSWORD.into(),
+        grants: of_system
+            .into_iter()
+            .chain(of_tables.map(str::to_owned))
+            .collect(),
+        profile_xml: String::new(),
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_partition_is_listed_and_comes_back_when_asked_for() {
+    let mut options = embedded_options();
+    options.users = vec![user()];
+    let server = Embedded::start(options).unwrap();
+    let scene = Scene::new_at(&server).await;
+    let create = "CREATE TABLE default.traces (w String, at DateTime('UTC')) ENGINE = MergeTree \
+                  PARTITION BY toYYYYMM(at) ORDER BY (w, at)";
+    let fill =
+        "INSERT INTO default.traces SELECT 'w', now() - toIntervalDay(number) FROM numbers(200)";
+    let day = "INSERT INTO default.traces SELECT 'w', now() FROM numbers(100)";
+    for sql in [create, fill, day] {
+        scene.execute(sql).await;
+    }
+    let head = scene
+        .head()
+        .replace("user: default", "user: keeper")
+        .replace(scene.database.name(), "default")
+        .replace(
+            "password_env: EBBTIDE_TEST_PASSWORD",
+            "password_file: secret",
+        );
+    scene.write("secret", PASSWORD);
+    let config = format!(
+        "{head}retention: {{approval: none, default: 60d, max_share_of_table: 0.9}}\n\
+         targets: [{{table: traces, workspace: w, age: {{time: at}}, quarantine: {{for: 7d}}}}]\n"
+    );
+    scene.write("config.yml", &config);
+    let old = OLD.replace("traces", "default.traces");
+    assert!(scene.count(&old).await > 90);
+    let nothing = scene.good(&["quarantine"]);
+    assert_eq!(nothing.stdout, "nothing is in quarantine\n");
+    scene.good(&["run"]);
+    assert_eq!(scene.count(&old).await, 0);
+
+    // The doctor knows what these tables are.
+    let findings = scene.run(&["doctor", "--format=json"]).stdout;
+    assert!(!findings.contains("unlisted-table"), "{findings}");
+
+    let listed = json(&scene.good(&["quarantine", "--format=json"]).stdout);
+    let listed = listed.as_array().unwrap();
+    assert!(listed.len() >= 3, "{listed:#?}");
+    assert!(
+        listed.iter().all(|one| one["state"] == "kept"),
+        "{listed:#?}"
+    );
+    let partition = listed[0]["partition"].as_str().unwrap();
+    let text = scene.good(&["quarantine", "--table", "traces"]).stdout;
+    assert!(text.contains(partition) && text.contains("kept"), "{text}");
+
+    let one = ["undo", "--table", "traces", "--partition", partition];
+    let unsure = scene.run(&one);
+    assert_eq!(unsure.code, 2, "{}", unsure.transcript);
+    assert!(unsure.stderr.contains("--yes"), "{}", unsure.stderr);
+    let shown = scene.good(&[&one[..], &["--dry-run"]].concat()).stdout;
+    assert!(shown.contains(partition), "{shown}");
+    assert_eq!(scene.count(&old).await, 0, "nothing came back");
+
+    let done = scene.good(&[&one[..], &["--yes", "--format=json"]].concat());
+    let done = json(&done.stdout);
+    assert_eq!(done[0]["n_rows"], listed[0]["n_rows"], "{done}");
+    let cycle = listed[1]["cycle"].as_str().unwrap();
+    let rest = scene.good(&["undo", "--cycle", cycle, "--yes"]);
+    assert!(rest.stdout.contains("are back"), "{}", rest.transcript);
+    assert!(
+        rest.stderr.contains("ebbtide resume --target traces"),
+        "{}",
+        rest.stderr
+    );
+    assert!(scene.count(&old).await > 90);
+    let tables = "SELECT count() FROM system.tables WHERE name LIKE '%ebbtide_quarantine%'";
+    assert_eq!(scene.count(tables).await, 0);
+    let gone = scene.run(&["undo", "--cycle", cycle, "--yes"]);
+    assert_eq!(gone.code, 2, "{}", gone.transcript);
+    let history = json(
+        &scene
+            .good(&["quarantine", "--history", "--format=json"])
+            .stdout,
+    );
+    let is_back = |one: &Value| one["state"] == "undone";
+    assert!(history.as_array().unwrap().iter().all(is_back), "{history}");
+    scene.good(&["audit", "verify"]);
+    scene.execute("DROP TABLE default.traces SYNC").await;
+    drop(scene);
+    drop(server);
+}
