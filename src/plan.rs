@@ -12,6 +12,7 @@ mod pack;
 mod partition;
 mod rates;
 mod refusal;
+mod split;
 mod steps;
 mod still;
 mod terms;
@@ -30,6 +31,7 @@ pub use pack::{Limits, Packed, pack};
 pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
 pub use rates::{Rate, Rates, StepCost};
 pub use refusal::Refusal;
+pub use split::{Bucket, Histogram};
 pub use terms::{Base, Basis, Terms};
 
 pub(crate) use candidate::candidates_of_project;

@@ -106,6 +106,7 @@ impl Engine {
         let rest = Within::Except(&whole.ids);
         let due = self.count_packed(shard, target, found.due, rest, &mut tally);
         let due = due.await?;
+        let histograms = self.histograms(shard, target, &due.arms, rest).await;
         partitions.found = tally.partitions;
         let behind = self.count_aside(shard, target, behind).await?;
         let paused = self.count_aside(shard, target, found.paused).await?;
@@ -138,6 +139,7 @@ impl Engine {
                 .by_hand(shard, target, &partitions)
                 .into_iter()
                 .collect(),
+            histograms,
             expired: whole.expired,
             partitions: partitions.found,
             cells: tally.cells.filter(|_| target.ways.is_partitioned),

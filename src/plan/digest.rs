@@ -206,7 +206,9 @@ impl Feed {
             Projects::Only(project) => std::slice::from_ref(project),
             Projects::Except(projects) => projects,
         };
-        self.buffer.push(u8::from(arm.project().is_some()));
+        // The second bit says that one more interval follows at the end.
+        let (one, cut) = (arm.project().is_some(), arm.cut_from.is_some());
+        self.buffer.push(u8::from(one) | u8::from(cut) << 1);
         self.number(u64::try_from(names.len()).unwrap_or(u64::MAX));
         for name in names {
             self.text(name);
@@ -220,6 +222,9 @@ impl Feed {
             u64::from(arm.lag_s),
         ] {
             self.number(number);
+        }
+        if let Some(whole) = arm.cut_from {
+            self.bounds(whole);
         }
     }
 }

@@ -160,6 +160,7 @@ mod tests {
                     },
                     rule: None,
                     piece,
+                    cut_from: None,
                     lag_s: 0,
                     n_due,
                     n_kept: 0,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::split::split;
 use super::{Arm, Choice, Facts, Limits, Method, Plan, Step, TableInventory, choose, pack};
 use crate::target::CheckedTarget;
 
@@ -34,9 +35,17 @@ impl Plan {
                 continue;
             }
             let arms = inventory.take_arms(&choice.partitions);
+            let histograms = &inventory.histograms;
+            let mut split = split(arms, histograms, &choice.partitions, limits.rows_per_step);
+            let arms = std::mem::take(&mut split.arms);
             for arms in pack(arms, target, limits).statements {
                 let n_due = arms.iter().map(|arm| arm.n_due).sum();
+                let note = split.note(&arms);
+                let reason = note.map(|note| format!("{}; {note}", choice.reason).into());
                 self.add_step(inventory, &choice, arms, n_due);
+                if let (Some(step), Some(reason)) = (self.steps.last_mut(), reason) {
+                    step.reason = reason;
+                }
             }
         }
     }

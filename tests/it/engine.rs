@@ -14,5 +14,6 @@ mod preview;
 mod reach;
 mod review;
 mod slot;
+mod split;
 mod whole;
 pub mod world;

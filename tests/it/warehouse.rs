@@ -1,7 +1,7 @@
 //! The warehouse against a real server.
 
 mod outcome;
-mod proxy;
+pub mod proxy;
 mod reading;
 mod refusal;
 
