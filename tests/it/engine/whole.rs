@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebbtide::{
     Config, CycleStatus, Engine, Event, HoldRange, Ledger, Method, NewHold, NewPause, NewRule,
-    PauseScope, Scope,
+    PauseScope, Scope, StepOutcomeKind, Verdict,
 };
 
 use super::method::{finite, partitioned, steps};
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
-use crate::support::block_on;
+use crate::support::{block_on, wait_until};
 
 /// What somebody does just in time.
 type Change = fn(&dyn Ledger);
@@ -170,4 +170,75 @@ async fn a_table_that_was_not_approved_is_not_dropped_from_nor_are_its_parents()
     apply_reviewed(&now, &proposed).await.unwrap();
     assert_eq!(world.count("spans").await, 4 * 31);
     assert_eq!(world.count("traces").await, 4 * 31);
+}
+
+/// Between the last count and the statement there is the ledger: whatever comes then is in a part
+/// that nobody counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_between_the_count_and_the_drop_stays() {
+    let world = months().await;
+    let file = world.folder.path().join("ledger.db");
+    let client = world.database.client();
+    let engine = world.engine().observed_by(move |event| {
+        if !matches!(event, Event::StepStarted { step, .. } if step.number == 1) {
+            return;
+        }
+        // Nobody records an intent until this is over.
+        let ledger = rusqlite::Connection::open(&file).unwrap();
+        ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let counts = "SELECT countIf(query LIKE '%AS ebbtide_strays%') FROM system.query_log \
+                      WHERE type = 'QueryFinish' AND current_database = currentDatabase() \
+                      AND query NOT LIKE '%system.query_log%'";
+        let client = client.clone();
+        let count = move || {
+            let flush = client.query_raw("SYSTEM FLUSH LOGS query_log");
+            block_on(flush.execute()).unwrap();
+            let n_counts: u64 = block_on(client.query_raw(counts).fetch_one()).unwrap();
+            (n_counts, client.clone())
+        };
+        let (before, _) = count();
+        std::thread::spawn(move || {
+            wait_until("the last count", || count().0 > before);
+            let late = "INSERT INTO spans VALUES (unhex('ff'), 'p', '2026-09-10 00:00:00', 1)";
+            block_on(count().1.query_raw(late).execute()).unwrap();
+            ledger.execute_batch("ROLLBACK").unwrap();
+        });
+    });
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let found = &report.steps[0].outcome;
+    let expected = StepOutcomeKind::Applied(Verdict::Incomplete { n_left: 1 });
+    assert_eq!(*found, expected);
+    assert_eq!(world.count("spans WHERE w = unhex('ff')").await, 1);
+    assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 1);
+    let parents = world.count("traces WHERE at < '2026-10-01'").await;
+    assert_eq!(parents, 192, "children may be left");
+    let steps = world.ledger.steps(&report.cycle).await.unwrap();
+    let predicate = &steps[0].intent.predicate;
+    assert!(predicate.starts_with("DROP PART '2026"), "{predicate}");
+}
+
+#[tokio::test]
+async fn a_partition_of_too_many_parts_is_not_dropped() {
+    let world = months().await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let many = "INSERT INTO spans SELECT 'w1', 'p', '2026-09-10 00:00:00', number FROM numbers(1001) \
+                SETTINGS max_block_size = 1, min_insert_block_size_rows = 1, min_insert_block_size_bytes = 1";
+    world.sql(many).await;
+    let parts = "system.parts WHERE active AND database = currentDatabase() AND table = 'spans' \
+                 AND partition_id = '202609'";
+    assert!(world.count(parts).await > 1_000);
+    let made = plan(&world.engine()).await;
+    let dropped: Vec<_> = made.steps[0].partitions.iter().map(|id| &**id).collect();
+    assert_eq!(
+        (made.steps[0].method, dropped),
+        (Method::Partition, vec!["202608"])
+    );
+    let n_due: u64 = made
+        .steps
+        .iter()
+        .filter(|step| &*step.table == "spans")
+        .map(|step| step.n_due)
+        .sum();
+    assert_eq!(n_due, 4 * 69 + 1_001, "its rows are masked");
 }
