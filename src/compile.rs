@@ -35,11 +35,8 @@ use crate::plan::{Arm, Method, Step};
 use crate::target::CheckedTarget;
 
 pub(crate) use self::ages::ages;
-<<<<<<< HEAD
 pub(crate) use self::times::Times;
-=======
 pub(crate) use self::whole::drop_parts;
->>>>>>> hm
 pub use self::whole::strays;
 pub use self::within::Within;
 pub use self::writer::literal;

@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Arm, Basis, ByHand, Plan, PlannedRule, PlannedTarget, Projects, Step, TablePlan, TableRows,
-    Unprobed,
+    Arm, Basis, ByHand, Deferred, Plan, PlannedRule, PlannedTarget, Projects, Step, TablePlan,
+    TableRows, Unprobed,
 };
 use crate::cutoff::Bounds;
 use crate::guard::PauseScope;
@@ -35,6 +35,8 @@ struct Header<'a> {
     waiting: &'a [TableRows],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     target_changes: &'a [TargetChange],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    deferred: &'a [Deferred],
     held: &'a [TableRows],
     paused: &'a [TableRows],
     holds: &'a [u64],
@@ -64,6 +66,7 @@ impl Plan {
             targets: &self.targets,
             waiting: &self.waiting,
             target_changes: &self.target_changes,
+            deferred: &self.deferred,
             held: &self.held,
             paused: &self.paused,
             holds: &self.holds,

@@ -2,6 +2,7 @@
 //! real ClickHouse. What it says is compared with `tests/it/snapshots/cli/`.
 
 mod access;
+mod budget;
 mod config;
 mod doctor;
 mod explain;

@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod approval;
+mod budget;
 mod change;
 mod cycle;
 mod hold;

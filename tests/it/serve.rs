@@ -3,6 +3,7 @@
 
 mod again;
 mod approval;
+mod budget;
 mod day;
 mod instances;
 mod metrics;

@@ -731,7 +731,7 @@ impl Case {
     /// So few, sometimes, that the policies of a workspace are split by time.
     fn rows_per_step(&self) -> u64 {
         if self.seed % 8 == 3 {
-            20 + self.seed % 50
+            5 + self.seed % 20
         } else {
             5_000_000
         }
