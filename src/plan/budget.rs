@@ -111,7 +111,38 @@ fn leave_out(portions: &mut [Portion<'_>], most_rows: u64, deferral: &mut Deferr
     if n_rows(portions) <= most_rows {
         return;
     }
-    let order = by_urgency(portions);
+    let has_whole = portions.iter().any(|portion| portion.whole.is_some());
+    let before = has_whole.then(|| {
+        let kept = portions.iter();
+        let kept = kept.map(|portion| (portion.arms.clone(), portion.whole));
+        (kept.collect::<Vec<_>>(), deferral.clone())
+    });
+    keep(portions, &by_urgency(portions), most_rows, deferral);
+    let is_nothing = |portion: &Portion<'_>| portion.arms.is_empty() && portion.whole.is_none();
+    if let (true, Some((kept, was))) = (portions.iter().all(is_nothing), before) {
+        // All that was to go has to wait for children of others, in whole partitions: these first.
+        *deferral = was;
+        for (portion, (arms, whole)) in portions.iter_mut().zip(kept) {
+            (portion.arms, portion.whole) = (arms, whole);
+        }
+        let children = portions.iter().find(|portion| !portion.arms.is_empty());
+        let order = by_urgency(children.map_or(&[], std::slice::from_ref));
+        keep(
+            portions,
+            order.get(..1).unwrap_or_default(),
+            most_rows,
+            deferral,
+        );
+    }
+}
+
+/// Keeps the first of some workspaces, as many as are within so many rows, or a piece of the first.
+fn keep(
+    portions: &mut [Portion<'_>],
+    order: &[(Arc<str>, u64)],
+    most_rows: u64,
+    deferral: &mut Deferral,
+) {
     let mut n_taken = 0_u64;
     let fits = |(_, n_due): &&(Arc<str>, u64)| {
         n_taken = n_taken.saturating_add(*n_due);

@@ -10,12 +10,13 @@ use crate::plan::Arm;
 use crate::plan::steps::Portion;
 
 /// What waits, table by table.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Deferral {
     tables: BTreeMap<(Arc<str>, Arc<str>), Waiting>,
 }
 
 /// What waits of one table.
+#[derive(Clone)]
 struct Waiting {
     n_rows: u64,
     workspaces: HashSet<Arc<str>>,

@@ -271,3 +271,37 @@ fn partitions_of_parents_wait_while_older_children_do() {
         assert_eq!(n_deferred, if goes { 10 } else { 20 });
     }
 }
+
+/// A workspace without children is the most overdue; its table waits for the children of another one,
+/// which has more rows than a cycle takes.
+#[test]
+fn whoever_waits_for_partitions_does_not_stop_the_children_that_these_wait_for() {
+    let [_, spans, mut traces] = targets();
+    traces.ways.is_partitioned = true;
+    traces.ways.period = Some(Period::Day);
+    let mut rows: Rows = [((2, "a".to_owned()), BTreeMap::from([(1, 10)]))].into();
+    rows.insert((1, "b".to_owned()), BTreeMap::from([(2, 10), (3, 10)]));
+    let limits = limits(10, 9, 10);
+    let mut n_cycles = 0;
+    while rows.values().any(|days| !days.is_empty()) {
+        let mut parents = inventory(&traces, 2, &rows);
+        parents.expired = Some(Bounds {
+            below_ms: CUTOFF,
+            from_ms: None,
+        });
+        parents.partitions = vec![Partition {
+            id: "19710210".into(),
+            value: "19710210".into(),
+            n_due: 10,
+            goes_whole: true,
+            ..Partition::default()
+        }];
+        let mut all = portions(&spans, &mut inventory(&spans, 1, &rows), &limits);
+        all.extend(portions(&traces, &mut parents, &limits));
+        let (steps, _) = steps_within(all, &limits);
+        assert!(!steps.is_empty());
+        apply(&mut rows, &steps);
+        n_cycles += 1;
+    }
+    assert_eq!(n_cycles, 3);
+}
