@@ -70,7 +70,6 @@ impl Engine {
             Ok(_) if goes_whole && !course.damaged.is_nobody() => {
                 Err("the children of some rows in it could not be deleted in this cycle".into())
             }
-            Ok(_) if goes_whole && step.expired.is_none() => Err("it has no proof".into()),
             Ok(_) if arms.is_empty() && !goes_whole => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }

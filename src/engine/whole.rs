@@ -91,7 +91,7 @@ impl Engine {
         let Some(expired) = step.expired.filter(|_| {
             target.keep.is_empty() && target.ways.may_drop() && !step.partitions.is_empty()
         }) else {
-            return Err("the target does not admit dropping partitions any more".into());
+            return Err("nothing proves that its partitions may be dropped now".into());
         };
         let sql = strays(target, &step.partitions, expired);
         let counted = shard.strays(&sql).await;
