@@ -23,7 +23,8 @@ const MENDED_AFTER: Duration = Duration::from_secs(30);
 pub(super) struct Attempts {
     failed: Vec<Attempt>,
     put_off: Vec<(SlotRange, Vec<PauseScope>)>,
-    deferred: Vec<(SlotRange, Timestamp)>,
+    /// The one that waits longest comes first.
+    deferred: Vec<SlotRange>,
 }
 
 #[derive(Debug)]
@@ -79,21 +80,21 @@ impl Attempts {
     }
 
     /// It used up its budget, and goes on after whatever else is due.
-    pub(super) fn deferred(&mut self, range: SlotRange, now: Timestamp) {
+    pub(super) fn deferred(&mut self, range: SlotRange) {
         self.ended(range);
-        self.deferred.push((range, now));
+        self.deferred.push(range);
     }
 
-    /// When a range used up its budget; nothing if it did not.
-    pub(super) fn deferred_at(&self, range: SlotRange) -> Option<Timestamp> {
-        let deferred = self.deferred.iter();
-        let of_range = deferred.filter(|(other, _)| overlap(*other, range));
-        of_range.map(|(_, at)| *at).max()
+    /// How many that used up their budget go on before a range; nothing if it did not.
+    pub(super) fn turn(&self, range: SlotRange) -> Option<usize> {
+        self.deferred
+            .iter()
+            .rposition(|other| overlap(*other, range))
     }
 
     /// Forgets what is known of a range: it is done.
     pub(super) fn ended(&mut self, range: SlotRange) {
-        self.deferred.retain(|(other, _)| !overlap(*other, range));
+        self.deferred.retain(|other| !overlap(*other, range));
         self.failed.retain(|attempt| !overlap(attempt.range, range));
         self.put_off.retain(|(other, _)| !overlap(*other, range));
     }

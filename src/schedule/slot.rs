@@ -147,8 +147,7 @@ impl Sidecar {
                     None
                 }
                 CycleStatus::Deferred => {
-                    let now = self.now().await?;
-                    self.attempts.deferred(range, now);
+                    self.attempts.deferred(range);
                     None
                 }
                 CycleStatus::Failed => Some(first_failure(report)),
