@@ -128,14 +128,13 @@ impl Engine {
         }
         let all_verified = steps.iter().all(StepReport::is_verified) && plan.unprobed.is_empty();
         let status = match (halted, all_verified) {
-            (Some(CycleStatus::Deferred), false) => CycleStatus::Failed,
+            (Some(CycleStatus::Deferred) | None, false) => CycleStatus::Failed,
             (Some(status), _) => status,
             (None, true) if course.moved.is_anything => CycleStatus::Stale,
             (None, true) if !plan.deferred.is_empty() => CycleStatus::Deferred,
             // A slot that is done is not looked at again today; this one is when the pause ends.
             (None, true) if plan.slot.is_some() && !plan.paused.is_empty() => CycleStatus::Partial,
             (None, true) => CycleStatus::Done,
-            (None, false) => CycleStatus::Failed,
         };
         Ok(CycleReport {
             cycle: cycle.id.clone(),

@@ -21,6 +21,10 @@ fn arm(name: &str, bounds: Bounds) -> Arm {
     }
 }
 
+fn number(n: usize) -> u64 {
+    u64::try_from(n).unwrap()
+}
+
 /// Counts rows by stretches of ten: by single instants where those hold more than the limit, as
 /// whoever counts does it.
 fn histogram(arm: &Arm, rows: &[(i64, u8)], limit: u64) -> Histogram {
@@ -35,14 +39,14 @@ fn histogram(arm: &Arm, rows: &[(i64, u8)], limit: u64) -> Histogram {
         Bucket {
             partition: partition.to_string().into(),
             from_ms,
-            n_due: ages.len() as u64,
+            n_due: number(ages.len()),
             n_kept: 1,
             oldest_ms: ages.iter().min().copied(),
         }
     };
     let mut buckets = Vec::new();
     for (ten, rows) in tens {
-        if rows.len() as u64 <= limit {
+        if number(rows.len()) <= limit {
             buckets.extend([0, 1].map(|partition| count(ten, partition, &rows)));
             continue;
         }
@@ -69,7 +73,7 @@ proptest! {
         // A hold in the middle made two arms of one policy; another workspace has the same rows.
         let mut bounds = vec![Bounds { below_ms: hold.unwrap_or(100), from_ms: from }];
         bounds.extend(hold.map(|hold| Bounds { below_ms: 100, from_ms: Some(hold + 5) }));
-        let count = |bounds: Bounds| rows.iter().filter(|row| bounds.contains(row.0)).count() as u64;
+        let count = |bounds: Bounds| number(rows.iter().filter(|row| bounds.contains(row.0)).count());
         let whole: Vec<Arm> = (0..).zip(&bounds).map(|(piece, bounds)| Arm {
             n_due: count(*bounds),
             piece,
@@ -87,9 +91,9 @@ proptest! {
             let n_of = |arms: &[Arm]| arms.iter().filter(|arm| arm.bounds.contains(ms)).count();
             prop_assert_eq!(n_of(&pieces), n_of(&whole), "{} in {:#?}", ms, pieces);
         }
-        for (number, piece) in pieces.iter().enumerate() {
+        for (place, piece) in (0..).zip(&pieces) {
             prop_assert_eq!(piece.n_due, count(piece.bounds), "{:?}", piece);
-            prop_assert_eq!(piece.piece as usize, number, "in the order of time");
+            prop_assert_eq!(piece.piece, place, "in the order of time");
             let mut ages: Vec<i64> =
                 rows.iter().map(|row| row.0).filter(|ms| piece.bounds.contains(*ms)).collect();
             ages.dedup();
@@ -114,12 +118,12 @@ proptest! {
         let whole = arm("w", Bounds { below_ms: 100, from_ms: None });
         let all = histogram(&whole, &rows, limit);
         let in_one: Vec<(i64, u8)> = rows.iter().copied().filter(|row| row.1 == 1).collect();
-        let one = Arm { n_due: in_one.len() as u64, ..whole };
+        let one = Arm { n_due: number(in_one.len()), ..whole };
         let split = split(vec![one.clone()], &[all], &["1".into()], limit);
         let n_due: u64 = split.arms.iter().map(|arm| arm.n_due).sum();
         prop_assert_eq!(n_due, one.n_due);
         for piece in &split.arms {
-            let n_rows = in_one.iter().filter(|row| piece.bounds.contains(row.0)).count() as u64;
+            let n_rows = number(in_one.iter().filter(|row| piece.bounds.contains(row.0)).count());
             prop_assert_eq!(piece.n_due, n_rows);
         }
     }
