@@ -18,6 +18,7 @@ mod lookup;
 mod membership;
 mod packed;
 mod quarantine;
+mod times;
 mod whole;
 mod within;
 mod writer;
@@ -38,6 +39,7 @@ pub(crate) use self::ages::ages;
 pub(crate) use self::quarantine::{
     bring_back, create_quarantine, drop_quarantine, drop_quarantined,
 };
+pub(crate) use self::times::Times;
 pub(crate) use self::whole::drop_parts;
 pub use self::whole::strays;
 pub use self::within::Within;
@@ -145,6 +147,7 @@ pub struct Probe {
 ///     bounds: Bounds { below_ms: 1_790_035_200_000, from_ms: None },
 ///     rule: None,
 ///     piece: 0,
+///     cut_from: None,
 ///     lag_s: 0,
 ///     n_due: 1,
 ///     n_kept: 0,
@@ -245,14 +248,34 @@ pub fn probe(target: &CheckedTarget, arms: &[Arm], within: Within<'_>) -> Vec<Pr
         .into_iter()
         .filter(|(arms, _)| !arms.is_empty())
         .map(|(arms, by_project)| Probe {
-            sql: probe_one(target, &arms, by_project, within),
+            sql: probe_one(target, &arms, by_project, within, None),
             by_project,
         })
         .collect()
 }
 
-fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool, within: Within<'_>) -> String {
+/// Compiles the count of when the rows of arms are from that a delete of them would take: a probe
+/// with one more column, `ebbtide_from_ms Int64`, where a stretch of time begins. All arms are of
+/// workspaces, or all of projects.
+pub(crate) fn histogram(
+    target: &CheckedTarget,
+    arms: &[Arm],
+    within: Within<'_>,
+    times: Times<'_>,
+) -> String {
+    let by_project = arms.iter().any(|arm| arm.project().is_some());
+    probe_one(target, arms, by_project, within, Some(times))
+}
+
+fn probe_one(
+    target: &CheckedTarget,
+    arms: &[Arm],
+    by_project: bool,
+    within: Within<'_>,
+    times: Option<Times<'_>>,
+) -> String {
     let keeps = Keeps::new(target, arms);
+    let age = AgeSql::new(&target.age);
     let project = target.project.as_ref().filter(|_| by_project);
     let mut sql = Sql::new();
     sql.raw("SELECT ");
@@ -275,18 +298,30 @@ fn probe_one(target: &CheckedTarget, arms: &[Arm], by_project: bool, within: Wit
     keeps.write_count(&mut sql);
     sql.raw(" AS ebbtide_kept,\n  ");
     extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms\nFROM ");
+    sql.raw(" AS ebbtide_oldest_ms");
+    if let Some(times) = times {
+        sql.raw(",\n  ");
+        times.write(&age, &mut sql);
+        sql.raw(" AS ebbtide_from_ms");
+    }
+    sql.raw("\nFROM ");
     table(target, &mut sql);
     sql.raw("\nWHERE ");
     let shape = Shape::for_bounds(group_by_bounds(arms).len());
     predicate(shape, target, arms, &mut sql);
     within.write(&mut sql);
+    if let Some(times) = times {
+        times.write_only(&age, &mut sql);
+    }
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
     if let Some(column) = project {
         sql.raw(", ").identifier(&column.name);
     }
     if by_partition {
         sql.raw(", _partition_id");
+    }
+    if times.is_some() {
+        sql.raw(", ebbtide_from_ms");
     }
     sql.into_string()
 }

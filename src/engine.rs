@@ -30,6 +30,7 @@ mod review;
 mod rounds;
 mod rulebook;
 mod settings;
+mod split;
 mod step;
 mod survey;
 mod tally;

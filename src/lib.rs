@@ -146,11 +146,11 @@ pub use pace::{
     decide as decide_pace,
 };
 pub use plan::{
-    Arm, Backfill, Base, Basis, ByHand, Candidates, Cell, CensusRow, Choice, DueRow, Facts, Limits,
-    Method, Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate, Rates, Refusal,
-    Snapshot, Step, StepCost, TableInventory, TablePlan, TableRows, Terms, Totals, Unprobed,
-    candidates, choose, decide, for_everybody, highest_cutoff_ms, inside, pack, rows_per_second,
-    time_left,
+    Arm, Backfill, Base, Basis, Bucket, Budget, ByHand, Candidates, Cell, CensusRow, Choice,
+    Deferred, DueRow, Facts, Histogram, Limits, Method, Packed, Partition, Plan, PlannedRule,
+    PlannedTarget, Projects, Rate, Rates, Refusal, Snapshot, Step, StepCost, TableInventory,
+    TablePlan, TableRows, Terms, Totals, Unprobed, candidates, choose, decide, for_everybody,
+    highest_cutoff_ms, inside, pack, rows_per_second, time_left,
 };
 pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
 pub use rule::{

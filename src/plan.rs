@@ -5,6 +5,7 @@
 
 mod arm;
 mod backfill;
+mod budget;
 mod candidate;
 mod choose;
 mod digest;
@@ -13,6 +14,7 @@ mod pack;
 mod partition;
 mod rates;
 mod refusal;
+mod split;
 mod steps;
 mod still;
 mod terms;
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arm::{Arm, Projects};
 pub use backfill::Backfill;
+pub use budget::{Budget, Deferred};
 pub use candidate::{Candidates, candidates};
 pub(crate) use choose::MOST_PARTS_DROPPED;
 pub use choose::{Choice, Facts, choose};
@@ -34,6 +37,7 @@ pub use pack::{Limits, Packed, pack};
 pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
 pub use rates::{Rate, Rates, StepCost};
 pub use refusal::Refusal;
+pub use split::{Bucket, Histogram};
 pub use terms::{Base, Basis, Terms};
 pub use time_left::{rows_per_second, time_left};
 
@@ -42,6 +46,9 @@ pub(crate) use candidate::candidates_of_project;
 pub(crate) use digest::directory_digest;
 pub(crate) use refusal::{refusals, touches};
 pub(crate) use still::{Still, goes_whole, still_due};
+
+use self::budget::steps_within;
+use self::steps::{Portion, portions};
 
 use crate::cutoff::{Bounds, utc_day};
 use crate::guard::PauseScope;
@@ -94,6 +101,9 @@ pub struct Plan {
     pub target_changes: Vec<TargetChange>,
     /// When the rules of now will have been armed for long enough, at the latest.
     pub armed_at: Option<Timestamp>,
+    /// Rows that are left to the next cycles, since this one has a budget.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deferred: Vec<Deferred>,
     /// Rows that would go if nothing were held.
     pub held: Vec<TableRows>,
     /// Rows that would go if nothing were paused.
@@ -279,28 +289,33 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         unprobed,
         ..Plan::default()
     };
+    let mut portions = Vec::new();
     for (target, inventory) in tables {
-        plan.add(target, inventory, limits);
+        portions.extend(plan.add(target, inventory, limits));
     }
+    (plan.steps, plan.deferred) = steps_within(portions, limits);
+    plan.add_up();
     plan.holds.sort_unstable();
     plan.holds.dedup();
     plan.rules = planned_rules(&plan.steps, terms.policies);
     plan.directory_digest = directory_digest(&plan.steps, |workspace| {
         terms.policies.organization_of(workspace)
     });
-    plan.refusals = refusals(&plan.tables, limits);
+    plan.refusals = refusals(&plan.tables, &plan.deferred, limits);
     plan.digest = plan.computed_digest();
     plan
 }
 
 impl Plan {
-    /// Plans one table.
-    fn add(&mut self, target: &CheckedTarget, mut inventory: TableInventory, limits: &Limits) {
+    /// Notes what is to be said of one table; returns what is due in it.
+    fn add<'t>(
+        &mut self,
+        target: &'t CheckedTarget,
+        mut inventory: TableInventory,
+        limits: &Limits,
+    ) -> Vec<Portion<'t>> {
         let n_kept = inventory.arms.iter().map(|arm| arm.n_kept).sum();
-        let n_before = self.steps.len();
-        self.add_steps(target, &mut inventory, limits);
-        let steps = self.steps.iter().skip(n_before);
-        let n_due = steps.map(|step| step.n_due).sum();
+        let portions = portions(target, &mut inventory, limits);
         let (shard, table) = (inventory.shard, inventory.table);
         let rows = |n_rows: u64| {
             (n_rows > 0).then(|| TableRows {
@@ -322,11 +337,26 @@ impl Plan {
             shard,
             table,
             totals: inventory.totals,
-            n_due,
+            n_due: 0,
             n_kept,
             lag_s: inventory.lag_s,
             n_deleted_today: inventory.n_deleted_today,
         });
+        portions
+    }
+
+    /// Adds up the steps of each table.
+    fn add_up(&mut self) {
+        for table in &mut self.tables {
+            let of_table = |step: &&Step| step.shard == table.shard && step.table == table.table;
+            let steps = self.steps.iter().filter(of_table);
+            table.n_due = steps.map(|step| step.n_due).sum();
+        }
+    }
+
+    /// Rows that wait for another cycle, since this one has a budget.
+    pub fn n_deferred(&self) -> u64 {
+        self.deferred.iter().map(|table| table.n_rows).sum()
     }
 
     /// Rows that would go.

@@ -30,6 +30,7 @@ pub use grants::{GrantNeed, Privilege};
 pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
 pub(crate) use partitions::Partitions;
+pub(crate) use rows::TimeRow;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};
 

@@ -1,5 +1,7 @@
 //! What a plan leaves out, and what a person can do about it: rows that wait, are held, or paused.
 
+use std::sync::Arc;
+
 use super::output::counted;
 use crate::plan::{Basis, Plan, TableRows};
 
@@ -39,9 +41,21 @@ fn changed(plan: &Plan) -> String {
     text
 }
 
-/// Rows that are held or paused.
+/// Rows that are held or paused, or left to the next cycle.
 pub(super) fn kept_back(plan: &Plan) -> String {
     let mut text = String::new();
+    if !plan.deferred.is_empty() {
+        let tables = plan.deferred.iter().map(|deferred| TableRows {
+            shard: Arc::clone(&deferred.shard),
+            table: Arc::clone(&deferred.table),
+            n_rows: deferred.n_rows,
+        });
+        let tables: Vec<TableRows> = tables.collect();
+        text.push_str(&format!(
+            "left to the next cycle: {}; this one is as large as retention.budget allows\n",
+            rows(&tables)
+        ));
+    }
     if !plan.held.is_empty() {
         let holds: Vec<String> = plan.holds.iter().map(|id| format!("hold {id}")).collect();
         text.push_str(&format!(

@@ -13,7 +13,7 @@ use super::turn::Turn;
 use super::{Context, Exit, Output, progress};
 use crate::engine::{CycleReport, CycleStatus, EngineError};
 use crate::guard::PauseScope;
-use crate::plan::{Basis, Plan, TableRows};
+use crate::plan::{Basis, Deferred, Plan, TableRows};
 use crate::target::TargetChange;
 
 /// One full cycle now: plan, delete, verify, record.
@@ -55,6 +55,7 @@ pub(super) async fn run(
         waiting: &plan.waiting,
         target_changes: &plan.target_changes,
         armed_at: plan.armed_at,
+        deferred: &plan.deferred,
         held: &plan.held,
         paused: &plan.paused,
     };
@@ -75,6 +76,8 @@ struct RunView<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     target_changes: &'a [TargetChange],
     armed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    deferred: &'a [Deferred],
     held: &'a [TableRows],
     paused: &'a [TableRows],
 }
@@ -108,6 +111,10 @@ pub(super) fn exit_of(report: &CycleReport) -> Exit {
         CycleStatus::Failed => Exit::Incomplete,
         CycleStatus::Stale => {
             progress::warn("rules kept changing; the rest waits for the next cycle");
+            Exit::Busy
+        }
+        CycleStatus::Deferred => {
+            progress::warn("retention.budget is used up; the next cycle goes on");
             Exit::Busy
         }
         CycleStatus::Stopped => {
@@ -177,5 +184,10 @@ pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
         counted(n_statements, "statement"),
         plan.day
     ));
+    if report.status == CycleStatus::Deferred {
+        let n_found = plan.n_due().saturating_add(plan.n_deferred());
+        let n_left = n_found.saturating_sub(report.n_deleted());
+        text.push_str(&format!("; {} left", counted(n_left, "row")));
+    }
     text
 }

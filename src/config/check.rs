@@ -6,10 +6,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::pace::check_pace;
-use super::raw::{RawConfig, RawPlan, RawRetention};
+use super::raw::{RawBudget, RawConfig, RawPlan, RawRetention};
 use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_traces};
 use super::{Config, DatabaseConfig, DirectoryConfig};
-use crate::plan::Limits;
+use crate::plan::{Budget, Limits};
 use crate::rule::{Days, Periods, Retention};
 use crate::target::Target;
 use crate::warehouse::ShardOptions;
@@ -60,6 +60,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
     }
     let pace = check_pace(&raw.pace, raw.plan.rows_per_step, problems);
     check_limits(&raw.plan, problems);
+    let budget = check_budget(&raw.retention.budget, problems);
     check_targets(&raw.targets, problems);
     check_unmanaged(&raw.unmanaged, &raw.targets, problems);
     let api = check_api(raw.api, problems);
@@ -85,6 +86,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             statement_bytes: usize::try_from(raw.plan.statement_bytes).unwrap_or(usize::MAX),
             rows_per_step: raw.plan.rows_per_step,
             max_share_of_table: max_share,
+            budget,
         },
         pace,
         targets: raw.targets,
@@ -231,6 +233,22 @@ pub(super) fn duration(key: &str, text: &str, problems: &mut Vec<String>) -> Dur
             ));
             Duration::ZERO
         })
+}
+
+fn check_budget(budget: &RawBudget, problems: &mut Vec<String>) -> Budget {
+    for (key, value) in [
+        ("retention.budget.rows", budget.rows),
+        ("retention.budget.statements", budget.statements),
+    ] {
+        if value == 0 {
+            problems.push(format!("{key}: 0 would stop everything; write at least 1"));
+        }
+    }
+    Budget {
+        rows: budget.rows,
+        statements: usize::try_from(budget.statements).unwrap_or(usize::MAX),
+        time: duration("retention.budget.time", &budget.time, problems),
+    }
 }
 
 fn check_limits(plan: &RawPlan, problems: &mut Vec<String>) {

@@ -139,6 +139,26 @@ pub(super) struct RawRetention {
     pub(super) periods: BTreeMap<String, String>,
     pub(super) slots_per_day: RawSlots,
     pub(super) max_share_of_table: f64,
+    pub(super) budget: RawBudget,
+}
+
+/// What one cycle may do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawBudget {
+    pub(super) rows: u64,
+    pub(super) statements: u64,
+    pub(super) time: String,
+}
+
+impl Default for RawBudget {
+    fn default() -> Self {
+        Self {
+            rows: 200_000_000,
+            statements: 400,
+            time: "50m".into(),
+        }
+    }
 }
 
 impl Default for RawRetention {
@@ -159,6 +179,7 @@ impl Default for RawRetention {
                 .into(),
             slots_per_day: RawSlots::Auto,
             max_share_of_table: 0.5,
+            budget: RawBudget::default(),
         }
     }
 }

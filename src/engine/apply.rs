@@ -6,7 +6,7 @@ use super::damaged::Damaged;
 use super::renew::Moved;
 use super::step::Part;
 use super::survey::error_chain;
-use super::turn::Waited;
+use super::turn::{Spent, Waited};
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Arm, Backfill, Basis, Plan, Step};
@@ -29,6 +29,7 @@ pub(super) struct Cycle<'a> {
     pub(super) tenure: &'a Tenure,
     pub(super) stop: &'a CancellationToken,
     pub(super) waited: Waited,
+    pub(super) spent: Spent,
 }
 
 impl Cycle<'_> {
@@ -82,6 +83,7 @@ impl Engine {
             tenure,
             stop,
             waited: Waited::default(),
+            spent: Spent::new(),
         };
         let start = CycleStart {
             id: cycle.id.clone(),
@@ -127,12 +129,13 @@ impl Engine {
         }
         let all_verified = steps.iter().all(StepReport::is_verified) && plan.unprobed.is_empty();
         let status = match (halted, all_verified) {
+            (Some(CycleStatus::Deferred) | None, false) => CycleStatus::Failed,
             (Some(status), _) => status,
             (None, true) if course.moved.is_anything => CycleStatus::Stale,
+            (None, true) if !plan.deferred.is_empty() => CycleStatus::Deferred,
             // A slot that is done is not looked at again today; this one is when the pause ends.
             (None, true) if plan.slot.is_some() && !plan.paused.is_empty() => CycleStatus::Partial,
             (None, true) => CycleStatus::Done,
-            (None, false) => CycleStatus::Failed,
         };
         Ok(CycleReport {
             cycle: cycle.id.clone(),

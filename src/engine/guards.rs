@@ -88,7 +88,7 @@ impl Engine {
             ..table.clone()
         };
         let tables: Vec<TablePlan> = plan.tables.iter().map(of_now).collect();
-        Ok(refusals(&tables, &self.limits))
+        Ok(refusals(&tables, &plan.deferred, &self.limits))
     }
 
     fn refused_by_time(&self, plan: &Plan) -> Vec<Refusal> {

@@ -118,6 +118,8 @@ impl Engine {
             due.arms = counted.await?.arms;
             partitions.found = std::mem::take(&mut tally.partitions);
         }
+        let rest = Within::Except(&whole.ids);
+        let histograms = self.histograms(shard, target, &due.arms, rest).await;
         let behind = self.count_aside(shard, target, behind).await?;
         let paused = self.count_aside(shard, target, found.paused).await?;
         let waiting = self.count_aside(shard, target, found.waiting).await?;
@@ -149,6 +151,7 @@ impl Engine {
                 .by_hand(shard, target, &partitions)
                 .into_iter()
                 .collect(),
+            histograms,
             expired: whole.expired,
             partitions: partitions.found,
             cells: tally.cells.filter(|_| target.ways.is_partitioned),

@@ -31,6 +31,8 @@ pub enum CycleStatus {
     Done,
     /// Every step of a slot is verified, and rows that are paused were left out of it.
     Partial,
+    /// Every step that it sent is verified, and its budget is used up: more is due.
+    Deferred,
     /// Some step is not verified, or something could not be probed.
     Failed,
     /// Rules, directory, holds or pauses changed; what they do not allow any more was not sent.
@@ -47,6 +49,7 @@ impl CycleStatus {
         match self {
             Self::Done => "done",
             Self::Partial => "partial",
+            Self::Deferred => "deferred",
             Self::Failed => "failed",
             Self::Stale => "stale",
             Self::Stopped => "stopped",

@@ -238,6 +238,7 @@ impl Engine {
             is_mutation: statement.is_mutation,
             settings: &statement.settings,
         };
+        cycle.spent.send();
         let (execution, took) = self.execute_watched(part, &request).await;
         report.statement = took;
         report.is_running = matches!(execution, Execution::Running { .. });

@@ -41,10 +41,7 @@ impl Tally {
     pub(super) fn add(&mut self, row: &DueRow, arm: &mut Arm, place: usize) {
         arm.n_due += row.n_due;
         arm.n_kept += row.n_kept;
-        let below_ms = arm.bounds.below_ms;
-        let overdue_ms = row.oldest_ms.map_or(0, |at| below_ms.saturating_sub(at));
-        let seconds = u32::try_from(overdue_ms.max(0) / 1_000);
-        arm.lag_s = arm.lag_s.max(seconds.unwrap_or(u32::MAX));
+        arm.lag_s = arm.lag_s.max(arm.lag_of(row.oldest_ms));
         let id = if row.partition.is_empty() {
             "all"
         } else {

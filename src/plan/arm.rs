@@ -19,11 +19,16 @@ pub struct Arm {
     pub bounds: Bounds,
     /// The rule that won, or nothing where the default of the config holds.
     pub rule: Option<RuleId>,
-    /// Which of the intervals that holds leave of its policy, from 0. Several of one policy are
-    /// never in one statement, where a row is looked up by its workspace or project.
+    /// Which of the intervals that holds and cuts leave of its policy, from 0, in the order of
+    /// time. Several of one policy are never in one statement, where a row is looked up by its
+    /// workspace or project.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub piece: u32,
-    /// Seconds from the oldest expired row that will go to the end of the interval.
+    /// The interval that it was cut out of, where more rows are due in that than go in one step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_from: Option<Bounds>,
+    /// Seconds from the oldest expired row that will go to the end of the interval, or of the one
+    /// that it was cut out of.
     #[serde(default)]
     pub lag_s: u32,
     /// Expired rows that will go.
@@ -43,6 +48,17 @@ pub enum Projects {
 }
 
 impl Arm {
+    /// The instant that its rows are overdue since, at the latest, in Unix milliseconds.
+    pub fn cutoff_ms(&self) -> i64 {
+        self.cut_from.unwrap_or(self.bounds).below_ms
+    }
+
+    /// Seconds from a row of this age to the instant that it is overdue since.
+    pub(crate) fn lag_of(&self, oldest_ms: Option<i64>) -> u32 {
+        let overdue_ms = oldest_ms.map_or(0, |at| self.cutoff_ms().saturating_sub(at));
+        u32::try_from(overdue_ms.max(0) / 1_000).unwrap_or(u32::MAX)
+    }
+
     /// The one project of a project policy.
     pub fn project(&self) -> Option<&Arc<str>> {
         match &self.projects {

@@ -279,6 +279,7 @@ fn arm(workspace: &Arc<str>, projects: Projects, policy: &Policy<'_>, bounds: Bo
         bounds,
         rule: policy.trail.winner().map(|rule| rule.id),
         piece: 0,
+        cut_from: None,
         lag_s: 0,
         n_due: 0,
         n_kept: 0,

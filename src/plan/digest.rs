@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Arm, Backfill, Basis, ByHand, Plan, PlannedRule, PlannedTarget, Projects, Step, TablePlan,
-    TableRows, Unprobed,
+    Arm, Backfill, Basis, ByHand, Deferred, Plan, PlannedRule, PlannedTarget, Projects, Step,
+    TablePlan, TableRows, Unprobed,
 };
 use crate::cutoff::Bounds;
 use crate::guard::PauseScope;
@@ -37,6 +37,8 @@ struct Header<'a> {
     waiting: &'a [TableRows],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     target_changes: &'a [TargetChange],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    deferred: &'a [Deferred],
     held: &'a [TableRows],
     paused: &'a [TableRows],
     holds: &'a [u64],
@@ -67,6 +69,7 @@ impl Plan {
             targets: &self.targets,
             waiting: &self.waiting,
             target_changes: &self.target_changes,
+            deferred: &self.deferred,
             held: &self.held,
             paused: &self.paused,
             holds: &self.holds,
@@ -209,7 +212,9 @@ impl Feed {
             Projects::Only(project) => std::slice::from_ref(project),
             Projects::Except(projects) => projects,
         };
-        self.buffer.push(u8::from(arm.project().is_some()));
+        // The second bit says that one more interval follows at the end.
+        let (one, cut) = (arm.project().is_some(), arm.cut_from.is_some());
+        self.buffer.push(u8::from(one) | u8::from(cut) << 1);
         self.number(u64::try_from(names.len()).unwrap_or(u64::MAX));
         for name in names {
             self.text(name);
@@ -223,6 +228,9 @@ impl Feed {
             u64::from(arm.lag_s),
         ] {
             self.number(number);
+        }
+        if let Some(whole) = arm.cut_from {
+            self.bounds(whole);
         }
     }
 }

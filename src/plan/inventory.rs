@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, ByHand, Partition, Rates};
+use super::{Arm, ByHand, Histogram, Partition, Rates};
 use crate::cutoff::Bounds;
 
 /// One workspace of one table.
@@ -57,6 +57,8 @@ pub struct TableInventory {
     pub partitions: Vec<Partition>,
     /// Which arm has rows in which partition; nothing where there is only one, or too many to keep.
     pub cells: Option<Vec<Cell>>,
+    /// When the rows of arms are from that have more due than go in one step.
+    pub histograms: Vec<Histogram>,
     /// The interval in which everybody's rows are expired, if partitions go as a whole.
     pub expired: Option<Bounds>,
     /// What only a person can decide.

@@ -3,7 +3,7 @@
 //! Every statement is a mutation, and a mutation is registered against every active part: the cost
 //! of a cycle is about mutations × parts. So arms are packed until a limit is reached.
 
-use super::Arm;
+use super::{Arm, Budget};
 use crate::compile;
 use crate::target::CheckedTarget;
 
@@ -18,6 +18,8 @@ pub struct Limits {
     pub rows_per_step: u64,
     /// The largest share of a table's rows that a plan may delete.
     pub max_share_of_table: f64,
+    /// What one cycle may do.
+    pub budget: Budget,
 }
 
 impl Default for Limits {
@@ -27,6 +29,7 @@ impl Default for Limits {
             statement_bytes: 240_000,
             rows_per_step: 5_000_000,
             max_share_of_table: 0.5,
+            budget: Budget::default(),
         }
     }
 }
@@ -160,6 +163,7 @@ mod tests {
                     },
                     rule: None,
                     piece,
+                    cut_from: None,
                     lag_s: 0,
                     n_due,
                     n_kept: 0,
@@ -181,6 +185,7 @@ mod tests {
                 statement_bytes: compile::frame_len(&target) + room,
                 rows_per_step: 500,
                 max_share_of_table: 1.0,
+                budget: Budget::default(),
             };
             let packed = pack(arms.clone(), &target, &limits);
             for statement in &packed.statements {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Limits, Method, Projects, Step, TablePlan};
+use super::{Deferred, Limits, Method, Projects, Step, TablePlan};
 use crate::guard::{Guards, Hold, PauseScope};
 use crate::rule::Days;
 use crate::target::CheckedTarget;
@@ -108,17 +108,33 @@ pub enum Refusal {
 }
 
 /// The guards that a plan does not pass by its numbers. Rows that went earlier on the same day
-/// count: slots and plans made anew must not add up past the share.
-pub(crate) fn refusals(tables: &[TablePlan], limits: &Limits) -> Vec<Refusal> {
+/// count: slots and plans made anew must not add up past the share. So do rows that wait for the next
+/// cycle: what is too much is refused before the first of it goes.
+pub(crate) fn refusals(
+    tables: &[TablePlan],
+    deferred: &[Deferred],
+    limits: &Limits,
+) -> Vec<Refusal> {
+    let with_deferred = |table: &TablePlan| {
+        let of_table =
+            |deferred: &&Deferred| deferred.shard == table.shard && deferred.table == table.table;
+        let waiting = deferred.iter().filter(of_table);
+        let n_waiting: u64 = waiting.map(|deferred| deferred.n_rows).sum();
+        TablePlan {
+            n_due: table.n_due.saturating_add(n_waiting),
+            ..table.clone()
+        }
+    };
     tables
         .iter()
+        .map(with_deferred)
         .filter(|table| exceeds(table, limits.max_share_of_table))
         .map(|table| Refusal::Share {
-            shard: Arc::clone(&table.shard),
-            table: Arc::clone(&table.table),
             n_due: table.n_due.saturating_add(table.n_deleted_today),
             n_rows: table.totals.n_rows.saturating_add(table.n_deleted_today),
             max_share: limits.max_share_of_table,
+            shard: table.shard,
+            table: table.table,
         })
         .collect()
 }

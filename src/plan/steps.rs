@@ -1,67 +1,140 @@
-//! From what is due in a table to steps: each choice, packed.
+//! From what is due in a table to steps: each choice is a portion, and each portion is packed.
 
 use std::sync::Arc;
 
-use super::{Arm, Choice, Facts, Limits, Method, Plan, Step, TableInventory, choose, pack};
+use super::split::{Split, split};
+use super::{Arm, Choice, Facts, Limits, Method, Step, TableInventory, choose, pack};
+use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
 
-impl Plan {
-    /// The steps of one table: each choice, packed. Rows in partitions that go as a whole go first.
-    pub(super) fn add_steps(
-        &mut self,
-        target: &CheckedTarget,
-        inventory: &mut TableInventory,
-        limits: &Limits,
-    ) {
-        let rows_per_step = inventory.rows_per_step.unwrap_or(u64::MAX);
-        let limits = &Limits {
-            rows_per_step: limits.rows_per_step.min(rows_per_step),
-            ..*limits
-        };
-        let n_due = inventory.arms.iter().map(|arm| arm.n_due).sum();
-        let choices = choose(&Facts {
-            ways: &target.ways,
-            partitions: &inventory.partitions,
-            knows_partitions: inventory.knows_partitions(),
-            n_due,
-            rates: &inventory.rates,
-        });
-        for choice in choices {
-            if choice.method == Method::Partition {
-                let whole = inventory.partitions.iter();
-                let whole = whole.filter(|partition| choice.partitions.contains(&partition.id));
-                let n_due = whole.map(|partition| partition.n_due).sum();
-                self.add_step(inventory, &choice, vec![], n_due);
-                continue;
-            }
-            let arms = inventory.take_arms(&choice.partitions);
-            for arms in pack(arms, target, limits).statements {
-                let n_due = arms.iter().map(|arm| arm.n_due).sum();
-                self.add_step(inventory, &choice, arms, n_due);
-            }
-        }
-    }
+/// The rows of a table that go in one way.
+pub(super) struct Portion<'t> {
+    target: &'t CheckedTarget,
+    pub(super) shard: Arc<str>,
+    pub(super) table: Arc<str>,
+    choice: Choice,
+    rows_per_step: u64,
+    pub(super) arms: Vec<Arm>,
+    /// The same arms, once they are packed.
+    packed: Vec<Vec<Arm>>,
+    split: Split,
+    /// Nothing but where whole partitions go.
+    pub(super) whole: Option<Whole>,
+}
 
-    fn add_step(
-        &mut self,
-        inventory: &TableInventory,
-        choice: &Choice,
-        arms: Vec<Arm>,
-        n_due: u64,
-    ) {
-        let number = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
-        let goes_whole = choice.method == Method::Partition;
-        self.steps.push(Step {
-            number: number.saturating_add(1),
+/// Partitions that go as a whole.
+#[derive(Clone, Copy)]
+pub(super) struct Whole {
+    pub(super) n_due: u64,
+    expired: Option<Bounds>,
+    /// The instant before which all of their rows are, in Unix milliseconds.
+    pub(super) until_ms: i64,
+}
+
+/// The portions of one table. Rows in partitions that go as a whole go first.
+pub(super) fn portions<'t>(
+    target: &'t CheckedTarget,
+    inventory: &mut TableInventory,
+    limits: &Limits,
+) -> Vec<Portion<'t>> {
+    let rows_per_step = inventory.rows_per_step.unwrap_or(u64::MAX);
+    let rows_per_step = limits.rows_per_step.min(rows_per_step);
+    let n_due = inventory.arms.iter().map(|arm| arm.n_due).sum();
+    let choices = choose(&Facts {
+        ways: &target.ways,
+        partitions: &inventory.partitions,
+        knows_partitions: inventory.knows_partitions(),
+        n_due,
+        rates: &inventory.rates,
+    });
+    let portion = |choice: Choice| {
+        let whole = whole(target, inventory, &choice);
+        let arms = if whole.is_some() {
+            vec![]
+        } else {
+            inventory.take_arms(&choice.partitions)
+        };
+        let histograms = &inventory.histograms;
+        let mut split = split(arms, histograms, &choice.partitions, rows_per_step);
+        Portion {
+            target,
             shard: Arc::clone(&inventory.shard),
             table: Arc::clone(&inventory.table),
-            method: choice.method,
-            partitions: choice.partitions.clone(),
-            n_parts: choice.n_parts,
-            reason: Arc::clone(&choice.reason),
-            arms,
-            expired: inventory.expired.filter(|_| goes_whole),
-            n_due,
+            choice,
+            rows_per_step,
+            arms: std::mem::take(&mut split.arms),
+            packed: vec![],
+            split,
+            whole,
+        }
+    };
+    choices.into_iter().map(portion).collect()
+}
+
+fn whole(target: &CheckedTarget, inventory: &TableInventory, choice: &Choice) -> Option<Whole> {
+    if choice.method != Method::Partition {
+        return None;
+    }
+    let partitions = inventory.partitions.iter();
+    let whole = partitions.filter(|partition| choice.partitions.contains(&partition.id));
+    let of_none = Whole {
+        n_due: 0,
+        expired: inventory.expired,
+        until_ms: i64::MIN,
+    };
+    let end_ms = |value: &str| target.ways.period?.span_ms(value).map(|(_, end_ms)| end_ms);
+    let add = |sum: Whole, partition: &super::Partition| Whole {
+        n_due: sum.n_due + partition.n_due,
+        until_ms: sum
+            .until_ms
+            .max(end_ms(&partition.value).unwrap_or(i64::MAX)),
+        ..sum
+    };
+    Some(whole.fold(of_none, add))
+}
+
+impl Portion<'_> {
+    /// Packs its arms; returns how many steps it makes.
+    pub(super) fn pack(&mut self, limits: &Limits) -> usize {
+        let limits = Limits {
+            rows_per_step: self.rows_per_step,
+            ..*limits
+        };
+        let arms = std::mem::take(&mut self.arms);
+        self.packed = pack(arms, self.target, &limits).statements;
+        self.packed.len() + usize::from(self.whole.is_some())
+    }
+
+    /// Takes the arms apart again.
+    pub(super) fn unpack(&mut self) {
+        self.arms.extend(self.packed.drain(..).flatten());
+    }
+
+    /// Its steps, numbered after some others.
+    pub(super) fn add_to(self, steps: &mut Vec<Step>) {
+        let whole = self.whole.map(|whole| (vec![], whole.n_due));
+        let packed = self.packed.into_iter().map(|arms| {
+            let n_due = arms.iter().map(|arm| arm.n_due).sum();
+            (arms, n_due)
         });
+        for (arms, n_due) in whole.into_iter().chain(packed) {
+            let number = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+            let reason = match self.split.note(&arms) {
+                Some(note) => format!("{}; {note}", self.choice.reason).into(),
+                None => Arc::clone(&self.choice.reason),
+            };
+            steps.push(Step {
+                number: number.saturating_add(1),
+                shard: Arc::clone(&self.shard),
+                table: Arc::clone(&self.table),
+                method: self.choice.method,
+                partitions: self.choice.partitions.clone(),
+                n_parts: self.choice.n_parts,
+                reason,
+                arms,
+                expired: self.whole.and_then(|whole| whole.expired),
+                n_due,
+            });
+        }
     }
 }

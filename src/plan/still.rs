@@ -41,7 +41,7 @@ pub(crate) fn still_due(arms: Vec<Arm>, targets: &[CheckedTarget], terms: &Terms
     for arm in arms {
         let pieces = of_policy.get(&policy(&arm)).into_iter().flatten();
         let mut same =
-            pieces.filter(|due| due.bounds == arm.bounds && due.exceptions() == arm.exceptions());
+            pieces.filter(|due| covers(due, &arm) && due.exceptions() == arm.exceptions());
         match same.next() {
             Some(due) if !alone.contains(&arm.workspace) => still.due.push(Arm {
                 rule: due.rule,
@@ -69,6 +69,16 @@ pub(crate) fn goes_whole(step: &Step, targets: &[CheckedTarget], terms: &Terms<'
         && targets
             .iter()
             .all(|target| of_all.unmatched(target).is_empty())
+}
+
+/// Whether an interval that is due now is that of an arm. One that was cut was not one of its
+/// policy's: it is enough that all of it is due.
+fn covers(due: &Arm, arm: &Arm) -> bool {
+    if arm.cut_from.is_some() {
+        due.bounds.intersect(arm.bounds) == Some(arm.bounds)
+    } else {
+        due.bounds == arm.bounds
+    }
 }
 
 /// Whose rows an arm takes, but for the projects that it leaves out.

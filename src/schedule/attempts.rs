@@ -23,6 +23,8 @@ const MENDED_AFTER: Duration = Duration::from_secs(30);
 pub(super) struct Attempts {
     failed: Vec<Attempt>,
     put_off: Vec<(SlotRange, Vec<PauseScope>)>,
+    /// The one that waits longest comes first.
+    deferred: Vec<SlotRange>,
 }
 
 #[derive(Debug)]
@@ -77,8 +79,22 @@ impl Attempts {
         });
     }
 
+    /// It used up its budget, and goes on after whatever else is due.
+    pub(super) fn deferred(&mut self, range: SlotRange) {
+        self.ended(range);
+        self.deferred.push(range);
+    }
+
+    /// How many that used up their budget go on before a range; nothing if it did not.
+    pub(super) fn turn(&self, range: SlotRange) -> Option<usize> {
+        self.deferred
+            .iter()
+            .rposition(|other| overlap(*other, range))
+    }
+
     /// Forgets what is known of a range: it is done.
     pub(super) fn ended(&mut self, range: SlotRange) {
+        self.deferred.retain(|other| !overlap(*other, range));
         self.failed.retain(|attempt| !overlap(attempt.range, range));
         self.put_off.retain(|(other, _)| !overlap(*other, range));
     }

@@ -184,6 +184,10 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
     for paused in &plan.paused {
         tables.entry(paused.table.to_string()).or_default().n_rows += paused.n_rows;
     }
+    for deferred in &plan.deferred {
+        let left = tables.entry(deferred.table.to_string()).or_default();
+        left.n_rows += deferred.n_rows;
+    }
     for waiting in &plan.waiting {
         tables
             .entry(waiting.table.to_string())

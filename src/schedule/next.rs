@@ -66,7 +66,9 @@ pub(super) struct Day {
 }
 
 pub(super) fn decide(view: &View<'_>) -> Next {
-    let open = open(view);
+    let mut open = open(view);
+    // What used up its budget comes after the others, in turns.
+    open.sort_by_key(|range| view.attempts.turn(*range));
     let n_due = open.len();
     let slots = open.into_iter().map(|range| Next::Slot { range, n_due });
     let again = view.again.iter().map(|range| Next::Again { range: *range });
@@ -315,6 +317,34 @@ mod tests {
             attempts: &attempts,
         });
         assert_eq!(next, Next::Retry { at: at("18:00:00") });
+    }
+
+    #[test]
+    fn slots_that_used_up_their_budget_go_on_in_turns_after_the_others() {
+        let mut attempts = Attempts::default();
+        let mut done: Vec<SlotRange> = Vec::new();
+        let mut seen = Vec::new();
+        for _ in 0..7 {
+            let next = decide(&View {
+                now: at("12:00:00"),
+                n_slots: 4,
+                done: &done,
+                yesterday: &[],
+                again: &[],
+                attempts: &attempts,
+            });
+            let Next::Slot { range, .. } = next else {
+                panic!("{next:?}")
+            };
+            seen.push(range);
+            if range == quarter(2) {
+                done.push(range);
+                attempts.ended(range);
+            } else {
+                attempts.deferred(range);
+            }
+        }
+        assert_eq!(seen, [0, 1, 2, 0, 1, 0, 1].map(quarter));
     }
 
     #[test]

@@ -146,6 +146,10 @@ impl Sidecar {
                     self.attempts.put_off(range, pauses.unwrap_or_default());
                     None
                 }
+                CycleStatus::Deferred => {
+                    self.attempts.deferred(range);
+                    None
+                }
                 CycleStatus::Failed => Some(first_failure(report)),
                 CycleStatus::Stale => Some("rules, holds or pauses kept changing".to_owned()),
                 CycleStatus::Stopped => None,

@@ -115,9 +115,10 @@ pub(super) const LONG: [f64; 12] = [
 pub(super) const SHORT: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 /// How cycles end.
-pub(super) const OUTCOMES: [&str; 8] = [
+pub(super) const OUTCOMES: [&str; 9] = [
     "done",
     "partial",
+    "deferred",
     "failed",
     "stale",
     "refused",

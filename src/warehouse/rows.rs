@@ -1,9 +1,11 @@
 //! What probes count. A probe that does not come to its end is an error: unknown, never nothing.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
-use crate::plan::{CensusRow, DueRow};
+use crate::plan::{Bucket, CensusRow, DueRow};
 
 /// A row of a census, with the column names that the compiler writes.
 #[derive(clickhouse::Row, Deserialize)]
@@ -57,6 +59,47 @@ impl From<RawDueRow> for DueRow {
             n_due: raw.ebbtide_due,
             n_kept: raw.ebbtide_kept,
             oldest_ms: raw.ebbtide_oldest_ms,
+        }
+    }
+}
+
+/// A row of a count of when rows are from, with the column names that the compiler writes.
+#[derive(clickhouse::Row, Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "no column of a user's table begins like this"
+)]
+struct RawTimeRow {
+    ebbtide_workspace: String,
+    ebbtide_project: String,
+    ebbtide_partition: String,
+    ebbtide_due: u64,
+    ebbtide_kept: u64,
+    ebbtide_oldest_ms: Option<i64>,
+    ebbtide_from_ms: i64,
+}
+
+/// The expired rows of one workspace or project in one stretch of time.
+#[derive(Debug)]
+pub(crate) struct TimeRow {
+    pub(crate) workspace: Arc<str>,
+    /// Empty where the count did not ask for projects.
+    pub(crate) project: Arc<str>,
+    pub(crate) bucket: Bucket,
+}
+
+impl From<RawTimeRow> for TimeRow {
+    fn from(raw: RawTimeRow) -> Self {
+        Self {
+            workspace: raw.ebbtide_workspace.into(),
+            project: raw.ebbtide_project.into(),
+            bucket: Bucket {
+                partition: raw.ebbtide_partition.into(),
+                from_ms: raw.ebbtide_from_ms,
+                n_due: raw.ebbtide_due,
+                n_kept: raw.ebbtide_kept,
+                oldest_ms: raw.ebbtide_oldest_ms,
+            },
         }
     }
 }
@@ -155,6 +198,14 @@ impl Shard {
             .fetch_in_turn::<RawDueRow>(self.probes.query_raw(sql))
             .await?;
         Ok(rows.into_iter().map(DueRow::from).collect())
+    }
+
+    /// Runs a compiled count of when rows are from.
+    pub(crate) async fn count_times(&self, sql: &str) -> Result<Vec<TimeRow>, WarehouseError> {
+        let rows = self
+            .fetch_in_turn::<RawTimeRow>(self.probes.query_raw(sql))
+            .await?;
+        Ok(rows.into_iter().map(TimeRow::from).collect())
     }
 
     /// Runs a compiled count of what is left under a predicate.

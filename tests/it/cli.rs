@@ -3,6 +3,7 @@
 
 mod access;
 mod backfill;
+mod budget;
 mod config;
 mod doctor;
 mod explain;

@@ -3,6 +3,7 @@
 mod aftermath;
 mod approval;
 mod backfill;
+mod budget;
 mod change;
 mod cycle;
 mod hold;
@@ -17,5 +18,6 @@ mod quarantine;
 mod reach;
 mod review;
 mod slot;
+mod split;
 mod whole;
 pub mod world;

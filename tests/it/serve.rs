@@ -4,6 +4,7 @@
 mod again;
 mod approval;
 mod backlog;
+mod budget;
 mod day;
 mod instances;
 mod metrics;

@@ -2,7 +2,7 @@
 
 mod outcome;
 mod period;
-mod proxy;
+pub mod proxy;
 mod reading;
 mod refusal;
 

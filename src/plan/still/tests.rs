@@ -106,6 +106,24 @@ impl World {
     }
 }
 
+/// An arm, cut in two at an instant inside of it.
+fn cut(arm: Arm, cut_ms: Option<i64>) -> Vec<Arm> {
+    let inside = cut_ms.filter(|cut| arm.bounds.contains(*cut) && arm.bounds.from_ms != Some(*cut));
+    let Some(cut_ms) = inside else {
+        return vec![arm];
+    };
+    let piece = |from_ms, below_ms| Arm {
+        bounds: Bounds { below_ms, from_ms },
+        cut_from: Some(arm.bounds),
+        ..arm.clone()
+    };
+    let bounds = arm.bounds;
+    vec![
+        piece(bounds.from_ms, cut_ms),
+        piece(Some(cut_ms), bounds.below_ms),
+    ]
+}
+
 fn key(arm: &Arm) -> (Arc<str>, String, String) {
     let bounds = format!("{:?}", arm.bounds);
     (
@@ -120,15 +138,28 @@ proptest! {
     fn what_is_kept_was_planned_and_is_due_under_the_later_terms(
         (before, later) in world().prop_flat_map(later),
         has_project: bool,
+        cut_ms in prop::option::of(prop::sample::select(vec![0, 5 * 86_400_000, 1_794_800_000_000])),
     ) {
         let targets = [target(AgeKind::UuidText, has_project)];
-        let planned = before.due(&targets);
+        let planned: Vec<Arm> =
+            before.due(&targets).into_iter().flat_map(|arm| cut(arm, cut_ms)).collect();
         let kept = later.still(&planned, &targets);
-        let fresh: Vec<_> = later.due(&targets).iter().map(key).collect();
+        let due = later.due(&targets);
+        let fresh: Vec<_> = due.iter().map(key).collect();
         let of_plan: Vec<_> = planned.iter().map(key).collect();
         for arm in &kept {
             prop_assert!(of_plan.contains(&key(arm)), "{:?} was not planned", arm);
-            prop_assert!(fresh.contains(&key(arm)), "{:?} is not due", arm);
+            let is_fresh = fresh.contains(&key(arm));
+            prop_assert!(is_fresh || arm.cut_from.is_some(), "{:?} is not due", arm);
+        }
+        // Of what was cut, nothing is left out but what is not due any more.
+        for arm in planned.iter().filter(|arm| arm.cut_from.is_some() && !kept.contains(arm)) {
+            let is_due = |due: &&Arm| {
+                policy(due) == policy(arm) && due.exceptions() == arm.exceptions()
+                    && due.bounds.intersect(arm.bounds) == Some(arm.bounds)
+            };
+            let same = due.iter().find(is_due).filter(|same| same.rule == arm.rule);
+            prop_assert!(same.is_none() || !has_project, "{:?} is still due", arm);
         }
         let directory = later.directory();
         let policies = resolve(&later.rules, &directory, &later.default);

@@ -51,12 +51,12 @@ async fn an_older_schema_is_refused(fresh: Fresh) {
 #[tokio::test]
 async fn each_migration_of_mysql_can_be_repeated() {
     let fresh = Fresh::mysql().await;
-    for (n_after, version) in versions().rev().enumerate() {
+    for version in (1..=N_MIGRATIONS).rev() {
         let forget = format!("DELETE FROM refinery_schema_history WHERE version >= {version}");
         fresh.run(&forget).await.unwrap();
         let applied = fresh.ledger.migrate().await;
         let applied = applied.unwrap_or_else(|error| panic!("V{version}: {}", chain(error)));
-        assert_eq!(applied.len(), n_after + 1);
+        assert_eq!(applied.len(), N_MIGRATIONS + 1 - version);
         fresh.ledger.check_schema().await.unwrap();
     }
 }
@@ -81,10 +81,7 @@ async fn a_missing_file_is_not_migrated_and_not_created() {
         Err(LedgerError::NotMigrated { .. })
     ));
     assert!(!std::path::Path::new(path).exists());
-    assert_eq!(
-        fresh.ledger.migrate().await.unwrap().len(),
-        versions().count()
-    );
+    assert_eq!(fresh.ledger.migrate().await.unwrap().len(), N_MIGRATIONS);
     fresh.ledger.check_schema().await.unwrap();
 }
 
@@ -113,7 +110,7 @@ async fn migrations_at_once_do_not_disturb_each_other() {
                 .unwrap()
                 .unwrap_or_else(|error| panic!("{}", chain(error)));
         }
-        assert_eq!(n_applied, versions().count(), "each by one of them");
+        assert_eq!(n_applied, N_MIGRATIONS, "each by one of them");
         bare.ledger.check_schema().await.unwrap();
     }
 }

@@ -718,10 +718,23 @@ impl Case {
             "clickhouse": {"shards": [{"url": database.url()}], "database": database.name(), "user": database.user()},
             "ledger": {"url": format!("sqlite://{}", directory.join("ledger.db").display())},
             "retention": {"approval": approval, "default": default, "max_share_of_table": 1.0},
-            "plan": {"workspaces_per_statement": self.per_statement},
+            "plan": {
+                "workspaces_per_statement": self.per_statement,
+                "rows_per_step": self.rows_per_step(),
+            },
+            "pace": {"statements_per_minute": 60_000},
             "targets": [target],
         })
         .to_string()
+    }
+
+    /// So few, sometimes, that the policies of a workspace are split by time.
+    fn rows_per_step(&self) -> u64 {
+        if self.seed % 8 == 3 {
+            5 + self.seed % 20
+        } else {
+            5_000_000
+        }
     }
 
     /// Rules as a file, the first one of each scope.

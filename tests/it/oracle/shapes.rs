@@ -153,6 +153,7 @@ fn random_arms(rng: &mut Rng) -> Vec<Arm> {
             },
             rule: None,
             piece: 0,
+            cut_from: None,
             lag_s: 0,
             n_due: 0,
             n_kept: 0,

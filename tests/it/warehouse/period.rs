@@ -87,6 +87,7 @@ async fn no_age_lies_in_a_partition_of_another_time() {
             keep: vec![],
             projections: None,
             method: MethodChoice::Auto,
+            quarantine: None,
         };
         let schemas = bench.shard.schemas(&[&table]).await.unwrap();
         let checked = target.check(schemas.first(), |_| None, false).unwrap();

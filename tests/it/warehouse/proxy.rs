@@ -71,6 +71,46 @@ async fn relay(
     Ok(())
 }
 
+/// Starts a proxy that cuts every connection on which somebody asks for a text; returns its URL.
+pub async fn without(url: &str, text: &'static str) -> String {
+    let target = authority(url);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&target).await.unwrap();
+            tokio::spawn(async move {
+                let (mut answers, mut requests) = server.into_split();
+                let (mut asks, mut hears) = client.into_split();
+                tokio::select! {
+                    _cut = forward(&mut asks, &mut requests, text) => {}
+                    _ended = tokio::io::copy(&mut answers, &mut hears) => {}
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Passes on what is asked until the text comes; requests come as a whole, or nearly.
+async fn forward(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    text: &str,
+) -> std::io::Result<()> {
+    let mut asked = Vec::new();
+    let mut piece = vec![0; 65_536];
+    loop {
+        let size = from.read(&mut piece).await?;
+        asked.extend_from_slice(&piece[..size]);
+        if size == 0 || String::from_utf8_lossy(&asked).contains(text) {
+            return Ok(());
+        }
+        to.write_all(&piece[..size]).await?;
+        asked.drain(..asked.len().saturating_sub(text.len()));
+    }
+}
+
 /// Whether head and body of a request are there.
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request).to_lowercase();

@@ -1,0 +1,211 @@
+//! The budget of a cycle: who goes in this one, and who waits for the next.
+//!
+//! A workspace goes with all of its rows in all tables, or waits with all of them: so no parent goes
+//! before its children. Only one that alone is more than the budget is cut: its oldest pieces go, and
+//! of a parent table only what is older than all that waits in the tables before it.
+//!
+//! The most overdue workspace goes first, and always with something. Nobody starves: what waits grows
+//! more overdue every day than what is done every day can be.
+
+mod deferral;
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::{HashMap, HashMapExt, HashSet};
+use serde::{Deserialize, Serialize};
+
+use self::deferral::Deferral;
+use super::steps::Portion;
+use super::{Arm, Limits, Step};
+
+/// What one cycle may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Rows that it may delete. Dropping whole partitions is so cheap that their rows do not count.
+    pub rows: u64,
+    /// Statements that it may send.
+    pub statements: usize,
+    /// How long it may send statements.
+    pub time: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            rows: 200_000_000,
+            statements: 400,
+            time: Duration::from_mins(50),
+        }
+    }
+}
+
+/// Expired rows of one table that wait for another cycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferred {
+    /// The shard.
+    pub shard: Arc<str>,
+    /// The table.
+    pub table: Arc<str>,
+    /// How many.
+    pub n_rows: u64,
+    /// Of how many workspaces.
+    pub n_workspaces: u64,
+}
+
+/// So often fewer rows are tried until the statements are few enough.
+const MOST_TRIES: u32 = 24;
+
+/// The steps that are within the budget, and what waits.
+pub(super) fn steps_within(
+    mut portions: Vec<Portion<'_>>,
+    limits: &Limits,
+) -> (Vec<Step>, Vec<Deferred>) {
+    let budget = limits.budget;
+    let mut deferral = Deferral::default();
+    let mut most_rows = budget.rows;
+    leave_out(&mut portions, most_rows, &mut deferral);
+    for _ in 0..MOST_TRIES {
+        let packed = portions.iter_mut().map(|portion| portion.pack(limits));
+        let n_steps: usize = packed.sum();
+        if n_steps <= budget.statements || most_rows == 0 {
+            break;
+        }
+        for portion in &mut portions {
+            portion.unpack();
+        }
+        let fewer = fewer_rows(n_rows(&portions), budget.statements, n_steps);
+        // Where that leaves nothing more out, still fewer do.
+        most_rows = if fewer < most_rows {
+            fewer
+        } else {
+            most_rows / 2
+        };
+        leave_out(&mut portions, most_rows, &mut deferral);
+    }
+    let mut steps = Vec::new();
+    for mut portion in portions {
+        if !portion.arms.is_empty() {
+            portion.pack(limits);
+        }
+        portion.add_to(&mut steps);
+    }
+    (steps, deferral.into_tables())
+}
+
+/// About as many rows as that many statements take, and a little less.
+fn fewer_rows(n_rows: u64, most: usize, n_steps: usize) -> u64 {
+    let [most, n_steps] = [most, n_steps].map(|n| u128::try_from(n).unwrap_or(u128::MAX));
+    let fewer = u128::from(n_rows).saturating_mul(most) * 15 / (n_steps.max(1) * 16);
+    u64::try_from(fewer).unwrap_or(u64::MAX)
+}
+
+fn n_rows(portions: &[Portion<'_>]) -> u64 {
+    let arms = portions.iter().flat_map(|portion| &portion.arms);
+    arms.map(|arm| arm.n_due).sum()
+}
+
+/// Leaves out the least overdue until at most so many rows are left, or one piece.
+fn leave_out(portions: &mut [Portion<'_>], most_rows: u64, deferral: &mut Deferral) {
+    if n_rows(portions) <= most_rows {
+        return;
+    }
+    let has_whole = portions.iter().any(|portion| portion.whole.is_some());
+    let before = has_whole.then(|| {
+        let kept = portions.iter();
+        let kept = kept.map(|portion| (portion.arms.clone(), portion.whole));
+        (kept.collect::<Vec<_>>(), deferral.clone())
+    });
+    keep(portions, &by_urgency(portions), most_rows, deferral);
+    let is_nothing = |portion: &Portion<'_>| portion.arms.is_empty() && portion.whole.is_none();
+    if let (true, Some((kept, was))) = (portions.iter().all(is_nothing), before) {
+        // All that was to go has to wait for children of others, in whole partitions: these first.
+        *deferral = was;
+        for (portion, (arms, whole)) in portions.iter_mut().zip(kept) {
+            (portion.arms, portion.whole) = (arms, whole);
+        }
+        let children = portions.iter().find(|portion| !portion.arms.is_empty());
+        let order = by_urgency(children.map_or(&[], std::slice::from_ref));
+        keep(
+            portions,
+            order.get(..1).unwrap_or_default(),
+            most_rows,
+            deferral,
+        );
+    }
+}
+
+/// Keeps the first of some workspaces, as many as are within so many rows, or a piece of the first.
+fn keep(
+    portions: &mut [Portion<'_>],
+    order: &[(Arc<str>, u64)],
+    most_rows: u64,
+    deferral: &mut Deferral,
+) {
+    let mut n_taken = 0_u64;
+    let fits = |(_, n_due): &&(Arc<str>, u64)| {
+        n_taken = n_taken.saturating_add(*n_due);
+        n_taken <= most_rows
+    };
+    let mut inside: HashSet<Arc<str>> = order
+        .iter()
+        .take_while(fits)
+        .map(|(workspace, _)| Arc::clone(workspace))
+        .collect();
+    if let (true, Some((first, _))) = (inside.is_empty(), order.first()) {
+        let pieces = oldest(portions, first, most_rows);
+        deferral.keep_pieces(portions, first, &pieces);
+        inside.insert(Arc::clone(first));
+    }
+    deferral.keep_workspaces(portions, &inside);
+    deferral.keep_partitions(portions);
+}
+
+/// The workspaces with their rows, the most overdue first.
+fn by_urgency(portions: &[Portion<'_>]) -> Vec<(Arc<str>, u64)> {
+    let mut sums: HashMap<&Arc<str>, (u32, u64)> = HashMap::new();
+    for arm in portions.iter().flat_map(|portion| &portion.arms) {
+        let (lag_s, n_due) = sums.entry(&arm.workspace).or_default();
+        *lag_s = (*lag_s).max(arm.lag_s);
+        *n_due = n_due.saturating_add(arm.n_due);
+    }
+    let mut order: Vec<_> = sums.into_iter().collect();
+    order.sort_unstable_by_key(|(workspace, (lag_s, _))| (Reverse(*lag_s), Arc::clone(workspace)));
+    let rows = order.into_iter();
+    rows.map(|(workspace, (_, n_due))| (Arc::clone(workspace), n_due))
+        .collect()
+}
+
+/// The place of an arm: its portion, and its place in that.
+type Place = (usize, usize);
+
+/// The oldest arms of a workspace, as many as are within so many rows.
+fn oldest(portions: &[Portion<'_>], workspace: &str, most_rows: u64) -> HashSet<Place> {
+    let mut arms: Vec<(i64, Place, u64)> = Vec::new();
+    for (portion_at, portion) in portions.iter().enumerate() {
+        for (at, arm) in portion.arms.iter().enumerate() {
+            if *arm.workspace == *workspace {
+                arms.push((oldest_ms(arm), (portion_at, at), arm.n_due));
+            }
+        }
+    }
+    arms.sort_unstable();
+    let mut n_taken = 0_u64;
+    let fits = |(_, _, n_due): &&(i64, Place, u64)| {
+        n_taken = n_taken.saturating_add(*n_due);
+        n_taken <= most_rows
+    };
+    let taken = arms.iter().take_while(fits);
+    taken.map(|(_, place, _)| *place).collect()
+}
+
+/// No expired row of an arm is older, in Unix milliseconds.
+fn oldest_ms(arm: &Arm) -> i64 {
+    let lag_ms = i64::from(arm.lag_s).saturating_add(1) * 1_000;
+    let by_lag = arm.cutoff_ms().saturating_sub(lag_ms);
+    by_lag.max(arm.bounds.from_ms.unwrap_or(i64::MIN))
+}
+
+#[cfg(test)]
+mod tests;

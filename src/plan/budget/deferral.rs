@@ -1,0 +1,173 @@
+//! What waits for another cycle, and what must wait because of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::HashSet;
+
+use super::{Deferred, Place, oldest_ms};
+use crate::plan::Arm;
+use crate::plan::steps::Portion;
+
+/// What waits, table by table.
+#[derive(Default, Clone)]
+pub(super) struct Deferral {
+    tables: BTreeMap<(Arc<str>, Arc<str>), Waiting>,
+}
+
+/// What waits of one table.
+#[derive(Clone)]
+struct Waiting {
+    n_rows: u64,
+    workspaces: HashSet<Arc<str>>,
+    /// No row that waits is older.
+    oldest_ms: i64,
+    /// Of the workspace that is cut, everything before it went.
+    covered_ms: i64,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            n_rows: 0,
+            workspaces: HashSet::default(),
+            oldest_ms: i64::MAX,
+            covered_ms: i64::MAX,
+        }
+    }
+}
+
+impl Deferral {
+    /// Keeps of one workspace these arms, as far as nothing waits in a table before theirs that may
+    /// be of their children. There is at least one: the oldest in its first table.
+    pub(super) fn keep_pieces(
+        &mut self,
+        portions: &mut [Portion<'_>],
+        workspace: &str,
+        pieces: &HashSet<Place>,
+    ) {
+        let is_its = |arm: &Arm| *arm.workspace == *workspace;
+        let first = portions.iter().enumerate().find_map(|(at, portion)| {
+            let arms = portion.arms.iter().enumerate();
+            let oldest = arms.filter(|(_, arm)| is_its(arm));
+            let oldest = oldest.min_by_key(|(_, arm)| (arm.bounds, oldest_ms(arm)));
+            oldest.map(|(of_portion, _)| (at, of_portion))
+        });
+        let mut before = Before::default();
+        for (portion_at, portion) in portions.iter_mut().enumerate() {
+            let covered_ms = before.least(self, portion, |waiting| waiting.covered_ms);
+            let mut at = 0;
+            let stays_out = |arm: &mut Arm| {
+                let place = (portion_at, at);
+                at += 1;
+                let is_taken = pieces.contains(&place) && arm.bounds.below_ms <= covered_ms;
+                is_its(arm) && !is_taken && Some(place) != first
+            };
+            let left: Vec<Arm> = portion.arms.extract_if(.., stays_out).collect();
+            let from_ms = left
+                .iter()
+                .map(|arm| arm.bounds.from_ms.unwrap_or(i64::MIN));
+            if let Some(from_ms) = from_ms.min() {
+                let waiting = self.add(portion, &left);
+                waiting.covered_ms = waiting.covered_ms.min(from_ms);
+            }
+        }
+    }
+
+    /// Keeps the arms of these workspaces.
+    pub(super) fn keep_workspaces(
+        &mut self,
+        portions: &mut [Portion<'_>],
+        inside: &HashSet<Arc<str>>,
+    ) {
+        for portion in portions {
+            let stays_out = |arm: &mut Arm| !inside.contains(&arm.workspace);
+            let left: Vec<Arm> = portion.arms.extract_if(.., stays_out).collect();
+            if !left.is_empty() {
+                self.add(portion, &left);
+            }
+        }
+    }
+
+    /// Whole partitions hold rows of anybody. Where children of some of them may wait, their table
+    /// waits, and so do those after it.
+    pub(super) fn keep_partitions(&mut self, portions: &mut [Portion<'_>]) {
+        let mut before = Before::default();
+        let mut waits: HashSet<(Arc<str>, Arc<str>)> = HashSet::default();
+        for portion in portions.iter() {
+            let oldest_ms = before.least(self, portion, |waiting| waiting.oldest_ms);
+            let shard = Arc::clone(&portion.shard);
+            let is_younger = portion
+                .whole
+                .is_some_and(|whole| whole.until_ms > oldest_ms);
+            let is_after = waits.iter().any(|(other, _)| *other == shard);
+            if is_younger || is_after {
+                waits.insert((shard, Arc::clone(&portion.table)));
+            }
+        }
+        for portion in portions {
+            let key = (Arc::clone(&portion.shard), Arc::clone(&portion.table));
+            if !waits.contains(&key) {
+                continue;
+            }
+            let arms = std::mem::take(&mut portion.arms);
+            let whole = portion.whole.take();
+            if whole.is_some() || !arms.is_empty() {
+                self.add(portion, &arms).n_rows += whole.map_or(0, |whole| whole.n_due);
+            }
+        }
+    }
+
+    pub(super) fn into_tables(self) -> Vec<Deferred> {
+        let deferred = |((shard, table), waiting): (_, Waiting)| Deferred {
+            shard,
+            table,
+            n_rows: waiting.n_rows,
+            n_workspaces: u64::try_from(waiting.workspaces.len()).unwrap_or(u64::MAX),
+        };
+        self.tables.into_iter().map(deferred).collect()
+    }
+
+    /// Adds arms to what waits of their table.
+    fn add(&mut self, portion: &Portion<'_>, arms: &[Arm]) -> &mut Waiting {
+        let key = (Arc::clone(&portion.shard), Arc::clone(&portion.table));
+        let waiting = self.tables.entry(key).or_default();
+        for arm in arms {
+            waiting.n_rows += arm.n_due;
+            waiting.oldest_ms = waiting.oldest_ms.min(oldest_ms(arm));
+            waiting.workspaces.insert(Arc::clone(&arm.workspace));
+        }
+        waiting
+    }
+}
+
+/// The tables of a shard that came before one, in the order of work.
+#[derive(Default)]
+struct Before {
+    shard: Option<Arc<str>>,
+    tables: Vec<Arc<str>>,
+}
+
+impl Before {
+    /// The least of what is said of the tables before that of a portion.
+    fn least(
+        &mut self,
+        deferral: &Deferral,
+        portion: &Portion<'_>,
+        say: impl Fn(&Waiting) -> i64,
+    ) -> i64 {
+        if self.shard.as_ref() != Some(&portion.shard) {
+            self.shard = Some(Arc::clone(&portion.shard));
+            self.tables.clear();
+        }
+        if self.tables.last() != Some(&portion.table) {
+            self.tables.push(Arc::clone(&portion.table));
+        }
+        let earlier = self.tables.iter().filter(|table| **table != portion.table);
+        let waiting = earlier.filter_map(|table| {
+            let key = (Arc::clone(&portion.shard), Arc::clone(table));
+            deferral.tables.get(&key)
+        });
+        waiting.map(say).min().unwrap_or(i64::MAX)
+    }
+}
