@@ -21,6 +21,7 @@ mod output;
 mod pause;
 mod plan;
 mod progress;
+mod reclaim;
 mod rules;
 mod run;
 mod scope;
@@ -121,6 +122,8 @@ pub enum Verb {
     Resume(pause::Resume),
     /// List our deletes that ClickHouse still works on, or end one of them.
     Mutations(mutations::Mutations),
+    /// Free the disk of rows that are deleted.
+    Reclaim(reclaim::ReclaimArgs),
     /// Show what was done: cycles and their steps.
     History(history::History),
     /// The record that nobody can edit unnoticed: verify it, export it.
@@ -202,6 +205,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,
+        Verb::Reclaim(args) => Box::pin(reclaim::run(args, &context, &mut output)).await,
         Verb::Mutations(args) => mutations::run(args, &context, &mut output).await,
         Verb::History(args) => history::run(args, cli.verbose, &context, &mut output).await,
         Verb::Audit(verb) => audit::run(verb, &context, &mut output).await,

@@ -19,6 +19,7 @@ mod lease;
 mod look;
 mod migrations;
 mod mysql;
+mod remains;
 mod row;
 mod rule;
 mod sqlite;
@@ -48,6 +49,7 @@ pub use guard::{HoldRecord, NewHold, NewPause, PauseRecord};
 pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
 pub use look::Look;
 pub use mysql::TellPassword;
+pub use remains::RemainsNote;
 pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
 pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
 pub use witness::Witness;
@@ -279,6 +281,11 @@ pub trait Ledger: Send + Sync {
     async fn note_look(&self, look: &Look) -> Result<(), LedgerError>;
     /// All looks, in the order of their places.
     async fn looks(&self) -> Result<Vec<Look>, LedgerError>;
+    /// Notes what a table holds of deleted rows, in the place of what was seen of it before. Raises no
+    /// revision, and is no entry of the record.
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError>;
+    /// What was seen last, of all tables of all shards.
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError>;
     /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
     /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;

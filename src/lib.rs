@@ -118,8 +118,8 @@ pub use compile::{
     strays,
 };
 pub use config::{
-    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat, Role,
-    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
+    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat,
+    ReclaimConfig, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
 };
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
 pub use embedded::{
@@ -128,26 +128,28 @@ pub use embedded::{
 };
 pub use engine::{
     BaseBook, CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, Expired,
-    PlanRequest, Preview, PreviewTable, RuleChange, Rulebook, StepOutcomeKind, StepReport, Tenure,
+    PlanRequest, Preview, PreviewTable, ReclaimReport, Reclaimed, RuleChange, Rulebook,
+    SeenRemains, StepOutcomeKind, StepReport, Tenure, UnseenTable,
 };
 pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
     Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
     LeaseAttempt, Ledger, LedgerError, Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
-    NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey,
-    RuleRecord, StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger,
-    open_ledger, read_directory,
+    NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RemainsNote,
+    RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord, TellPassword, Witness,
+    connect_ledger, open_ledger, read_directory,
 };
 pub use pace::{
     Decision, Held, NoWindow, PaceConfig, Pacer, Readings, Signal, Thresholds, Wait, Window,
     decide as decide_pace,
 };
 pub use plan::{
-    Arm, Base, Basis, ByHand, Candidates, Cell, CensusRow, Choice, DueRow, Facts, Limits, Method,
-    Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate, Rates, Refusal, Snapshot,
-    Step, StepCost, TableInventory, TablePlan, TableRows, Terms, Totals, Unprobed, candidates,
-    choose, decide, for_everybody, highest_cutoff_ms, inside, pack,
+    Arm, Base, Basis, ByHand, Candidates, Cell, CensusRow, Choice, Disk, DueRow, Facts, Limits,
+    Method, Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate, Rates, Reclaim,
+    ReclaimLimits, Refusal, Remains, Snapshot, Step, StepCost, TableInventory, TablePlan,
+    TableRows, Terms, Totals, Unprobed, candidates, choose, decide, for_everybody,
+    highest_cutoff_ms, inside, pack, weigh,
 };
 pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
 pub use rule::{

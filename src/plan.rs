@@ -11,6 +11,7 @@ mod inventory;
 mod pack;
 mod partition;
 mod rates;
+mod reclaim;
 mod refusal;
 mod steps;
 mod still;
@@ -29,11 +30,14 @@ pub use inventory::{Cell, CensusRow, DueRow, TableInventory, Totals};
 pub use pack::{Limits, Packed, pack};
 pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
 pub use rates::{Rate, Rates, StepCost};
+pub use reclaim::{Disk, Reclaim, ReclaimLimits, Remains, weigh};
 pub use refusal::Refusal;
 pub use terms::{Base, Basis, Terms};
 
 pub(crate) use candidate::candidates_of_project;
+pub(crate) use choose::Bytes;
 pub(crate) use digest::directory_digest;
+pub(crate) use reclaim::{Age, age};
 pub(crate) use refusal::{refusals, touches};
 pub(crate) use still::{Still, goes_whole, still_due};
 

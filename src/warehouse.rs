@@ -14,6 +14,7 @@ mod kill;
 mod load;
 mod mutation;
 mod partitions;
+mod remains;
 mod rows;
 mod schema;
 mod server;
@@ -30,6 +31,7 @@ pub use grants::{GrantNeed, Privilege};
 pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
 pub(crate) use partitions::Partitions;
+pub(crate) use remains::{MaskedPartition, MaskedRows, Rewrite};
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};
 

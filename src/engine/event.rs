@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{CycleReport, StepReport};
+use super::{CycleReport, ReclaimReport, StepReport};
 use crate::pace::Wait;
-use crate::plan::{Plan, Step, TableInventory};
+use crate::plan::{Plan, Reclaim, Step, TableInventory};
 
 /// What is heard of a cycle while it runs.
 #[derive(Debug)]
@@ -82,6 +82,16 @@ pub enum Event<'a> {
     CycleEnded {
         /// How.
         report: &'a CycleReport,
+    },
+    /// A partition is about to be rewritten.
+    Reclaiming {
+        /// Which, and why.
+        reclaim: &'a Reclaim,
+    },
+    /// The rewrite of a partition ended, or was left.
+    Reclaimed {
+        /// How.
+        report: &'a ReclaimReport,
     },
     /// Rules changed; the rest is planned again.
     Replanning,

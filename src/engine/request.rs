@@ -43,6 +43,8 @@ pub enum CycleKind {
     Run,
     /// A plan that was reviewed is applied.
     Apply,
+    /// The disk of deleted rows is freed; nothing is deleted.
+    Reclaim,
 }
 
 impl CycleKind {
@@ -52,6 +54,7 @@ impl CycleKind {
             Self::Slot => "slot",
             Self::Run => "run",
             Self::Apply => "apply",
+            Self::Reclaim => "reclaim",
         }
     }
 }

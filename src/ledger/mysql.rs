@@ -16,6 +16,7 @@ mod limit;
 mod looks;
 mod plans;
 mod record;
+mod remains;
 mod rules;
 mod value;
 mod workspaces;
@@ -35,8 +36,8 @@ use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
     Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
-    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
-    StepOutcome, StepRecord, migrations,
+    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RemainsNote, RequestKey, RuleRecord,
+    StepIntent, StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -481,6 +482,14 @@ impl Ledger for MySql {
 
     async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
         on_connection!(self, "list what was seen", connection => looks::all(connection))
+    }
+
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError> {
+        retried!(self, "note what is left on disk", change => remains::note(change, note))
+    }
+
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError> {
+        on_connection!(self, "list what is left on disk", connection => remains::all(connection))
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {

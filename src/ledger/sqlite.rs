@@ -13,6 +13,7 @@ mod migrate;
 mod plans;
 mod ports;
 mod record;
+mod remains;
 mod rules;
 mod value;
 mod workspaces;
@@ -34,8 +35,8 @@ use super::{
     Approval, Author, Created, CreatedRule, CycleRecord, CycleStart, Deactivation, DeletedRows,
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
     Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewRule, PauseRecord,
-    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RequestKey, RuleRecord, StepIntent,
-    StepOutcome, StepRecord, migrations,
+    PlanApproval, PlanRecord, PlanStatus, PrunedRecord, RemainsNote, RequestKey, RuleRecord,
+    StepIntent, StepOutcome, StepRecord, migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -691,6 +692,18 @@ impl Ledger for Sqlite {
 
     async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
         self.read("list what was seen", looks::all).await
+    }
+
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError> {
+        let note = note.clone();
+        self.write("note what is left on disk", move |change| {
+            remains::note(change, &note)
+        })
+        .await
+    }
+
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError> {
+        self.read("list what is left on disk", remains::all).await
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {

@@ -87,6 +87,10 @@ pub struct TargetStatus {
     pub backlog_rows: u64,
     /// Seconds from the oldest expired row still there to its cutoff.
     pub retention_lag_seconds: u64,
+    /// Bytes of disk that deleted rows hold until their parts are merged or rewritten.
+    pub dead_bytes: u64,
+    /// Seconds for which the oldest of them is deleted.
+    pub reclaim_lag_seconds: u64,
     /// When the backlog should be gone, at the rate of the last cycle.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub eta: Option<Timestamp>,
@@ -103,6 +107,8 @@ impl TargetStatus {
             stalled: None,
             backlog_rows: 0,
             retention_lag_seconds: 0,
+            dead_bytes: 0,
+            reclaim_lag_seconds: 0,
             eta: None,
         }
     }

@@ -25,13 +25,15 @@ pub struct Metrics {
 }
 
 /// What is left in a table, as last looked at.
-const OF_TABLES: [&str; 6] = [
+const OF_TABLES: [&str; 8] = [
     metric::RETENTION_LAG,
     metric::BACKLOG,
     metric::UNDATABLE,
     metric::FUTURE,
     metric::WAITING,
     metric::STALLED,
+    metric::DEAD_BYTES,
+    metric::RECLAIM_LAG,
 ];
 
 static METADATA: Metadata<'static> = Metadata::new("ebbtide", Level::INFO, None);
@@ -115,6 +117,7 @@ impl Metrics {
                 &[("table", table), ("method", "lightweight")],
                 0,
             );
+            self.add(metric::RECLAIMED_BYTES, &label, 0);
             for histogram in [metric::STATEMENT_DURATION, metric::PROBE_DURATION] {
                 drop(
                     self.recorder

@@ -3,6 +3,7 @@
 use super::{CycleView, StepView};
 use crate::cli::output::{counted, grouped, table};
 use crate::cutoff::utc_day;
+use crate::plan::Bytes;
 
 /// The cycles, each with its steps; in full with predicates, bounds and digests.
 pub(super) fn describe(cycles: &[CycleView], in_full: bool) -> String {
@@ -125,6 +126,14 @@ fn particulars(step: &StepView) -> String {
 fn bound_line(bound: &serde_json::Value) -> String {
     let text = |key: &str| bound.get(key).and_then(serde_json::Value::as_str);
     let number = |key: &str| bound.get(key).and_then(serde_json::Value::as_u64);
+    if let Some(partition) = text("partition") {
+        let size = |key: &str| Bytes(number(key).unwrap_or(0));
+        return format!(
+            "partition {partition}, {} dead, {} to rewrite",
+            size("dead_bytes"),
+            size("rewrite_bytes")
+        );
+    }
     let rule = match number("rule") {
         Some(id) => format!("rule {id}"),
         None => "the default of the config".into(),
