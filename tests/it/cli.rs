@@ -14,6 +14,7 @@ mod ledger;
 mod mutations;
 mod names;
 mod preview;
+mod reclaim;
 mod record;
 mod retention;
 mod review;

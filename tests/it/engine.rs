@@ -12,6 +12,7 @@ mod pace;
 mod pause;
 mod preview;
 mod reach;
+mod reclaim;
 mod review;
 mod slot;
 mod whole;

@@ -11,6 +11,7 @@ mod otel;
 mod outage;
 mod pace;
 mod process;
+mod reclaim;
 mod reload;
 mod said;
 mod shared;
