@@ -26,6 +26,9 @@ const PUT_OFF: Duration = Duration::from_hours(1);
 /// One of which only the moment was wrong.
 const LEFT_FOR: Duration = Duration::from_mins(5);
 
+/// A shard, a table and a partition.
+type Key = (Arc<str>, Arc<str>, Arc<str>);
+
 /// What an instance remembers of it.
 #[derive(Debug, Default)]
 pub(super) struct Reclaiming {
@@ -34,7 +37,7 @@ pub(super) struct Reclaiming {
     /// Whether rows went since.
     is_stale: bool,
     /// Until when partitions are left.
-    put_off: HashMap<(Arc<str>, Arc<str>, Arc<str>), Instant>,
+    put_off: HashMap<Key, Instant>,
 }
 
 impl Reclaiming {
@@ -53,7 +56,7 @@ impl Reclaiming {
     }
 }
 
-fn key(remains: &Remains) -> (Arc<str>, Arc<str>, Arc<str>) {
+fn key(remains: &Remains) -> Key {
     let Remains {
         shard,
         table,

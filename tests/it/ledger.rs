@@ -13,6 +13,7 @@ mod migration;
 mod password;
 mod prune;
 mod race;
+mod remains;
 mod request;
 mod review;
 mod schema;

@@ -125,6 +125,6 @@ fn the_largest_gain_per_byte_goes_first_then_the_oldest_and_the_rest_last() {
         &[],
         now(),
     );
-    let order: Vec<&str> = weighed.iter().map(|one| &*one.remains.partition).collect();
-    assert_eq!(order, ["most", "older", "usual", "large", "young"]);
+    let sequence: Vec<&str> = weighed.iter().map(|one| &*one.remains.partition).collect();
+    assert_eq!(sequence, ["most", "older", "usual", "large", "young"]);
 }
