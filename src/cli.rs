@@ -123,6 +123,8 @@ pub enum Verb {
     /// List our deletes that ClickHouse still works on, or end one of them.
     Mutations(mutations::Mutations),
     /// Free the disk of rows that are deleted.
+    ///
+    /// It is a person's order: reclaim.enabled is for `serve`.
     Reclaim(reclaim::ReclaimArgs),
     /// Show what was done: cycles and their steps.
     History(history::History),

@@ -249,7 +249,7 @@ pub trait Ledger: Send + Sync {
     async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
-    /// Records how a cycle ended: `done`, `partial`, `failed`, `refused` or `stale`.
+    /// Records how a cycle ended: `done`, `partial`, `failed`, `refused`, `stale` or `reclaimed`.
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
     /// The latest cycles, newest first.
     async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {

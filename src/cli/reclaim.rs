@@ -1,4 +1,5 @@
-//! `ebbtide reclaim`: what deleted rows hold of the disk, and freeing it.
+//! `ebbtide reclaim`: what deleted rows hold of the disk, and freeing it wherever it is worth it by
+//! the section `reclaim` of the configuration.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,10 +15,6 @@ use crate::engine::{Engine, EngineError, ReclaimReport, Reclaimed, UnseenTable};
 use crate::plan::{Age, Bytes, Reclaim, Remains, age};
 
 /// Free the disk of rows that are deleted, one partition after another.
-///
-/// A lightweight delete masks rows; they stay on disk until a merge, or until their partition is
-/// rewritten. This does so at once wherever it is worth it by the section `reclaim` of the
-/// configuration, and enough disk is free. It asks no `reclaim.enabled`: that is for `serve`.
 #[derive(Debug, Args)]
 pub struct ReclaimArgs {
     /// Only say what deleted rows hold, and what would be done.

@@ -24,14 +24,14 @@ fn cycle(cycle: &CycleView, in_full: bool) -> String {
         (Some(status), Some(at)) => format!("{status} at {at}"),
         _ => "no end: it runs still, or its process died; the next cycle takes what it left".into(),
     };
+    let rules = if cycle.rules_digest.is_empty() {
+        "which have no part in it".to_owned()
+    } else {
+        format!("cutoffs are whole UTC days before {}", utc_day(cycle.as_of))
+    };
     let mut text = format!(
-        "cycle {}\n  began     {} ({}{by})\n  ended     {end}\n  rules     revision {}, cutoffs \
-         are whole UTC days before {}\n",
-        cycle.cycle,
-        cycle.started_at,
-        cycle.kind,
-        cycle.revision,
-        utc_day(cycle.as_of)
+        "cycle {}\n  began     {} ({}{by})\n  ended     {end}\n  rules     revision {}, {rules}\n",
+        cycle.cycle, cycle.started_at, cycle.kind, cycle.revision
     );
     if let Some(slot) = &cycle.slot {
         text.push_str(&format!(
@@ -39,7 +39,7 @@ fn cycle(cycle: &CycleView, in_full: bool) -> String {
             slot.day, slot.range.from, slot.range.to
         ));
     }
-    if in_full {
+    if in_full && !cycle.rules_digest.is_empty() {
         text.push_str(&format!("  digests   rules {}", cycle.rules_digest));
         if !cycle.plan_digest.is_empty() {
             text.push_str(&format!("\n            plan {}", cycle.plan_digest));

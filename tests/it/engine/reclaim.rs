@@ -295,6 +295,60 @@ async fn a_process_killed_after_its_intent_leaves_a_step_that_the_next_one_settl
     assert_eq!(rewrites(&world).await, 2, "the first was not sent twice");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rewrite_out_of_time_is_neither_done_nor_sent_again() {
+    let world = half_deleted(NO_MERGES).await;
+    world.sql(DELETE).await;
+    let impatient = world.config_with(
+        "clickhouse: {",
+        "clickhouse: {statement_timeout: 1s, settle_timeout: 1s, ",
+    );
+    let engine = world.engine_with(&impatient, NOW);
+    let found = look(&engine).await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let report = rewrite(&engine, &found[0].remains).await;
+    let Reclaimed::Failed { error } = &report.outcome else {
+        panic!("{report:?}");
+    };
+    assert!(error.contains("still running"), "{error}");
+    let steps = world.ledger.steps(&report.cycle.unwrap()).await.unwrap();
+    let outcome = steps[0].outcome.as_ref().unwrap();
+    assert_eq!((&*outcome.verdict, outcome.rows_left), ("failed", None));
+    let report = rewrite(&engine, &found[0].remains).await;
+    assert!(left(&report).contains("not finished: 1"), "{report:?}");
+
+    world.sql("SYSTEM START MERGES spans").await;
+    let database = world.database.name();
+    let unfinished = format!("system.mutations WHERE database = '{database}' AND NOT is_done");
+    world.wait_for(&unfinished, 0).await;
+    assert!(look(&engine).await.is_empty());
+    assert_eq!(rewrites(&world).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_go_besides_make_it_no_success() {
+    let world = half_deleted(NO_MERGES).await;
+    world.sql(DELETE).await;
+    let engine = world.engine();
+    let found = look(&engine).await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let database = world.database.name();
+    let unfinished = format!("system.mutations WHERE database = '{database}' AND NOT is_done");
+    let drop = async {
+        world.wait_for(&unfinished, 1).await;
+        world.sql("ALTER TABLE spans DROP PARTITION 'odd'").await;
+        world.sql("SYSTEM START MERGES spans").await;
+    };
+    let (report, ()) = tokio::join!(rewrite(&engine, &found[0].remains), drop);
+    let Reclaimed::Failed { error } = &report.outcome else {
+        panic!("{report:?}");
+    };
+    assert!(
+        error.contains("1000 rows are gone that were not masked"),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn masks_need_the_grant_of_deletes_and_patches_one_more() {
     let mut options = embedded_options();
