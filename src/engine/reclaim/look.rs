@@ -33,25 +33,48 @@ pub struct UnseenTable {
     pub reason: String,
 }
 
+impl SeenRemains {
+    fn add(&mut self, shard: &Shard, table: &str, found: Result<Vec<Remains>, String>) {
+        match found {
+            Ok(found) => self.remains.extend(found),
+            Err(reason) => self.unseen.push(UnseenTable {
+                shard: shard.name().to_owned(),
+                table: table.to_owned(),
+                reason,
+            }),
+        }
+    }
+}
+
 impl Engine {
     /// Looks what the targets hold of deleted rows, and notes it in the ledger. One question for each
     /// shard, and one for each table with a mask; nothing is changed in ClickHouse.
     ///
     /// # Errors
-    /// [`EngineError::Ledger`].
+    /// [`EngineError::Ledger`], [`EngineError::NoShard`].
     pub async fn remains(&self) -> Result<SeenRemains, EngineError> {
         let mut seen = SeenRemains::default();
+        let mut unreachable = Vec::new();
+        let tables: Vec<&str> = self.targets.iter().map(|target| &*target.table).collect();
         for shard in self.warehouse.shards() {
-            for (table, found) in self.look_at_shard(shard).await? {
-                match found {
-                    Ok(found) => seen.remains.extend(found),
-                    Err(reason) => seen.unseen.push(UnseenTable {
-                        shard: shard.name().to_owned(),
-                        table,
-                        reason,
-                    }),
+            match shard.masked_partitions(&tables).await {
+                Ok(masked) => {
+                    self.look_at_tables(shard, &tables, masked, &mut seen)
+                        .await?;
+                }
+                // Asked once, and nobody knows of any of them.
+                Err(error) => {
+                    let reason = error_chain(&error);
+                    for table in &tables {
+                        seen.add(shard, table, Err(reason.clone()));
+                    }
+                    unreachable.extend(error.is_unreachable().then_some(reason));
                 }
             }
+        }
+        if unreachable.len() == self.warehouse.shards().len() {
+            let reasons = unreachable;
+            return Err(EngineError::NoShard { reasons });
         }
         Ok(seen)
     }
@@ -89,42 +112,33 @@ impl Engine {
             .map_err(|error: WarehouseError| error_chain(&error)))
     }
 
-    async fn look_at_shard(
+    async fn look_at_tables(
         &self,
         shard: &Shard,
-    ) -> Result<Vec<(String, Result<Vec<Remains>, String>)>, EngineError> {
+        tables: &[&str],
+        masked: Vec<MaskedPartition>,
+        seen: &mut SeenRemains,
+    ) -> Result<(), EngineError> {
         let since = Since::read(self, shard).await?;
-        let tables: Vec<&str> = self.targets.iter().map(|target| &*target.table).collect();
-        let mut masked: BTreeMap<String, Vec<MaskedPartition>> = BTreeMap::new();
-        match shard.masked_partitions(&tables).await {
-            Ok(found) => {
-                for partition in found {
-                    let of_table = masked.entry(partition.table.clone()).or_default();
-                    of_table.push(partition);
-                }
-            }
-            // Asked once, and nobody knows of any of them.
-            Err(error) => {
-                let reason = error_chain(&error);
-                let unseen = |table: &str| (table.to_owned(), Err(reason.clone()));
-                return Ok(tables.into_iter().map(unseen).collect());
-            }
+        let mut by_table: BTreeMap<String, Vec<MaskedPartition>> = BTreeMap::new();
+        for partition in masked {
+            let of_table = by_table.entry(partition.table.clone()).or_default();
+            of_table.push(partition);
         }
-        let mut found = Vec::new();
         for table in tables {
-            let remains = match masked.remove(table) {
+            let found = match by_table.remove(*table) {
                 None => Ok(Vec::new()),
                 Some(masked) => match shard.masked_rows(table, None).await {
                     Ok(rows) => Ok(since.remains(shard, masked, rows)),
                     Err(error) => Err(error_chain(&error)),
                 },
             };
-            if let Ok(remains) = &remains {
+            if let Ok(remains) = &found {
                 self.note_remains(shard, table, remains, since.now).await?;
             }
-            found.push((table.to_owned(), remains));
+            seen.add(shard, table, found);
         }
-        Ok(found)
+        Ok(())
     }
 
     async fn note_remains(

@@ -73,3 +73,13 @@ async fn a_table_that_cannot_be_counted_is_named() {
         outcome.transcript
     );
 }
+
+#[tokio::test]
+async fn without_any_shard_it_says_that_none_can_be_reached() {
+    let scene = scene("after: 0s").await;
+    let config = std::fs::read_to_string(scene.path().join("config.yml")).unwrap();
+    let config = config.replace(scene.database.url(), "http://127.0.0.1:1");
+    scene.write("config.yml", &config);
+    let outcome = scene.run(&["reclaim"]);
+    assert_eq!(outcome.code, 69, "{}", outcome.transcript);
+}
