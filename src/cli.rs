@@ -24,6 +24,7 @@ mod pause;
 mod plan;
 mod progress;
 mod quarantine;
+mod reclaim;
 mod rules;
 mod run;
 mod scope;
@@ -139,6 +140,10 @@ pub enum Verb {
     Quarantine(quarantine::Quarantine),
     /// Bring partitions back that are in quarantine.
     Undo(undo::Undo),
+    /// Free the disk of rows that are deleted.
+    ///
+    /// It is a person's order: reclaim.enabled is for `serve`.
+    Reclaim(reclaim::ReclaimArgs),
     /// Show what was done: cycles and their steps.
     History(history::History),
     /// The record that nobody can edit unnoticed: verify it, export it.
@@ -222,6 +227,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Exit> {
         Verb::Holds(verb) => holds::run(verb, &context, &mut output).await,
         Verb::Pause(args) => pause::pause(args, &context, &mut output).await,
         Verb::Resume(args) => pause::resume(args, &context, &mut output).await,
+        Verb::Reclaim(args) => Box::pin(reclaim::run(args, &context, &mut output)).await,
         Verb::Mutations(args) => mutations::run(args, &context, &mut output).await,
         Verb::Quarantine(args) => quarantine::run(args, &context, &mut output).await,
         Verb::Undo(args) => Box::pin(undo::run(args, &context, &mut output)).await,

@@ -9,6 +9,7 @@ mod check;
 mod layer;
 mod pace;
 mod raw;
+mod reclaim;
 mod serve;
 mod sidecar;
 mod syntax;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use figment::providers::Env;
 use secrecy::SecretString;
 
+pub use self::reclaim::ReclaimConfig;
 pub use self::serve::{
     ApiConfig, ApprovalMode, LogFormat, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token,
     TraceExport,
@@ -65,6 +67,8 @@ pub struct Config {
     pub limits: Limits,
     /// How fast statements follow each other, and what holds them back.
     pub pace: PaceConfig,
+    /// When disk of deleted rows is freed.
+    pub reclaim: ReclaimConfig,
     /// The targets, children first.
     pub targets: Vec<Target>,
     /// Tables that hold rows of workspaces and that no rule shall clean: `table` in the database of

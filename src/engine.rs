@@ -23,6 +23,7 @@ mod preview;
 mod probe;
 mod promise;
 mod quarantine;
+mod reclaim;
 mod renew;
 mod report;
 mod request;
@@ -48,7 +49,7 @@ use crate::clock::Clock;
 use crate::config::{ApprovalMode, Config, DirectoryConfig};
 use crate::ledger::Ledger;
 use crate::pace::Pacer;
-use crate::plan::{Basis, Limits, Plan, Snapshot, Step, Terms, Unprobed, decide};
+use crate::plan::{Basis, Limits, Plan, ReclaimLimits, Snapshot, Step, Terms, Unprobed, decide};
 use crate::resolve::resolve;
 use crate::rule::{Periods, Retention};
 use crate::target::{CheckedTarget, Target};
@@ -64,12 +65,14 @@ pub use error::EngineError;
 pub use event::Event;
 pub use preview::{Expired, Preview, PreviewTable, RuleChange};
 pub use quarantine::Undone;
+pub use reclaim::{ReclaimReport, Reclaimed, SeenRemains, UnseenTable};
 pub use report::{CycleReport, CycleStatus, StepOutcomeKind, StepReport};
 pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
 pub(crate) use promise::Promise;
+pub(crate) use reclaim::read_note;
 pub(crate) use review::MAX_AGE;
 pub(crate) use rounds::Rounds;
 pub(crate) use survey::error_chain;
@@ -113,6 +116,7 @@ pub struct Engine {
     max_clock_skew: Duration,
     limits: Limits,
     pacer: Pacer,
+    reclaim: ReclaimLimits,
     targets: Vec<Target>,
     totals: KnownTotals,
 }
@@ -147,6 +151,7 @@ impl Engine {
             max_clock_skew: config.serve.max_clock_skew,
             limits: config.limits,
             pacer: Pacer::new(config.pace.clone()),
+            reclaim: config.reclaim.limits,
             targets: config.targets.clone(),
             totals: KnownTotals::new(),
         })

@@ -20,6 +20,7 @@ mod look;
 mod migrations;
 mod mysql;
 mod quarantine;
+mod remains;
 mod row;
 mod rule;
 mod sqlite;
@@ -50,6 +51,7 @@ pub use lease::{CYCLE_LEASE, Lease, LeaseAttempt};
 pub use look::Look;
 pub use mysql::TellPassword;
 pub use quarantine::{NewQuarantine, QuarantineChange, QuarantineRecord, QuarantineState};
+pub use remains::RemainsNote;
 pub use rule::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
 pub use step::{DeletedRows, Intended, StepIntent, StepOutcome, StepRecord};
 pub use witness::Witness;
@@ -264,7 +266,7 @@ pub trait Ledger: Send + Sync {
     async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError>;
     /// Records how a step ended: once, but an `unknown` outcome may be settled later.
     async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
-    /// Records how a cycle ended: `done`, `partial`, `failed`, `refused` or `stale`.
+    /// Records how a cycle ended: `done`, `partial`, `failed`, `refused`, `stale` or `reclaimed`.
     async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
     /// The latest cycles, newest first.
     async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {
@@ -296,6 +298,11 @@ pub trait Ledger: Send + Sync {
     async fn note_look(&self, look: &Look) -> Result<(), LedgerError>;
     /// All looks, in the order of their places.
     async fn looks(&self) -> Result<Vec<Look>, LedgerError>;
+    /// Notes what a table holds of deleted rows, in the place of what was seen of it before. Raises no
+    /// revision, and is no entry of the record.
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError>;
+    /// What was seen last, of all tables of all shards.
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError>;
     /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
     /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;

@@ -119,8 +119,8 @@ pub use compile::{
     strays,
 };
 pub use config::{
-    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat, Role,
-    ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
+    ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat,
+    ReclaimConfig, Role, ServeConfig, SlotsPerDay, Tenant, TlsFiles, Token, TraceExport,
 };
 pub use cutoff::{Bounds, Cutoff, expires_at, smallest_id, time_of_id, utc_day};
 pub use embedded::{
@@ -129,8 +129,8 @@ pub use embedded::{
 };
 pub use engine::{
     BaseBook, CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, Expired,
-    PlanRequest, Preview, PreviewTable, RuleChange, Rulebook, StepOutcomeKind, StepReport, Tenure,
-    Undone,
+    PlanRequest, Preview, PreviewTable, ReclaimReport, Reclaimed, RuleChange, Rulebook,
+    SeenRemains, StepOutcomeKind, StepReport, Tenure, Undone, UnseenTable,
 };
 pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
@@ -138,8 +138,9 @@ pub use ledger::{
     DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
     LeaseAttempt, Ledger, LedgerError, Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
     NewQuarantine, NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord,
-    QuarantineChange, QuarantineRecord, QuarantineState, RequestKey, RuleRecord, StepIntent,
-    StepOutcome, StepRecord, TellPassword, Witness, connect_ledger, open_ledger, read_directory,
+    QuarantineChange, QuarantineRecord, QuarantineState, RemainsNote, RequestKey, RuleRecord,
+    StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger, open_ledger,
+    read_directory,
 };
 pub use pace::{
     Decision, Held, NoWindow, PaceConfig, Pacer, Readings, Signal, Thresholds, Wait, Window,
@@ -147,10 +148,10 @@ pub use pace::{
 };
 pub use plan::{
     Arm, Backfill, Base, Basis, Bucket, Budget, ByHand, Candidates, Cell, CensusRow, Choice,
-    Deferred, DueRow, Facts, Histogram, Limits, Method, Packed, Partition, Plan, PlannedRule,
-    PlannedTarget, Projects, Rate, Rates, Refusal, Snapshot, Step, StepCost, TableInventory,
-    TablePlan, TableRows, Terms, Totals, Unprobed, candidates, choose, decide, for_everybody,
-    highest_cutoff_ms, inside, pack, rows_per_second, time_left,
+    Deferred, Disk, DueRow, Facts, Histogram, Limits, Method, Packed, Partition, Plan, PlannedRule,
+    PlannedTarget, Projects, Rate, Rates, Reclaim, ReclaimLimits, Refusal, Remains, Snapshot, Step,
+    StepCost, TableInventory, TablePlan, TableRows, Terms, Totals, Unprobed, candidates, choose,
+    decide, for_everybody, highest_cutoff_ms, inside, pack, rows_per_second, time_left, weigh,
 };
 pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
 pub use rule::{

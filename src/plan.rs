@@ -13,6 +13,7 @@ mod inventory;
 mod pack;
 mod partition;
 mod rates;
+mod reclaim;
 mod refusal;
 mod split;
 mod steps;
@@ -36,6 +37,7 @@ pub use inventory::{Cell, CensusRow, DueRow, TableInventory, Totals};
 pub use pack::{Limits, Packed, pack};
 pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
 pub use rates::{Rate, Rates, StepCost};
+pub use reclaim::{Disk, Reclaim, ReclaimLimits, Remains, weigh};
 pub use refusal::Refusal;
 pub use split::{Bucket, Histogram};
 pub use terms::{Base, Basis, Terms};
@@ -43,7 +45,9 @@ pub use time_left::{rows_per_second, time_left};
 
 pub(crate) use backfill::ASKED;
 pub(crate) use candidate::candidates_of_project;
+pub(crate) use choose::Bytes;
 pub(crate) use digest::directory_digest;
+pub(crate) use reclaim::{Age, age};
 pub(crate) use refusal::{refusals, touches};
 pub(crate) use still::{Still, goes_whole, still_due};
 

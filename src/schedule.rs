@@ -17,6 +17,7 @@ mod held;
 mod kept;
 mod live;
 mod next;
+mod reclaim;
 mod reload;
 mod slot;
 mod status;
@@ -42,6 +43,7 @@ use self::board::Board;
 use self::kept::PutOff;
 use self::live::{Parts, tables};
 use self::next::{Next, View};
+use self::reclaim::Reclaiming;
 use self::world::World;
 
 pub(crate) use backlog::left_everywhere;
@@ -67,6 +69,7 @@ pub struct Sidecar {
     attempts: Attempts,
     /// Approved plans that could not be applied.
     put_off: HashMap<String, PutOff>,
+    reclaiming: Reclaiming,
     /// The day, and what a dry run has planned of it.
     rehearsed: (String, Vec<SlotRange>),
     /// The day, and how many slots it has where nobody chose a number.
@@ -116,6 +119,7 @@ impl Sidecar {
             wake: Arc::new(Notify::new()),
             attempts: Attempts::default(),
             put_off: HashMap::default(),
+            reclaiming: Reclaiming::default(),
             rehearsed: Default::default(),
             auto: Default::default(),
             tidied: String::new(),
@@ -253,11 +257,18 @@ impl Sidecar {
             Next::Slot { .. } | Next::Again { .. } => {
                 Box::pin(self.work(live, n_slots, stop)).await
             }
-            next if world.settled != world.done => {
-                let why = "rows that are due are paused; everything else is done";
-                Ok(self.rest(next, Phase::Waiting, why, world.now))
+            next => {
+                if let Some(then) = Box::pin(self.tidy_disk(live, &world, n_slots, stop)).await? {
+                    return Ok(then);
+                }
+                let (phase, why) = if world.settled == world.done {
+                    (Phase::Idle, "nothing is due")
+                } else {
+                    let why = "rows that are due are paused; everything else is done";
+                    (Phase::Waiting, why)
+                };
+                Ok(self.rest(next, phase, why, world.now))
             }
-            next => Ok(self.rest(next, Phase::Idle, "nothing is due", world.now)),
         }
     }
 

@@ -33,7 +33,7 @@ pub struct History {
 #[derive(Debug, Serialize)]
 struct CycleView {
     cycle: String,
-    /// What began it: `slot`, `run`, `apply` or `backfill`.
+    /// What began it: `slot`, `run`, `apply`, `backfill` or `reclaim`.
     kind: String,
     holder: String,
     started_at: Timestamp,

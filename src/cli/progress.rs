@@ -154,6 +154,23 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
             Event::Stalled { mutations, .. } => mutations.iter().for_each(|reason| {
                 tell(format!("stalled: {reason}; see `ebbtide mutations`"));
             }),
+            Event::Reclaiming { reclaim } => {
+                let of = &reclaim.remains;
+                let line = format!("{} {}: {}", of.table, of.partition, reclaim.reason);
+                bar.set_message(line.clone());
+                if !is_terminal {
+                    say(&line);
+                }
+            }
+            Event::Reclaimed { report } => {
+                let done = super::reclaim::outcome(report);
+                let line = format!("{} {}: {done}", report.table, report.partition);
+                if is_terminal {
+                    bar.println(line);
+                } else {
+                    say(&line);
+                }
+            }
             Event::Surveyed { .. }
             | Event::Throttled { .. }
             | Event::Quarantined { .. }

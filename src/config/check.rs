@@ -7,7 +7,8 @@ use secrecy::SecretString;
 
 use super::pace::check_pace;
 use super::raw::{RawBudget, RawConfig, RawPlan, RawRetention};
-use super::sidecar::{armed_for, check_api, check_serve, check_slots, check_traces};
+use super::reclaim::check_reclaim;
+use super::sidecar::{check_api, check_serve, check_slots, check_traces, days};
 use super::{Config, DatabaseConfig, DirectoryConfig};
 use crate::plan::{Budget, Limits};
 use crate::rule::{Days, Periods, Retention};
@@ -27,7 +28,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
     let shards = check_shards(&raw, problems);
     let serve = check_serve(&raw, problems);
     let slots_per_day = check_slots(&raw.retention, problems);
-    let armed_for = armed_for(&raw.retention.armed_for, problems);
+    let armed_for = days("retention.armed_for", &raw.retention.armed_for, problems);
     let ledger = DatabaseConfig {
         url: raw.ledger.url,
         password: secret(
@@ -59,6 +60,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
         ));
     }
     let pace = check_pace(&raw.pace, raw.plan.rows_per_step, problems);
+    let reclaim = check_reclaim(&raw.reclaim, &raw.pace, problems);
     check_limits(&raw.plan, problems);
     let budget = check_budget(&raw.retention.budget, problems);
     check_targets(&raw.targets, problems);
@@ -89,6 +91,7 @@ pub(super) fn check(raw: RawConfig, problems: &mut Vec<String>) -> Option<Config
             budget,
         },
         pace,
+        reclaim,
         targets: raw.targets,
         unmanaged: raw.unmanaged,
         without_effect,

@@ -25,6 +25,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) pace: RawPace,
     #[serde(default)]
+    pub(super) reclaim: RawReclaim,
+    #[serde(default)]
     pub(super) serve: RawServe,
     #[serde(default)]
     pub(super) record: RawRecord,
@@ -240,6 +242,26 @@ impl Default for RawPlan {
             workspaces_per_statement: 1_000,
             statement_bytes: 240_000,
             rows_per_step: 5_000_000,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReclaim {
+    pub(super) enabled: bool,
+    pub(super) min_dead_share: f64,
+    pub(super) after: String,
+    pub(super) free_disk: f64,
+}
+
+impl Default for RawReclaim {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            min_dead_share: 0.2,
+            after: "7d".into(),
+            free_disk: 1.5,
         }
     }
 }

@@ -105,7 +105,8 @@ pub(super) fn check_slots(raw: &RawRetention, problems: &mut Vec<String>) -> Slo
 }
 
 /// A length of time that may be nothing: `0s`.
-pub(super) fn armed_for(text: &str, problems: &mut Vec<String>) -> Duration {
+/// A length of time that may be none, in days or in smaller units.
+pub(super) fn days(key: &str, text: &str, problems: &mut Vec<String>) -> Duration {
     // Days are no unit of exact time elsewhere, but here a person thinks in them.
     if let Ok(days) = Days::parse(text) {
         return Duration::from_secs(u64::from(days.get()) * SECONDS_PER_DAY);
@@ -121,7 +122,7 @@ pub(super) fn armed_for(text: &str, problems: &mut Vec<String>) -> Duration {
         .and_then(|length| Duration::try_from(length).ok())
         .unwrap_or_else(|| {
             problems.push(format!(
-                "retention.armed_for: {text:?} is no length of time; write 0s, 12h or 2d"
+                "{key}: {text:?} is no length of time; write 0s, 12h or 2d"
             ));
             Duration::ZERO
         })

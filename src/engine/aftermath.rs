@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use super::reclaim::{RECLAIM, Rewritten, unfinished};
 use super::{Engine, EngineError, Tenure, error_chain};
 use crate::compile::recount;
-use crate::ledger::{LedgerError, StepOutcome, StepRecord};
+use crate::ledger::{LedgerError, StepIntent, StepOutcome, StepRecord};
 use crate::plan::Method;
-use crate::warehouse::{WarehouseError, marker};
+use crate::warehouse::{Shard, WarehouseError, marker};
 
 /// The share of a day is counted from its midnight on; what is older is history.
 const LOOKS_BACK: Duration = Duration::from_hours(24);
@@ -69,6 +70,9 @@ impl Engine {
         let intent = &step.intent;
         let mut shards = self.warehouse.shards().iter();
         let shard = shards.find(|shard| shard.name() == intent.shard);
+        if let (Some(shard), RECLAIM) = (shard, &*intent.method) {
+            return dead_under(shard, intent).await;
+        }
         // Of whole partitions there is no predicate: all their rows go on counting as deleted.
         let masks_rows = intent.method != Method::Partition.as_str();
         let (Some(shard), true) = (shard, masks_rows && !intent.predicate.is_empty()) else {
@@ -84,4 +88,22 @@ impl Engine {
         let sql = recount(shard.database(), &intent.table, &intent.predicate);
         shard.recount(&sql).await.map(Some)
     }
+}
+
+/// Deleted rows that are on disk after a rewrite; nothing while it may run. Its mutation has no marker: any that
+/// is not finished may be it.
+async fn dead_under(shard: &Shard, intent: &StepIntent) -> Result<Option<u64>, WarehouseError> {
+    let of: Option<Vec<Rewritten>> = serde_json::from_str(&intent.bounds).ok();
+    let Some(of) = of.and_then(|of| of.into_iter().next()) else {
+        return Ok(None);
+    };
+    let is_over =
+        !shard.is_running(&intent.query_id).await? && unfinished(shard, &intent.table).await? == 0;
+    if !is_over {
+        return Ok(None);
+    }
+    let rows = shard
+        .masked_rows(&intent.table, Some(&of.partition))
+        .await?;
+    Ok(Some(rows.iter().map(|rows| rows.n_dead).sum()))
 }

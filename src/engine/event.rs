@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{CycleReport, StepReport};
+use super::{CycleReport, ReclaimReport, StepReport};
 use crate::ledger::QuarantineRecord;
 use crate::pace::Wait;
-use crate::plan::{Plan, Step, TableInventory};
+use crate::plan::{Plan, Reclaim, Step, TableInventory};
 
 /// What is heard of a cycle while it runs.
 #[derive(Debug)]
@@ -88,6 +88,16 @@ pub enum Event<'a> {
     Quarantined {
         /// The partitions that are not over.
         records: &'a [QuarantineRecord],
+    },
+    /// A partition is about to be rewritten.
+    Reclaiming {
+        /// Which, and why.
+        reclaim: &'a Reclaim,
+    },
+    /// The rewrite of a partition ended, or was left.
+    Reclaimed {
+        /// How.
+        report: &'a ReclaimReport,
     },
     /// Rules changed; the rest is planned again.
     Replanning,

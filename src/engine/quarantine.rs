@@ -288,6 +288,7 @@ impl Engine {
             log_comment: &marker,
             marker: &marker,
             is_mutation: false,
+            params: &[],
             settings: &[],
         };
         match shard.execute(&request).await {

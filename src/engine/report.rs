@@ -233,6 +233,9 @@ pub(super) fn lag_s(arms: &[Arm]) -> u32 {
     arms.iter().map(|arm| arm.lag_s).max().unwrap_or(0)
 }
 
-fn as_ms<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_ms<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -63,6 +63,8 @@ pub enum CycleKind {
     Apply,
     /// A person asks for a scope, whatever the rules say.
     Backfill,
+    /// The disk of deleted rows is freed; nothing is deleted.
+    Reclaim,
 }
 
 impl CycleKind {
@@ -73,6 +75,7 @@ impl CycleKind {
             Self::Run => "run",
             Self::Apply => "apply",
             Self::Backfill => "backfill",
+            Self::Reclaim => "reclaim",
         }
     }
 }

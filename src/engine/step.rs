@@ -8,6 +8,7 @@ use super::apply::{Course, Cycle};
 use super::renew::Patience;
 use super::report::{StepOutcomeKind, lag_s};
 use super::survey::{error_chain, still_running};
+use super::turn::Place;
 use super::{CycleStatus, Engine, EngineError, Event, StepReport};
 use crate::compile::{Statement, Within, compile_step, drop_parts};
 use crate::ledger::Intended;
@@ -22,6 +23,16 @@ pub(super) struct Part<'a> {
     pub(super) cycle: &'a Cycle<'a>,
     pub(super) shard: &'a Shard,
     pub(super) step: &'a Step,
+}
+
+impl<'a> Part<'a> {
+    fn place(&self) -> Place<'a> {
+        Place {
+            cycle: self.cycle,
+            shard: self.shard,
+            table: &self.step.table,
+        }
+    }
 }
 
 /// A step whose intent is recorded.
@@ -73,7 +84,10 @@ impl Engine {
             Ok(_) if arms.is_empty() && !goes_whole => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }
-            Ok(targets) => match self.wait_for_turn(part, n_to_pace(step, &arms)).await {
+            Ok(targets) => match self
+                .wait_for_turn(&part.place(), n_to_pace(step, &arms))
+                .await
+            {
                 // Waiting may have taken a while: only now is it known what else is under way.
                 Ok(()) => match self.clear(part, targets).await {
                     Ok(parts) => Ok((targets, parts)),
@@ -237,6 +251,7 @@ impl Engine {
             marker: &marker,
             is_mutation: statement.is_mutation,
             settings: &statement.settings,
+            params: &[],
         };
         cycle.spent.send();
         let (execution, took) = self.execute_watched(part, &request).await;

@@ -19,6 +19,14 @@ const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// A shard and a table.
 type ShardTable = (Arc<str>, Arc<str>);
 
+/// Where a statement is to go, and in which cycle.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) cycle: &'a Cycle<'a>,
+    pub(super) shard: &'a Shard,
+    pub(super) table: &'a str,
+}
+
 /// How long the tables of a cycle were waited for.
 #[derive(Debug, Default)]
 pub(super) struct Waited {
@@ -27,8 +35,8 @@ pub(super) struct Waited {
 
 impl Waited {
     /// Adds to the time of a table; returns all of it.
-    fn add(&self, part: &Part<'_>, length: Duration) -> Duration {
-        let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));
+    fn add(&self, place: &Place<'_>, length: Duration) -> Duration {
+        let key = (place.shard.name().into(), place.table.into());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = tables.entry(key).or_default();
         *waited += length;
@@ -88,8 +96,8 @@ impl Engine {
     ///
     /// # Errors
     /// Why the table must wait for another cycle.
-    pub(super) async fn wait_for_turn(&self, part: &Part<'_>, n_due: u64) -> Result<(), Wait> {
-        let cycle = part.cycle;
+    pub(super) async fn wait_for_turn(&self, place: &Place<'_>, n_due: u64) -> Result<(), Wait> {
+        let cycle = place.cycle;
         let began = Instant::now();
         cycle.unless_halted(self.pacer.ready(n_due)).await;
         (self.observer)(&Event::Throttled {
@@ -99,22 +107,22 @@ impl Engine {
         let mut before: Option<Wait> = None;
         while self.halt(cycle).is_none() {
             let looked = cycle
-                .unless_halted(self.pacer.look(part.shard, &part.step.table))
+                .unless_halted(self.pacer.look(place.shard, place.table))
                 .await;
             let wait = match looked {
                 Some(Decision::Wait(wait)) => wait,
                 Some(Decision::Go) | None => break,
             };
             if before.as_ref().map(|before| before.signal) != Some(wait.signal) {
-                self.say_held(part, Some(&wait));
+                self.say_held(place, Some(&wait));
             }
-            if cycle.waited.add(part, Duration::ZERO) >= self.pacer.config().longest_wait {
+            if cycle.waited.add(place, Duration::ZERO) >= self.pacer.config().longest_wait {
                 return Err(wait);
             }
             let began = Instant::now();
             cycle.unless_halted(sleep(LOOK_EVERY)).await;
             let length = began.elapsed();
-            cycle.waited.add(part, length);
+            cycle.waited.add(place, length);
             (self.observer)(&Event::Throttled {
                 reason: wait.signal.as_str(),
                 length,
@@ -122,15 +130,15 @@ impl Engine {
             before = Some(wait);
         }
         if before.is_some() {
-            self.say_held(part, None);
+            self.say_held(place, None);
         }
         Ok(())
     }
 
-    fn say_held(&self, part: &Part<'_>, wait: Option<&Wait>) {
+    fn say_held(&self, place: &Place<'_>, wait: Option<&Wait>) {
         (self.observer)(&Event::HeldBack {
-            shard: &part.step.shard,
-            table: &part.step.table,
+            shard: place.shard.name(),
+            table: place.table,
             wait,
         });
     }

@@ -20,7 +20,7 @@ use crate::ledger::{CycleRecord, StepRecord};
 pub(super) struct Cycle {
     /// A UUIDv7.
     id: String,
-    /// What began it: `slot`, `run`, `apply` or `backfill`.
+    /// What began it: `slot`, `run`, `apply`, `backfill` or `reclaim`.
     kind: String,
     /// When it began.
     started_at: Timestamp,

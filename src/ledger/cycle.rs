@@ -19,7 +19,7 @@ pub struct CycleStart {
     pub revision: u64,
     /// [`crate::RuleSet::digest`] of the rules of that revision, or of what was asked for instead.
     pub rules_digest: String,
-    /// What began it: `slot`, `run`, `apply` or `backfill`.
+    /// What began it: `slot`, `run`, `apply`, `backfill` or `reclaim`.
     pub kind: String,
     /// The digest of its plan.
     pub plan_digest: String,
@@ -38,7 +38,8 @@ pub struct CycleStart {
 pub struct CycleRecord {
     /// Written when it began.
     pub start: CycleStart,
-    /// When it ended and how: `done`, `partial`, `failed`, `refused`, `stale`; missing if the process died.
+    /// When it ended and how: `done`, `partial`, `failed`, `refused`, `stale`, or `reclaimed`
+    /// where nothing was to be deleted; missing if the process died.
     pub end: Option<(Timestamp, String)>,
 }
 

@@ -11,7 +11,7 @@ type Source = (&'static str, &'static str);
 macro_rules! sources {
     ($database:literal) => {
         sources!($database: "V1__rules", "V2__workspaces", "V3__cycles", "V4__steps", "V5__meta",
-            "V6__first_revision", "V7__rule_revisions", "V8__cycle_particulars", "V9__step_particulars", "V10__revisions", "V11__present_revision", "V12__settings", "V13__holds", "V14__pauses", "V15__leases", "V16__approvals", "V17__plans", "V18__request_keys", "V19__audit", "V20__audit_head", "V21__looks", "V22__ends_of_cycles", "V23__parts_of_steps", "V24__asked", "V25__quarantines")
+            "V6__first_revision", "V7__rule_revisions", "V8__cycle_particulars", "V9__step_particulars", "V10__revisions", "V11__present_revision", "V12__settings", "V13__holds", "V14__pauses", "V15__leases", "V16__approvals", "V17__plans", "V18__request_keys", "V19__audit", "V20__audit_head", "V21__looks", "V22__ends_of_cycles", "V23__parts_of_steps", "V24__asked", "V25__quarantines", "V26__remains")
     };
     ($database:literal: $($name:literal),*) => {
         [$(($name, include_str!(concat!(
@@ -20,8 +20,8 @@ macro_rules! sources {
     };
 }
 
-pub(super) const SQLITE: [Source; 25] = sources!("sqlite");
-pub(super) const MYSQL: [Source; 25] = sources!("mysql");
+pub(super) const SQLITE: [Source; 26] = sources!("sqlite");
+pub(super) const MYSQL: [Source; 26] = sources!("mysql");
 
 /// What applies migrations that are missing.
 pub(super) fn runner(sources: &[Source]) -> Result<Runner, LedgerError> {
@@ -122,17 +122,17 @@ mod tests {
 
     #[test]
     fn only_the_exact_schema_passes() {
-        let all: Vec<_> = (1..=25)
+        let all: Vec<_> = (1..=26)
             .map(|version| (version, format!("m{version}")))
             .collect();
         assert!(check(&all, "u").is_ok());
         let mut newer = all.clone();
-        newer.push((26, "later".into()));
+        newer.push((27, "later".into()));
         for (applied, message) in [
-            (Vec::new(), "has nothing, needs V25__quarantines"),
+            (Vec::new(), "has nothing, needs V26__remains"),
             (all.get(..5).unwrap().to_vec(), "has V5__m5, needs"),
-            (all.get(1..).unwrap().to_vec(), "has V25__m25, needs"),
-            (newer, "has V26__later, this version knows V25__quarantines"),
+            (all.get(1..).unwrap().to_vec(), "has V26__m26, needs"),
+            (newer, "has V27__later, this version knows V26__remains"),
         ] {
             let error = check(&applied, "u").unwrap_err().to_string();
             assert!(error.contains(message), "{error}");

@@ -17,6 +17,7 @@ mod looks;
 mod plans;
 mod quarantines;
 mod record;
+mod remains;
 mod rules;
 mod value;
 mod workspaces;
@@ -37,7 +38,8 @@ use super::{
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
     Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewQuarantine, NewRule,
     PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, QuarantineChange,
-    QuarantineRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
+    QuarantineRecord, RemainsNote, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -502,6 +504,14 @@ impl Ledger for MySql {
 
     async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
         on_connection!(self, "list what was seen", connection => looks::all(connection))
+    }
+
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError> {
+        retried!(self, "note what is left on disk", change => remains::note(change, note))
+    }
+
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError> {
+        on_connection!(self, "list what is left on disk", connection => remains::all(connection))
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {

@@ -14,6 +14,7 @@ mod plans;
 mod ports;
 mod quarantines;
 mod record;
+mod remains;
 mod rules;
 mod value;
 mod workspaces;
@@ -36,7 +37,8 @@ use super::{
     HoldRecord, ImportRule, ImportedRules, Intended, Lease, LeaseAttempt, Ledger, LedgerError,
     Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewQuarantine, NewRule,
     PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord, QuarantineChange,
-    QuarantineRecord, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord, migrations,
+    QuarantineRecord, RemainsNote, RequestKey, RuleRecord, StepIntent, StepOutcome, StepRecord,
+    migrations,
 };
 use crate::audit::{Entry, Head};
 use crate::guard::PauseScope;
@@ -723,6 +725,18 @@ impl Ledger for Sqlite {
 
     async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
         self.read("list what was seen", looks::all).await
+    }
+
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError> {
+        let note = note.clone();
+        self.write("note what is left on disk", move |change| {
+            remains::note(change, &note)
+        })
+        .await
+    }
+
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError> {
+        self.read("list what is left on disk", remains::all).await
     }
 
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {

@@ -214,7 +214,7 @@ fn ids(partitions: &[&Partition]) -> Vec<Arc<str>> {
 }
 
 /// A size for people.
-pub(super) struct Bytes(pub(super) u64);
+pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -108,6 +108,13 @@ impl Sidecar {
             .instrument(span);
         let cycled = Box::pin(self.watched(live, &world, next_slot_in, cycle)).await;
         self.note("slot", Some(range), &cycled);
+        if cycled
+            .together
+            .as_ref()
+            .is_some_and(|report| report.n_statements() > 0)
+        {
+            self.reclaiming.rows_went();
+        }
         let mut unnoted = None;
         if let Some(plan) = &cycled.plan {
             let terms = again::terms(plan.revision, world.base);
@@ -197,6 +204,10 @@ impl Sidecar {
             ..self.view(world, n_slots, &self.rehearsed.1)
         });
         let Next::Slot { range, .. } = next else {
+            // What deleted rows hold is of interest whoever deleted them.
+            if self.look_at_remains(live, world, stop).await? {
+                return Ok(Then::Again);
+            }
             return Ok(self.rest(next, Phase::DryRun, &why, world.now));
         };
         self.board.phase(Phase::DryRun, why, world.now);

@@ -91,6 +91,10 @@ pub struct TargetStatus {
     pub cycle_rows_due: u64,
     /// Rows of those that are gone by now.
     pub cycle_rows_deleted: u64,
+    /// Bytes of disk that deleted rows hold until their parts are merged or rewritten.
+    pub dead_bytes: u64,
+    /// Seconds for which the oldest of them is deleted.
+    pub reclaim_lag_seconds: u64,
     /// When the backlog should be gone, at the rate of the steps of the last 30 days and no faster than
     /// `pace.rows_per_second`.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -110,6 +114,8 @@ impl TargetStatus {
             retention_lag_seconds: 0,
             cycle_rows_due: 0,
             cycle_rows_deleted: 0,
+            dead_bytes: 0,
+            reclaim_lag_seconds: 0,
             eta: None,
         }
     }

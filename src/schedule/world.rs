@@ -7,7 +7,7 @@ use super::{Live, Sidecar};
 use crate::cutoff::utc_day;
 use crate::engine::{Engine, EngineError, error_chain};
 use crate::guard::PauseScope;
-use crate::ledger::{PauseRecord, PlanRecord, PlanStatus};
+use crate::ledger::{PauseRecord, PlanRecord, PlanStatus, RemainsNote};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::warehouse::Warehouse;
@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) approved: Vec<PlanRecord>,
     /// The pauses in force.
     pub(super) pauses: Vec<PauseRecord>,
+    /// What tables were seen to hold of deleted rows.
+    pub(super) remains: Vec<RemainsNote>,
 }
 
 impl World {
@@ -65,6 +67,8 @@ impl Sidecar {
         let looks = ledger.looks().await?;
         let again = again(&settled, &looks, &terms(revision, base), now);
         self.show_left(&looks);
+        let remains = ledger.remains().await?;
+        self.show_remains(&remains, now);
         let mut n_pending = 0;
         for plan in plans
             .iter()
@@ -98,6 +102,7 @@ impl Sidecar {
             yesterday,
             approved,
             pauses,
+            remains,
         };
         let is_paused = world.pause().is_some();
         self.metrics

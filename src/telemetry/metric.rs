@@ -66,6 +66,12 @@ metrics! {
         "Rows from the future, as last looked at.";
     WAITING: Gauge "ebbtide_waiting_rows" ["table"], Some(Unit::Count),
         "Rows that would go once a change of rules is approved, or its armed time is over.";
+    DEAD_BYTES: Gauge "ebbtide_dead_bytes" ["table"], Some(Unit::Bytes),
+        "Disk that deleted rows hold until their parts are merged or rewritten, as last looked at.";
+    RECLAIM_LAG: Gauge "ebbtide_reclaim_lag_seconds" ["table"], Some(Unit::Seconds),
+        "For how long the oldest deleted row that is on disk is deleted, as last looked at; 0 if there is none.";
+    RECLAIMED_BYTES: Counter "ebbtide_reclaimed_bytes_total" ["table"], Some(Unit::Bytes),
+        "Disk that rewrites by this instance have freed.";
     THROTTLED: Counter "ebbtide_throttled_seconds_total" ["reason"], Some(Unit::Seconds),
         "Time that statements waited for their turn.";
     STALLED: Gauge "ebbtide_stalled_mutations" ["table"], Some(Unit::Count),

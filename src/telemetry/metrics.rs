@@ -25,7 +25,7 @@ pub struct Metrics {
 }
 
 /// What is left in a table, as last looked at.
-const OF_TABLES: [&str; 7] = [
+const OF_TABLES: [&str; 9] = [
     metric::RETENTION_LAG,
     metric::BACKLOG,
     metric::UNDATABLE,
@@ -33,6 +33,8 @@ const OF_TABLES: [&str; 7] = [
     metric::WAITING,
     metric::STALLED,
     metric::QUARANTINED,
+    metric::DEAD_BYTES,
+    metric::RECLAIM_LAG,
 ];
 
 static METADATA: Metadata<'static> = Metadata::new("ebbtide", Level::INFO, None);
@@ -116,6 +118,7 @@ impl Metrics {
                 &[("table", table), ("method", "lightweight")],
                 0,
             );
+            self.add(metric::RECLAIMED_BYTES, &label, 0);
             for histogram in [metric::STATEMENT_DURATION, metric::PROBE_DURATION] {
                 drop(
                     self.recorder

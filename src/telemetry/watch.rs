@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Metrics, metric, ms};
-use crate::engine::{Event, StepOutcomeKind, StepReport};
+use crate::engine::{Event, ReclaimReport, Reclaimed, StepOutcomeKind, StepReport};
 use crate::ledger::QuarantineRecord;
 use crate::pace::Wait;
 use crate::plan::{Plan, TableInventory};
@@ -44,6 +44,7 @@ impl Watch {
             Event::CycleStarted { cycle, plan } => self.started(cycle, plan),
             Event::Throttled { reason, length } => self.metrics.throttled(reason, *length),
             Event::StepFinished { report, .. } => self.finished(report),
+            Event::Reclaimed { report } => self.reclaimed(report),
             Event::Replanning => {
                 tracing::info!("rules, holds or pauses changed; planning the rest again");
             }
@@ -121,6 +122,32 @@ impl Watch {
                 .record(metric::STATEMENT_DURATION, &label, report.duration);
         }
         self.log(report, verdict);
+    }
+
+    fn reclaimed(&self, report: &ReclaimReport) {
+        let table = &*report.table;
+        let freed_bytes = report.freed_bytes();
+        let label = [("table", table)];
+        self.metrics
+            .add(metric::RECLAIMED_BYTES, &label, freed_bytes);
+        let (outcome, why) = match &report.outcome {
+            Reclaimed::Freed { .. } => ("freed", None),
+            Reclaimed::Masked => ("masked", None),
+            Reclaimed::Failed { error: why } => ("failed", Some(why)),
+            Reclaimed::Left { reason: why } => ("left", Some(why)),
+        };
+        tracing::info!(
+            cycle = report.cycle,
+            shard = &*report.shard,
+            table,
+            partition = &*report.partition,
+            rows_dead = report.n_dead,
+            freed_bytes,
+            outcome,
+            why,
+            duration_ms = ms(report.duration),
+            "reclaim"
+        );
     }
 
     fn log(&self, report: &StepReport, verdict: &str) {

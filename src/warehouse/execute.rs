@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub is_mutation: bool,
     /// More settings. Those that make the server wait for the mutation cannot be changed.
     pub settings: &'a [(&'a str, &'a str)],
+    /// Values of the parameters in the text.
+    pub params: &'a [(&'a str, &'a str)],
 }
 
 /// What became of a statement.
@@ -121,6 +123,8 @@ impl Shard {
             )
             .with_setting("query_id", request.query_id)
             .with_setting("log_comment", request.log_comment);
+        let params = request.params.iter();
+        let query = params.fold(query, |query, (name, value)| query.param(name, *value));
         let query = with(waiting(query), request.is_mutation.then_some(MUTATION));
         let answer = tokio::time::timeout(self.statement.limit, query.execute()).await;
         let error = match answer {

@@ -115,7 +115,7 @@ impl Shard {
     }
 
     /// Whether the server still works on the query.
-    pub(super) async fn is_running(&self, query_id: &str) -> Result<bool, WarehouseError> {
+    pub(crate) async fn is_running(&self, query_id: &str) -> Result<bool, WarehouseError> {
         let query = self
             .probes
             .query_raw(sql!("clickhouse/running_queries.sql"))

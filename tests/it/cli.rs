@@ -17,6 +17,7 @@ mod mutations;
 mod names;
 mod preview;
 mod quarantine;
+mod reclaim;
 mod record;
 mod retention;
 mod review;

@@ -16,6 +16,7 @@ mod pause;
 mod preview;
 mod quarantine;
 mod reach;
+mod reclaim;
 mod review;
 mod slot;
 mod split;

@@ -14,6 +14,7 @@ mod password;
 mod prune;
 mod quarantine;
 mod race;
+mod remains;
 mod request;
 mod review;
 mod schema;

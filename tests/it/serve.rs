@@ -13,6 +13,7 @@ mod otel;
 mod outage;
 mod pace;
 mod process;
+mod reclaim;
 mod reload;
 mod said;
 mod shared;

@@ -120,6 +120,7 @@ async fn delete_on(shard: &Shard, condition: &str, marker: &str) -> Execution {
             log_comment: marker,
             marker,
             is_mutation: true,
+            params: &[],
             settings: &[],
         })
         .await

@@ -5,7 +5,7 @@ use serde::Deserialize as _;
 use super::{CycleView, StepView};
 use crate::cli::output::{counted, grouped, table};
 use crate::cutoff::utc_day;
-use crate::plan::{ASKED, Backfill};
+use crate::plan::{ASKED, Backfill, Bytes};
 
 /// The cycles, each with its steps; in full with predicates, bounds and digests.
 pub(super) fn describe(cycles: &[CycleView], in_full: bool) -> String {
@@ -26,14 +26,14 @@ fn cycle(cycle: &CycleView, in_full: bool) -> String {
         (Some(status), Some(at)) => format!("{status} at {at}"),
         _ => "no end: it runs still, or its process died; the next cycle takes what it left".into(),
     };
+    let rules = if cycle.rules_digest.is_empty() {
+        "which have no part in it".to_owned()
+    } else {
+        format!("cutoffs are whole UTC days before {}", utc_day(cycle.as_of))
+    };
     let mut text = format!(
-        "cycle {}\n  began     {} ({}{by})\n  ended     {end}\n  rules     revision {}, cutoffs \
-         are whole UTC days before {}\n",
-        cycle.cycle,
-        cycle.started_at,
-        cycle.kind,
-        cycle.revision,
-        utc_day(cycle.as_of)
+        "cycle {}\n  began     {} ({}{by})\n  ended     {end}\n  rules     revision {}, {rules}\n",
+        cycle.cycle, cycle.started_at, cycle.kind, cycle.revision
     );
     if let Some(slot) = &cycle.slot {
         text.push_str(&format!(
@@ -44,7 +44,7 @@ fn cycle(cycle: &CycleView, in_full: bool) -> String {
     if let Some(asked) = &cycle.asked {
         text.push_str(&format!("  asked     {}\n", ask(asked)));
     }
-    if in_full {
+    if in_full && !cycle.rules_digest.is_empty() {
         text.push_str(&format!("  digests   rules {}", cycle.rules_digest));
         if !cycle.plan_digest.is_empty() {
             text.push_str(&format!("\n            plan {}", cycle.plan_digest));
@@ -139,6 +139,14 @@ fn particulars(step: &StepView) -> String {
 fn bound_line(bound: &serde_json::Value) -> String {
     let text = |key: &str| bound.get(key).and_then(serde_json::Value::as_str);
     let number = |key: &str| bound.get(key).and_then(serde_json::Value::as_u64);
+    if let Some(partition) = text("partition") {
+        let size = |key: &str| Bytes(number(key).unwrap_or(0));
+        return format!(
+            "partition {partition}, {} dead, {} to rewrite",
+            size("dead_bytes"),
+            size("rewrite_bytes")
+        );
+    }
     let rule = match number("rule") {
         Some(ASKED) => "what was asked for".into(),
         Some(id) => format!("rule {id}"),

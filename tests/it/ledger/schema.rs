@@ -4,7 +4,7 @@ use ebbtide::{LedgerError, connect_ledger};
 
 use super::{Fresh, chain, on_both};
 
-const N_MIGRATIONS: usize = 25;
+const N_MIGRATIONS: usize = 26;
 
 on_both!(
     migrating_twice_does_nothing,

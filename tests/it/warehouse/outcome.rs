@@ -71,6 +71,7 @@ async fn a_statement_without_its_marker_is_not_sent() {
             log_comment: "",
             marker,
             is_mutation: true,
+            params: &[],
             settings: &[],
         };
         let execution = bench.shard.execute(&request).await;
@@ -95,6 +96,7 @@ async fn settings_cannot_make_a_statement_answer_early() {
         log_comment: "",
         marker: "ebbtide:retention:t:early-1",
         is_mutation: true,
+        params: &[],
         settings: &[("lightweight_deletes_sync", "0")],
     };
     let execution = Shard::new(options).unwrap().execute(&request).await;

@@ -207,6 +207,7 @@ async fn the_same_grants_are_enough_for_other_ways(keeper: &Shard, admin: &click
             log_comment: "ebbtide:retention:t:grants-3",
             marker: "ebbtide:retention:t:grants-3",
             is_mutation: false,
+            params: &[],
             settings,
         };
         let execution = keeper.execute(&request).await;
@@ -221,6 +222,7 @@ async fn the_same_grants_are_enough_for_other_ways(keeper: &Shard, admin: &click
         log_comment: "",
         marker: "",
         is_mutation: false,
+        params: &[],
         settings: &[("max_partition_size_to_drop", "1")],
     };
     let execution = keeper.execute(&request).await;
