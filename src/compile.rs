@@ -34,6 +34,7 @@ use crate::plan::{Arm, Method, Step};
 use crate::target::CheckedTarget;
 
 pub(crate) use self::ages::ages;
+pub(crate) use self::whole::drop_parts;
 pub use self::whole::strays;
 pub use self::within::Within;
 pub use self::writer::literal;
@@ -152,7 +153,8 @@ pub fn compile(target: &CheckedTarget, arms: &[Arm], marker: &str) -> Statement 
     compile_as(shape, target, arms, marker)
 }
 
-/// Compiles the statement of a step, with its own arms or fewer.
+/// Compiles the statement of a step, with its own arms or fewer. Where whole partitions go it is one
+/// to read: what is sent names their parts.
 pub fn compile_step(target: &CheckedTarget, step: &Step, arms: &[Arm], marker: &str) -> Statement {
     let shape = Shape::for_bounds(group_by_bounds(arms).len());
     match step.method {

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use arm::{Arm, Projects};
 pub use backfill::Backfill;
 pub use candidate::{Candidates, candidates};
+pub(crate) use choose::MOST_PARTS_DROPPED;
 pub use choose::{Choice, Facts, choose};
 pub use inventory::{Cell, CensusRow, DueRow, TableInventory, Totals};
 pub use pack::{Limits, Packed, pack};

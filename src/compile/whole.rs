@@ -1,4 +1,7 @@
-//! Whole partitions: the statement that drops them, and the count that proves that it may.
+//! Whole partitions: the count that proves that they may go, and the statement that drops them.
+//!
+//! Invariant: what is sent names the parts that were counted. A part never changes under its name,
+//! so a row that comes after the count, or that this replica had not fetched yet, is in none of them.
 
 use std::sync::Arc;
 
@@ -9,15 +12,30 @@ use super::{Shape, Statement, extreme_of, membership, table};
 use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
 
-/// Compiles the statement that drops partitions.
+/// Compiles the statement that drops the parts of whole partitions, which [`strays`] counted.
+pub(crate) fn drop_parts(target: &CheckedTarget, parts: &[String]) -> Statement {
+    drop_each(Sql::new(), target, "DROP PART ", parts)
+}
+
+/// Compiles what dropping partitions looks like before their parts are known: to read.
 pub(super) fn drop_partitions(target: &CheckedTarget, partitions: &[Arc<str>]) -> Statement {
     let mut sql = Sql::new();
+    sql.raw("-- sent as DROP PART for each part by its name, once its rows were counted again\n");
+    drop_each(sql, target, "DROP PARTITION ID ", partitions)
+}
+
+fn drop_each(
+    mut sql: Sql,
+    target: &CheckedTarget,
+    what: &'static str,
+    names: &[impl AsRef<str>],
+) -> Statement {
     sql.raw("ALTER TABLE ");
     table(target, &mut sql);
     sql.raw("\n");
     let predicate_at = sql.len();
-    sql.list(partitions, ", ", |out, id| {
-        out.raw("DROP PARTITION ID ").text(id);
+    sql.list(names, ", ", |out, name| {
+        out.raw(what).text(name.as_ref());
     });
     Statement {
         sql: sql.into_string(),
@@ -33,7 +51,7 @@ pub(super) fn drop_partitions(target: &CheckedTarget, partitions: &[Arc<str>]) -
 /// them are not expired under the bounds of everybody, have no age, or belong to nobody.
 ///
 /// Columns: `ebbtide_partition String, ebbtide_rows UInt64, ebbtide_strays UInt64,
-/// ebbtide_oldest_ms Nullable(Int64)`.
+/// ebbtide_oldest_ms Nullable(Int64), ebbtide_parts Array(String)`; the parts hold all of these rows.
 pub fn strays(target: &CheckedTarget, partitions: &[Arc<str>], expired: Bounds) -> String {
     let age = AgeSql::new(&target.age);
     let mut goes = Sql::new();
@@ -52,7 +70,7 @@ pub fn strays(target: &CheckedTarget, partitions: &[Arc<str>], expired: Bounds) 
     sql.raw("  toUInt64(count() - countIf(").sql(&goes);
     sql.raw(")) AS ebbtide_strays,\n  ");
     extreme_of(target, "minOrNullIf(", &goes, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms\nFROM ");
+    sql.raw(" AS ebbtide_oldest_ms,\n  groupUniqArray(toString(_part)) AS ebbtide_parts\nFROM ");
     table(target, &mut sql);
     sql.raw("\nWHERE _partition_id IN (");
     list(partitions, &mut sql);

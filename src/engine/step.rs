@@ -9,7 +9,7 @@ use super::renew::Patience;
 use super::report::{StepOutcomeKind, lag_s};
 use super::survey::{error_chain, still_running};
 use super::{CycleStatus, Engine, EngineError, Event, StepReport};
-use crate::compile::{Statement, Within, compile_step};
+use crate::compile::{Statement, Within, compile_step, drop_parts};
 use crate::ledger::Intended;
 use crate::plan::{Arm, Method, Step};
 use crate::target::CheckedTarget;
@@ -70,15 +70,14 @@ impl Engine {
             Ok(_) if goes_whole && !course.damaged.is_nobody() => {
                 Err("the children of some rows in it could not be deleted in this cycle".into())
             }
-            Ok(_) if goes_whole && step.expired.is_none() => Err("it has no proof".into()),
             Ok(_) if arms.is_empty() && !goes_whole => {
                 Err("the children of its workspaces could not be deleted in this cycle".into())
             }
             Ok(targets) => match self.wait_for_turn(part, n_to_pace(step, &arms)).await {
                 // Waiting may have taken a while: only now is it known what else is under way.
-                Ok(()) => match self.obstacle(part, targets).await {
-                    None => Ok(targets),
-                    Some(obstacle) => {
+                Ok(()) => match self.clear(part, targets).await {
+                    Ok(parts) => Ok((targets, parts)),
+                    Err(obstacle) => {
                         is_running = obstacle.is_running;
                         Err(obstacle.reason)
                     }
@@ -93,8 +92,8 @@ impl Engine {
         if let Some(status) = self.halt(cycle) {
             return Ok(Err(status));
         }
-        let targets = match ready {
-            Ok(targets) => targets,
+        let (targets, parts) = match ready {
+            Ok(ready) => ready,
             Err(reason) => {
                 let workspaces = arms.into_iter().map(|arm| arm.workspace);
                 course.damaged.note(step, workspaces);
@@ -105,7 +104,7 @@ impl Engine {
                 })));
             }
         };
-        let announced = self.announce(part, targets, arms, course).await?;
+        let announced = self.announce(part, targets, arms, parts, course).await?;
         match (announced, targets.last()) {
             (Ok(Some(announced)), Some(target)) => {
                 let sent = self.send(part, target, announced, course).await?;
@@ -123,6 +122,7 @@ impl Engine {
         part: &Part<'_>,
         targets: &[CheckedTarget],
         mut arms: Vec<Arm>,
+        mut parts: Vec<String>,
         course: &mut Course,
     ) -> Result<Result<Option<Announced>, CycleStatus>, EngineError> {
         let Part { cycle, shard, step } = *part;
@@ -133,7 +133,11 @@ impl Engine {
         let marker = marker(&step.table, &identity);
         let mut patience = Patience::new();
         loop {
-            let statement = compile_step(target, step, &arms, &marker);
+            let statement = if step.method == Method::Partition {
+                drop_parts(target, &parts)
+            } else {
+                compile_step(target, step, &arms, &marker)
+            };
             let report = StepReport {
                 shape: Some(statement.shape),
                 query_id: Some(format!("ebbtide-{identity}")),
@@ -168,12 +172,15 @@ impl Engine {
             };
             arms = allowed;
             // The count of what is in whole partitions is as old as the wait was long.
-            if step.method == Method::Partition
-                && let Some(reason) = self.cannot_go_whole(shard, target, step).await
-            {
-                tracing::info!(table = %step.table, reason, "partitions are left for another plan");
-                course.moved.leave_whole();
-                return Ok(Ok(None));
+            if step.method == Method::Partition {
+                parts = match self.count_parts(shard, target, step).await {
+                    Ok(parts) => parts,
+                    Err(reason) => {
+                        tracing::info!(table = %step.table, reason, "partitions are left for another plan");
+                        course.moved.leave_whole();
+                        return Ok(Ok(None));
+                    }
+                };
             }
         }
     }
@@ -235,20 +242,27 @@ impl Engine {
         Ok(Ok(report))
     }
 
-    /// Why a step cannot be sent now, if so.
-    async fn obstacle(&self, part: &Part<'_>, targets: &[CheckedTarget]) -> Option<Obstacle> {
+    /// The parts of whole partitions that may go, none for other steps; or why a step cannot be sent
+    /// now.
+    async fn clear(
+        &self,
+        part: &Part<'_>,
+        targets: &[CheckedTarget],
+    ) -> Result<Vec<String>, Obstacle> {
         let Part { shard, step, .. } = *part;
+        let obstacle = |reason, is_running| Obstacle { reason, is_running };
         let earlier = shard.unfinished_mutations(&step.table).await;
-        let (reason, is_running) = match earlier {
-            Ok(earlier) if !earlier.is_empty() => (still_running(&earlier), true),
-            Ok(_) if step.method == Method::Partition => {
-                let target = targets.last()?;
-                (self.cannot_go_whole(shard, target, step).await?, false)
+        let earlier = earlier.map_err(|error| obstacle(error_chain(&error), false))?;
+        if !earlier.is_empty() {
+            return Err(obstacle(still_running(&earlier), true));
+        }
+        match targets.last().filter(|_| step.method == Method::Partition) {
+            Some(target) => {
+                let counted = self.count_parts(shard, target, step).await;
+                counted.map_err(|reason| obstacle(reason, false))
             }
-            Ok(_) => return None,
-            Err(error) => (error_chain(&error), false),
-        };
-        Some(Obstacle { reason, is_running })
+            None => Ok(Vec::new()),
+        }
     }
 
     /// What an execution means. Where the server says done, failed, or cannot say, the rows left

@@ -1,7 +1,8 @@
 //! Partitions that go as a whole: found for a plan, and proven again before they are dropped.
 //!
 //! Invariant: a partition is dropped only where the policies alone say that every row that can be in
-//! it is expired, and where a count of what is in it says so too.
+//! it is expired, and where a count of what is in it says so too. Only the parts that were counted go:
+//! whatever comes after the count stays.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::probe::LeftOut;
 use super::survey::error_chain;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
-use crate::plan::{ByHand, Partition, Step, Terms, for_everybody, inside};
+use crate::plan::{ByHand, MOST_PARTS_DROPPED, Partition, Step, Terms, for_everybody, inside};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Partitions, Shard, WarehouseError};
 
@@ -54,9 +55,12 @@ impl Engine {
         let found = inside(expired, period, &partitions.found).filter(ends_before_children);
         let (too_large, candidates): (Vec<&Partition>, Vec<&Partition>) =
             found.partition(|partition| is_too_large(partition));
+        // So many parts cannot be named in one statement; merges make them fewer.
+        let is_named = |partition: &&Partition| partition.n_parts <= MOST_PARTS_DROPPED;
         let id = |partition: &&Partition| Arc::clone(&partition.id);
         whole.too_large = too_large.iter().map(id).collect();
-        let candidates: Vec<Arc<str>> = candidates.iter().map(id).collect();
+        let candidates = candidates.iter().copied().filter(is_named);
+        let candidates: Vec<Arc<str>> = candidates.map(|partition| id(&partition)).collect();
         if candidates.is_empty() {
             return Ok(whole);
         }
@@ -77,38 +81,41 @@ impl Engine {
         Ok(whole)
     }
 
-    /// Why the partitions of a step must not be dropped now, if so.
-    pub(super) async fn cannot_go_whole(
+    /// The parts of the partitions of a step, each counted now; or why they must not be dropped.
+    pub(super) async fn count_parts(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         step: &Step,
-    ) -> Option<String> {
+    ) -> Result<Vec<String>, String> {
         let Some(expired) = step.expired.filter(|_| {
             target.keep.is_empty() && target.ways.may_drop() && !step.partitions.is_empty()
         }) else {
-            return Some("the target does not admit dropping partitions any more".into());
+            return Err("nothing proves that its partitions may be dropped now".into());
         };
         let sql = strays(target, &step.partitions, expired);
-        let rows = match shard.strays(&sql).await {
-            Ok(rows) => rows,
-            Err(error) => return Some(error_chain(&error)),
-        };
+        let counted = shard.strays(&sql).await;
+        let rows = counted.map_err(|error| error_chain(&error))?;
         if let Some(row) = rows.iter().find(|row| row.ebbtide_strays > 0) {
-            return Some(format!(
+            return Err(format!(
                 "not dropped: partition {} holds {} rows that are not expired for everybody, or have \
                  no age or workspace",
                 row.ebbtide_partition, row.ebbtide_strays
             ));
         }
         let n_rows: u64 = rows.iter().map(|row| row.ebbtide_rows).sum();
-        (n_rows > step.n_due.saturating_mul(MOST_GROWTH)).then(|| {
-            format!(
+        if n_rows > step.n_due.saturating_mul(MOST_GROWTH) {
+            return Err(format!(
                 "not dropped: the partitions hold {n_rows} rows, and the plan counted {}; the next \
                  one counts again",
                 step.n_due
-            )
-        })
+            ));
+        }
+        let parts: Vec<String> = rows.into_iter().flat_map(|row| row.ebbtide_parts).collect();
+        if parts.is_empty() {
+            return Err("nothing is left in its partitions".into());
+        }
+        Ok(parts)
     }
 
     /// Rows that are left in the partitions of a step.

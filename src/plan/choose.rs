@@ -1,6 +1,6 @@
 //! How the rows of a table go: the one function that chooses.
 //!
-//! 1. Partitions that go as a whole are dropped, all of them in one statement.
+//! 1. Partitions that go as a whole are dropped, as many in one statement as it can name the parts of.
 //! 2. The rest goes as the config says, or by patch parts where that costs at most a fifth of a
 //!    mutation, the table has at least 20 parts, and at most a twentieth of its rows go: until the
 //!    next merge every read joins the patches.
@@ -19,6 +19,8 @@ use crate::target::{MethodChoice, Ways};
 const PATCH_MUST_SAVE: f64 = 5.0;
 const PATCH_FEWEST_PARTS: u64 = 20;
 const PATCH_LARGEST_SHARE: u64 = 20;
+/// Parts that one statement drops: each is named, and the server reads 256 KiB at most.
+pub(crate) const MOST_PARTS_DROPPED: u64 = 1_000;
 /// Each partition by itself is a mutation of its own.
 const MOST_PARTITIONS_APART: usize = 8;
 
@@ -52,15 +54,31 @@ pub struct Choice {
 
 /// Chooses how the rows of a table go; nothing where nothing is due.
 pub fn choose(facts: &Facts<'_>) -> Vec<Choice> {
-    let mut choices: Vec<Choice> = drop_whole(facts).into_iter().collect();
+    let mut choices = drop_whole(facts);
     if facts.n_due > 0 {
         choices.extend(rest(facts));
     }
     choices
 }
 
-fn drop_whole(facts: &Facts<'_>) -> Option<Choice> {
-    let whole: Vec<&Partition> = partitions(facts, |partition| partition.goes_whole);
+fn drop_whole(facts: &Facts<'_>) -> Vec<Choice> {
+    let mut statements: Vec<(u64, Vec<&Partition>)> = Vec::new();
+    for partition in partitions(facts, |partition| partition.goes_whole) {
+        match statements.last_mut() {
+            Some((n_parts, together)) if *n_parts + partition.n_parts <= MOST_PARTS_DROPPED => {
+                *n_parts += partition.n_parts;
+                together.push(partition);
+            }
+            _ => statements.push((partition.n_parts, vec![partition])),
+        }
+    }
+    let together = statements
+        .iter()
+        .map(|(_, together)| drop_together(together));
+    together.flatten().collect()
+}
+
+fn drop_together(whole: &[&Partition]) -> Option<Choice> {
     let (first, last) = (whole.first()?, whole.last()?);
     let n_parts = whole.iter().map(|partition| partition.n_parts).sum();
     let n_bytes: u64 = whole.iter().map(|partition| partition.n_bytes).sum();
@@ -80,7 +98,7 @@ fn drop_whole(facts: &Facts<'_>) -> Option<Choice> {
     );
     Some(Choice {
         method: Method::Partition,
-        partitions: ids(&whole),
+        partitions: ids(whole),
         n_parts,
         reason: reason.into(),
     })

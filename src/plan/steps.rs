@@ -28,7 +28,8 @@ impl Plan {
         });
         for choice in choices {
             if choice.method == Method::Partition {
-                let whole = inventory.partitions.iter().filter(|part| part.goes_whole);
+                let whole = inventory.partitions.iter();
+                let whole = whole.filter(|partition| choice.partitions.contains(&partition.id));
                 let n_due = whole.map(|partition| partition.n_due).sum();
                 self.add_step(inventory, &choice, vec![], n_due);
                 continue;

@@ -34,15 +34,17 @@ const OF_ANY: [(&str, Period); 4] = [
     ),
 ];
 
-/// Keys with results of 16 or 32 bits, of columns that have no more themselves.
-const OF_NARROW: [(&str, Period); 6] = [
+/// Keys with results of 16 bits, of columns that have no more days themselves.
+const OF_NARROW: [(&str, Period); 5] = [
     ("toDate(?)", Period::Day),
-    ("toStartOfDay(?)", Period::Day),
     ("toMonday(?)", Period::Week),
     ("toStartOfWeek(?)", Period::Week),
     ("toStartOfWeek(?, 1)", Period::Week),
     ("toStartOfMonth(?)", Period::Month),
 ];
+
+/// A key whose result has 32 bits of seconds: of a `Date` it wraps in 2106.
+const OF_SECONDS: [(&str, Period); 1] = [("toStartOfDay(?)", Period::Day)];
 
 /// No zone is further from UTC.
 const MARGIN_MS: i64 = 86_400_000;
@@ -56,13 +58,15 @@ impl Period {
             .and_then(|key| key.strip_suffix(')'))
             .unwrap_or(key);
         let instants = instants(schema, age);
-        let is_narrow = matches!(age.kind, AgeKind::Date | AgeKind::DateTime);
+        let is_seconds = age.kind == AgeKind::DateTime;
+        let is_narrow = is_seconds || age.kind == AgeKind::Date;
         let is_date = matches!(age.kind, AgeKind::Date | AgeKind::Date32);
         if is_date && instants.iter().any(|instant| instant == bare) {
             return Some(Self::Day);
         }
         let narrow = OF_NARROW.iter().filter(|_| is_narrow);
-        let mut known = OF_ANY.iter().chain(narrow);
+        let seconds = OF_SECONDS.iter().filter(|_| is_seconds);
+        let mut known = OF_ANY.iter().chain(narrow).chain(seconds);
         let means = |template: &str| {
             let mut written = instants
                 .iter()
@@ -205,6 +209,7 @@ mod tests {
             ("toDate32(at)", AgeKind::DateTime64, Period::Day),
             ("toMonday(at)", AgeKind::DateTime, Period::Week),
             ("toStartOfWeek(at, 1)", AgeKind::Date, Period::Week),
+            ("toStartOfDay(at)", AgeKind::DateTime, Period::Day),
             ("at", AgeKind::Date, Period::Day),
         ] {
             check(key, kind, Some(period));
@@ -215,6 +220,8 @@ mod tests {
     fn keys_under_which_a_row_of_another_time_could_lie_are_not_understood() {
         for (key, kind) in [
             ("toDate(at)", AgeKind::DateTime64),
+            ("toStartOfDay(at)", AgeKind::Date),
+            ("toStartOfDay(at)", AgeKind::DateTime64),
             ("toMonday(at)", AgeKind::Date32),
             ("toStartOfMonth(id_at)", AgeKind::UuidText),
             ("toYYYYMM(short_at)", AgeKind::UuidText),

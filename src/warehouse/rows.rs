@@ -97,6 +97,7 @@ pub(crate) struct StraysRow {
     pub(crate) ebbtide_rows: u64,
     pub(crate) ebbtide_strays: u64,
     pub(crate) ebbtide_oldest_ms: Option<i64>,
+    pub(crate) ebbtide_parts: Vec<String>,
 }
 
 /// What is left under a predicate.

@@ -246,6 +246,8 @@ fn probe_settings(options: &ShardOptions) -> Vec<(&'static str, String)> {
         ("apply_patch_parts", "1".to_owned()),
         ("apply_mutations_on_fly", "0".to_owned()),
         ("additional_table_filters", "{}".to_owned()),
+        // An estimate of what other replicas read is empty, and would look like nothing.
+        ("enable_parallel_replicas", "0".to_owned()),
         ("transform_null_in", "0".to_owned()),
         ("max_query_size", MAX_QUERY_SIZE.to_owned()),
     ];

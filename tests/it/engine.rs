@@ -10,6 +10,7 @@ mod lease;
 mod method;
 mod order;
 mod pace;
+mod partition;
 mod pause;
 mod preview;
 mod reach;

@@ -1,6 +1,7 @@
 //! The warehouse against a real server.
 
 mod outcome;
+mod period;
 mod proxy;
 mod reading;
 mod refusal;

@@ -70,6 +70,20 @@ fn whole_partitions_go_in_one_statement_and_the_rest_follows() {
 }
 
 #[test]
+fn a_statement_drops_no_more_parts_than_it_can_name() {
+    let whole = |id: &str, n_parts| Partition {
+        goes_whole: true,
+        ..partition(id, n_parts, 1_000, 1_000)
+    };
+    let partitions = [600, 400, 1, 1_000, 999].map(|n_parts| whole("x", n_parts));
+    let n_parts: Vec<u64> = chosen(&ways(), &partitions)
+        .into_iter()
+        .map(|(_, _, n_parts)| n_parts)
+        .collect();
+    assert_eq!(n_parts, [1_000, 1, 1_000, 999]);
+}
+
+#[test]
 fn patches_are_chosen_for_few_rows_in_many_parts_where_the_table_takes_them() {
     let few = many(&[5_000, 5_000, 5_000]);
     let patching = Ways {

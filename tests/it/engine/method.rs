@@ -1,7 +1,7 @@
 //! How rows go: whole partitions, patches, and deletes in one partition.
 
 use ebbtide::{
-    CycleStatus, EngineError, Method, PauseScope, Plan, Refusal, Scope, StepOutcomeKind,
+    Config, CycleStatus, EngineError, Method, PauseScope, Plan, Refusal, Scope, StepOutcomeKind,
 };
 
 use super::world::{NOW, World, apply, plan, run};
@@ -99,6 +99,14 @@ async fn no_partition_goes_whole_where_anything_could_be_wanted() {
     assert!(!is_whole(&plan(&world.engine()).await));
     world.rule("w9", "20d").await;
     assert!(is_whole(&plan(&world.engine()).await));
+    // A row may be kept by another table.
+    let keep =
+        "age: {time: at}, keep: [{column: n, in_table: refs, in_column: n, in_workspace: w}]}";
+    world
+        .sql("CREATE TABLE refs (w String, n UInt64) ENGINE = MergeTree ORDER BY w")
+        .await;
+    let kept = Config::parse(&world.yaml.replace("age: {time: at}}", keep)).unwrap();
+    assert!(!is_whole(&plan(&world.engine_with(&kept, NOW)).await));
     world.pause(PauseScope::Workspace("w9".into())).await;
     assert!(!is_whole(&plan(&world.engine()).await));
 }
@@ -222,12 +230,14 @@ async fn a_later_look_misses_nothing() {
     // A key that the server could answer from its parts alone, without an estimate.
     let mut world = partitioned("w", "").await;
     finite(&mut world);
+    world.rule("new", "7d").await;
     let engine = world.engine();
     let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
     let first = plan(&engine).await;
     assert_eq!((first.n_due(), first.tables[0].totals.n_workspaces), (0, 4));
-    let late = "INSERT INTO spans VALUES ('new', 'p', '2026-09-10 00:00:00', 1)";
+    // Young, and yet too old for its own rule.
+    let late = "INSERT INTO spans VALUES ('new', 'p', '2026-11-10 00:00:00', 1)";
     world.sql(late).await;
     let second = plan(&engine).await;
     assert_eq!(second.n_due(), 1);

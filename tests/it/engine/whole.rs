@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebbtide::{
     Config, CycleStatus, Engine, Event, HoldRange, Ledger, Method, NewHold, NewPause, NewRule,
-    PauseScope, Scope,
+    PauseScope, Scope, StepOutcomeKind, Verdict,
 };
 
 use super::method::{finite, partitioned, steps};
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
-use crate::support::block_on;
+use crate::support::{block_on, wait_until};
 
 /// What somebody does just in time.
 type Change = fn(&dyn Ledger);
@@ -170,4 +170,102 @@ async fn a_table_that_was_not_approved_is_not_dropped_from_nor_are_its_parents()
     apply_reviewed(&now, &proposed).await.unwrap();
     assert_eq!(world.count("spans").await, 4 * 31);
     assert_eq!(world.count("traces").await, 4 * 31);
+}
+
+/// Changes a table between the last count of the first step and its statement: the ledger stands
+/// there.
+fn changed_after_the_count(world: &World, change: &'static str) -> Engine {
+    let file = world.folder.path().join("ledger.db");
+    let client = world.database.client();
+    world.engine().observed_by(move |event| {
+        if !matches!(event, Event::StepStarted { step, .. } if step.number == 1) {
+            return;
+        }
+        // Nobody records an intent until this is over.
+        let ledger = rusqlite::Connection::open(&file).unwrap();
+        ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let before = n_counts(&client);
+        let client = client.clone();
+        std::thread::spawn(move || {
+            wait_until("the last count", || n_counts(&client) > before);
+            block_on(client.query_raw(change).execute()).unwrap();
+            ledger.execute_batch("ROLLBACK").unwrap();
+        });
+    })
+}
+
+/// How often whole partitions were counted.
+fn n_counts(client: &clickhouse::Client) -> u64 {
+    let flush = client.query_raw("SYSTEM FLUSH LOGS query_log");
+    block_on(flush.execute()).unwrap();
+    let count = "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' \
+                 AND current_database = currentDatabase() AND query LIKE '%AS ebbtide_strays%' \
+                 AND query NOT LIKE '%system.query_log%'";
+    block_on(client.query_raw(count).fetch_one()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_between_the_count_and_the_drop_stays() {
+    let world = months().await;
+    let late = "INSERT INTO spans VALUES (unhex('ff'), 'p', '2026-09-10 00:00:00', 1)";
+    let (_, report) = run(&changed_after_the_count(&world, late)).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let expected = StepOutcomeKind::Applied(Verdict::Incomplete { n_left: 1 });
+    assert_eq!(report.steps[0].outcome, expected);
+    assert_eq!(world.count("spans WHERE w = unhex('ff')").await, 1);
+    assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 1);
+    let parents = world.count("traces WHERE at < '2026-10-01'").await;
+    assert_eq!(parents, 192, "children may be left");
+    let steps = world.ledger.steps(&report.cycle).await.unwrap();
+    let predicate = &steps[0].intent.predicate;
+    assert!(predicate.starts_with("DROP PART '2026"), "{predicate}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_is_another_one_since_it_was_counted_stays_until_the_next_cycle() {
+    let world = months().await;
+    let merge = "OPTIMIZE TABLE spans PARTITION ID '202609' FINAL";
+    let (_, report) = run(&changed_after_the_count(&world, merge)).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let old = world.count("spans WHERE at < '2026-10-01'").await;
+    assert!(old >= 120, "{old}");
+    let StepOutcomeKind::Failed {
+        n_left, recorded, ..
+    } = &report.steps[0].outcome
+    else {
+        panic!("{report:#?}");
+    };
+    assert_eq!(*n_left, Some(old));
+    assert!(recorded.contains("NO_SUCH_DATA_PART"), "{recorded}");
+    let (_, report) = run(&world.engine()).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(table).await, 4 * 31);
+    }
+}
+
+#[tokio::test]
+async fn a_partition_of_too_many_parts_is_not_dropped() {
+    let world = months().await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let many = "INSERT INTO spans SELECT 'w1', 'p', '2026-09-10 00:00:00', number FROM numbers(1001) \
+                SETTINGS max_block_size = 1, min_insert_block_size_rows = 1, min_insert_block_size_bytes = 1";
+    world.sql(many).await;
+    let parts = "system.parts WHERE active AND database = currentDatabase() AND table = 'spans' \
+                 AND partition_id = '202609'";
+    assert!(world.count(parts).await > 1_000);
+    let made = plan(&world.engine()).await;
+    let whole = made.steps.iter();
+    let whole = whole.filter(|step| &*step.table == "spans" && step.method == Method::Partition);
+    let dropped: Vec<&str> = whole
+        .flat_map(|step| step.partitions.iter().map(|id| &**id))
+        .collect();
+    assert_eq!(dropped, ["202608"]);
+    let n_due: u64 = made
+        .steps
+        .iter()
+        .filter(|step| &*step.table == "spans")
+        .map(|step| step.n_due)
+        .sum();
+    assert_eq!(n_due, 4 * 69 + 1_001, "its rows are masked");
 }

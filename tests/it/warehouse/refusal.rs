@@ -184,6 +184,9 @@ async fn users_that_may_not() {
                  toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms FROM t";
     let rows = shard_of("trimmed").count_due(there).await.unwrap();
     assert_eq!(rows[0].n_due, 30, "rows that were deleted are not there");
+    // Nor do other replicas answer them.
+    let rows = shard_of("elsewhere").count_due(there).await.unwrap();
+    assert_eq!(rows[0].n_due, 30);
     let error = shard_of("capped").count_due(counts).await.unwrap_err();
     assert!(
         matches!(error, WarehouseError::Server { code: 396, .. }),
@@ -196,7 +199,7 @@ async fn the_same_grants_are_enough_for_other_ways(keeper: &Shard, admin: &click
     let patch = ("lightweight_delete_mode", "lightweight_update_force");
     for (sql, settings, expected) in [
         ("DELETE FROM t WHERE id < 20", &[patch][..], 80),
-        ("ALTER TABLE t DROP PARTITION ID '0'", &[], 30),
+        (&*drop_parts_of("0", admin).await, &[], 30),
     ] {
         let request = Request {
             sql,
@@ -213,7 +216,7 @@ async fn the_same_grants_are_enough_for_other_ways(keeper: &Shard, admin: &click
     }
     // A partition beyond what the user may drop has a remedy.
     let request = Request {
-        sql: "ALTER TABLE t DROP PARTITION ID '1'",
+        sql: &drop_parts_of("1", admin).await,
         query_id: "too large",
         log_comment: "",
         marker: "",
@@ -230,6 +233,14 @@ async fn the_same_grants_are_enough_for_other_ways(keeper: &Shard, admin: &click
             .contains("raise max_partition_size_to_drop"),
         "{error}"
     );
+}
+
+/// The statement that drops all parts of a partition.
+async fn drop_parts_of(partition: &str, admin: &clickhouse::Client) -> String {
+    let drops = "SELECT 'ALTER TABLE t ' || arrayStringConcat(groupArray('DROP PART ''' || name || ''''), ', ') \
+                 FROM system.parts WHERE active AND database = 'd' AND table = 't' AND partition_id = ?";
+    let drops = admin.query(drops).bind(partition);
+    drops.fetch_one().await.unwrap()
 }
 
 const NEEDS: [GrantNeed<'static>; 3] = [
@@ -298,6 +309,13 @@ fn server() -> Embedded {
             "trimmed",
             &[],
             "<limit>3</limit><apply_deleted_mask>0</apply_deleted_mask>",
+        ),
+        user(
+            "elsewhere",
+            &[],
+            "<enable_parallel_replicas>2</enable_parallel_replicas><max_parallel_replicas>2</max_parallel_replicas>\
+             <parallel_replicas_for_non_replicated_merge_tree>1</parallel_replicas_for_non_replicated_merge_tree>\
+             <cluster_for_parallel_replicas>nowhere</cluster_for_parallel_replicas>",
         ),
         user(
             "capped",
