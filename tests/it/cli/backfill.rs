@@ -1,7 +1,7 @@
 //! `backfill`: exactly what was asked for goes, and every guard but the approval holds.
 
-use std::io::{BufRead, BufReader};
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ebbtide::{CYCLE_LEASE, LeaseAttempt, connect_ledger};
@@ -327,6 +327,50 @@ async fn the_share_of_a_table_is_respected_and_cycles_add_up() {
     assert_eq!(scene.count_rows().await, N_OLD + N_YOUNG - 10);
     scene.good(&[&arguments[..], &["--max-share-of-table=0.5"]].concat());
     assert_eq!(scene.count_rows().await, N_OLD + N_YOUNG - 20);
+}
+
+/// On a terminal, with an answer; returns how it ended and what was shown.
+fn on_a_terminal(scene: &Scene, arguments: &str, answer: &str) -> (Option<i32>, String) {
+    let command = format!("{} {arguments}", env!("CARGO_BIN_EXE_ebbtide"));
+    let mut child = Command::new("script")
+        .args(["-qefc", &command, "/dev/null"])
+        .current_dir(scene.path())
+        .env("EBBTIDE_TEST_PASSWORD", scene.database.password())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`script` of util-linux makes terminals");
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{answer}").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&ended.stdout).into_owned();
+    (ended.status.code(), shown)
+}
+
+#[tokio::test]
+async fn a_person_is_asked_with_the_counts_in_view() {
+    let scene = scene().await;
+    let arguments = "backfill --workspace=w1 --older-than=60d";
+    for no in ["n", "", "maybe", "yes please"] {
+        let (code, shown) = on_a_terminal(&scene, arguments, no);
+        assert_eq!(code, Some(3), "{shown}");
+        assert!(shown.contains("Delete 10 rows for ever"), "{shown}");
+        scene.untouched(N_OLD + N_YOUNG).await;
+    }
+    let (code, shown) = on_a_terminal(&scene, arguments, "y");
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(
+        shown.contains("0 of 10 rows"),
+        "a bar says how far it is: {shown}"
+    );
+    assert_eq!(scene.count_rows().await, N_OLD + N_YOUNG - 10);
+    // Nothing is due, so nobody is asked.
+    let (code, shown) = on_a_terminal(&scene, arguments, "");
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(
+        shown.contains("nothing is due") && !shown.contains("[y/N]"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]
