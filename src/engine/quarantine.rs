@@ -5,6 +5,7 @@
 //! rules, holds and pauses of now. What cannot be proven, or asked, stays.
 
 mod enter;
+mod leave;
 mod undo;
 
 use std::sync::Arc;
@@ -12,11 +13,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, EngineError, Event, Tenure, error_chain};
-use crate::compile::{drop_quarantine, drop_quarantined, strays};
+use crate::compile::{drop_quarantine, strays};
 use crate::cutoff::Bounds;
 use crate::ledger::{Intended, QuarantineChange, QuarantineRecord, QuarantineState};
-use crate::pace::Decision;
-use crate::plan::{Basis, Terms, for_everybody};
+use crate::plan::{Basis, Terms};
 use crate::resolve::resolve;
 use crate::target::{CheckedTarget, QuarantineTable};
 use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
@@ -123,7 +123,7 @@ impl Engine {
         terms: &Terms<'_>,
         revision: u64,
     ) -> Left<()> {
-        let proven = proven(kept, targets, terms);
+        let proven = leave::proven(kept, targets, terms);
         match kept.record.state {
             QuarantineState::Moving => {
                 let of_move = self.is_moved(kept).await;
@@ -146,75 +146,6 @@ impl Engine {
                 self.drop_kept(kept, target, expired, revision).await
             }
             QuarantineState::Undone | QuarantineState::Dropped => Ok(Ok(())),
-        }
-    }
-
-    /// Drops a partition that has been kept for long enough.
-    async fn drop_kept(
-        &self,
-        kept: Kept<'_>,
-        target: &CheckedTarget,
-        expired: Bounds,
-        revision: u64,
-    ) -> Left<()> {
-        let partition = &kept.record.quarantine.partition;
-        // A process that was killed may have dropped it already.
-        let counted = async {
-            let there = kept.shard.partitions(kept.table.as_str()).await?;
-            if there.n_rows_of(partition) == 0 {
-                return Ok((false, 0));
-            }
-            let (_, n_strays) = self.count_kept(kept, target, expired).await?;
-            Ok::<_, WarehouseError>((true, n_strays))
-        };
-        let is_there = match counted.await {
-            Ok((is_there, 0)) => is_there,
-            Ok((_, n_strays)) => {
-                return Ok(Err(format!(
-                    "{n_strays} of its rows are not expired for everybody"
-                )));
-            }
-            Err(error) => return Ok(Err(error_chain(&error))),
-        };
-        let look = self.pacer.look(kept.shard, &target.table).await;
-        if let Decision::Wait(wait) = look {
-            return Ok(Err(wait.to_string()));
-        }
-        // The last look at the rules, holds, pauses and the lease.
-        let mut intent = kept.record.change(
-            QuarantineState::Dropping,
-            self.clock.now(),
-            kept.tenure.token(),
-        );
-        intent.revision = Some(revision);
-        let holder = kept.tenure.holder();
-        match self.ledger.change_quarantine(&intent, &holder).await? {
-            Intended::Recorded if kept.tenure.may_send() => {}
-            Intended::Recorded | Intended::LeaseLost => {
-                return Ok(Err("the lease was lost, or nearly".into()));
-            }
-            Intended::Stale => return Ok(Err("rules, holds or pauses changed just now".into())),
-        }
-        let database = kept.shard.database();
-        let sql = drop_quarantined(database, kept.table, partition);
-        let sent = async {
-            if is_there {
-                self.order(kept.shard, kept.table.as_str(), &sql).await?;
-            }
-            let left = kept.shard.partitions(kept.table.as_str()).await?;
-            if left.n_rows_of(partition) > 0 {
-                return Ok(Err("rows are left in it".to_owned()));
-            }
-            self.tidy(kept).await.map(Ok)
-        };
-        match sent.await {
-            Ok(Ok(())) => {
-                self.note(kept, QuarantineState::Dropped, kept.record.n_rows)
-                    .await
-            }
-            Ok(Err(reason)) => Ok(Err(reason)),
-            Err(SendError::Ledger(error)) => Err(error),
-            Err(SendError::Warehouse(error)) => Ok(Err(error_chain(&error))),
         }
     }
 
@@ -300,35 +231,6 @@ impl Engine {
             | Execution::Unknown { error, .. } => Err(error),
         }
     }
-}
-
-/// The target of a partition, and the interval in which everybody's rows are expired now; or why it
-/// must stay.
-fn proven<'t>(
-    kept: Kept<'_>,
-    targets: &'t [CheckedTarget],
-    terms: &Terms<'_>,
-) -> Result<(&'t CheckedTarget, Bounds), String> {
-    let table = &kept.record.quarantine.table;
-    let at = targets.iter().position(|target| target.table == *table);
-    let up_to = at.and_then(|at| targets.get(..=at)).unwrap_or_default();
-    let target = up_to
-        .last()
-        .ok_or_else(|| format!("table {table} is no target any more"))?;
-    if !target.keep.is_empty() {
-        return Err("its target keeps rows that another table refers to".into());
-    }
-    if up_to
-        .iter()
-        .any(|target| !terms.unmatched(target).is_empty())
-    {
-        return Err("nobody knows whose rows a rule or hold means".into());
-    }
-    let expired = for_everybody(&terms.of_table(kept.shard.name(), table));
-    let reason = "something is held or paused, or somebody's rows are not to go";
-    expired
-        .map(|expired| (target, expired))
-        .ok_or_else(|| reason.into())
 }
 
 fn say_left(shard: &str, partition: &str, reason: &str) {
