@@ -6,13 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::guard::Guards;
-use crate::plan::Base;
 use crate::plan::candidate::tests::{
     BaseRules, base, census, guards, is_expired, is_held, n_taken, name, now, retention, rows,
     rules, target,
 };
+use crate::plan::{Base, Method};
 use crate::resolve::{Directory, Policies, resolve};
 use crate::rule::{Days, Retention, Rule, RuleSet, Scope};
+use crate::slot::SlotRange;
 use crate::target::AgeKind;
 
 /// What a ledger says at one revision.
@@ -237,4 +238,63 @@ fn a_rule_that_an_earlier_target_cannot_match_leaves_its_workspace_alone() {
     let kept = world.still(&planned, &[children, parents]);
     let workspaces: Vec<&str> = kept.iter().map(|arm| &*arm.workspace).collect();
     assert_eq!(workspaces, ["b"]);
+}
+
+fn finite(days: u32, rules: impl IntoIterator<Item = (Scope, u32)>) -> World {
+    World {
+        default: Retention::Days {
+            days: Days::new(days).unwrap(),
+            period: None,
+        },
+        ..only(rules)
+    }
+}
+
+/// A step that drops what is expired for everybody under some terms.
+fn drop_under(terms: &Terms<'_>) -> Step {
+    Step {
+        number: 1,
+        shard: "s".into(),
+        table: "t".into(),
+        method: Method::Partition,
+        partitions: vec!["202609".into()],
+        n_parts: 1,
+        reason: "".into(),
+        arms: vec![],
+        expired: for_everybody(terms),
+        n_due: 1,
+    }
+}
+
+#[test]
+fn whole_partitions_stay_where_anybody_keeps_rows_for_longer() {
+    let targets = [target(AgeKind::UuidText, true)];
+    let step = finite(30, []).on_terms(|terms, _| drop_under(terms));
+    let goes = |later: World| later.on_terms(|terms, _| goes_whole(&step, &targets, terms));
+    assert!(goes(finite(30, [])));
+    assert!(goes(finite(29, [(workspace("a"), 7)])));
+    assert!(!goes(finite(31, [])));
+    assert!(!goes(finite(30, [(workspace("a"), 31)])));
+    assert!(!goes(only([(workspace("a"), 7)])));
+}
+
+#[test]
+fn whole_partitions_stay_where_nobody_can_tell_rows_by_a_rule_whosever_turn_it_is() {
+    let project = Scope::Project {
+        workspace: "a".into(),
+        project: "p".into(),
+    };
+    let world = finite(30, [(project, 7)]);
+    let slots = [0, 1].map(|number| SlotRange::of_slot(number, 2));
+    let goes = |has_project, slot| {
+        world.on_terms(|terms, _| {
+            let targets = [target(AgeKind::UuidText, has_project)];
+            let terms = Terms { slot, ..*terms };
+            goes_whole(&drop_under(&terms), &targets, &terms)
+        })
+    };
+    for slot in [None, Some(slots[0]), Some(slots[1])] {
+        assert!(goes(true, slot));
+        assert!(!goes(false, slot));
+    }
 }

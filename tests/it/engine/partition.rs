@@ -2,12 +2,13 @@
 //! age, of rules that nobody can tell rows by, and rows that came or went since.
 
 use ebbtide::{
-    Config, CycleStatus, EngineError, Method, NewRule, Plan, PlanRequest, Refusal, Scope,
-    StepOutcomeKind, next_due,
+    Config, CycleStatus, EngineError, Event, HoldRange, Method, NewHold, NewRule, Plan,
+    PlanRequest, Refusal, Scope, StepOutcomeKind, next_due,
 };
 
 use super::method::{finite, partitioned, steps};
 use super::world::{NOW, World, apply, at, plan, run};
+use crate::support::block_on;
 
 /// Whether partitions of a table go as a whole.
 fn goes_whole(plan: &Plan, table: &str) -> bool {
@@ -21,14 +22,22 @@ async fn months() -> World {
     world
 }
 
+/// The same, with so many workspaces that each slot has some.
+async fn crowd() -> World {
+    let world = months().await;
+    for table in ["spans", "traces"] {
+        let more = format!(
+            "INSERT INTO {table} SELECT concat('other', toString(n)), p, at, n FROM {table} \
+             WHERE at < '2026-10-01'"
+        );
+        world.sql(&more).await;
+    }
+    world
+}
+
 #[tokio::test]
 async fn parents_stay_while_children_of_another_slot_are_there() {
-    let world = months().await;
-    let more = "concat('other', toString(n)), p, at, n";
-    for table in ["spans", "traces"] {
-        let sql = format!("INSERT INTO {table} SELECT {more} FROM {table} WHERE at < '2026-10-01'");
-        world.sql(&sql).await;
-    }
+    let world = crowd().await;
     let engine = world.engine();
     let slot = next_due(at("2026-11-21T23:59:00Z"), 2, &[]).unwrap();
     let of_slot = engine.plan(&PlanRequest::of_slot(slot)).await.unwrap();
@@ -74,13 +83,16 @@ async fn an_id_that_has_no_age_but_a_time_keeps_its_partition() {
 
 #[tokio::test]
 async fn a_rule_that_nobody_can_tell_rows_by_keeps_them_in_every_slot() {
-    let mut world = months().await;
+    let mut world = crowd().await;
     world.yaml = world.yaml.replace("project: p, ", "");
     let engine = world.engine();
     assert!(goes_whole(&plan(&engine).await, "spans"));
     let mut slots = Vec::new();
     for _ in 0..2 {
-        slots.push(next_due(at("2026-11-21T23:59:00Z"), 2, &slots).unwrap());
+        let slot = next_due(at("2026-11-21T23:59:00Z"), 2, &slots).unwrap();
+        let of_slot = engine.plan(&PlanRequest::of_slot(slot)).await.unwrap();
+        assert!(goes_whole(&of_slot, "spans"));
+        slots.push(slot);
     }
     let rule = NewRule {
         scope: Scope::Project {
@@ -108,7 +120,7 @@ async fn a_rule_that_nobody_can_tell_rows_by_keeps_them_in_every_slot() {
 async fn partitions_that_are_no_more_what_was_counted_are_left() {
     for (change, why) in [
         (
-            "INSERT INTO spans SELECT w, p, '2026-09-10 00:00:00', number FROM spans, numbers(10)",
+            "INSERT INTO spans SELECT 'w1', 'p', '2026-09-10 00:00:00', number FROM numbers(1800)",
             "the plan counted 192",
         ),
         (
@@ -116,7 +128,10 @@ async fn partitions_that_are_no_more_what_was_counted_are_left() {
             "nothing is left",
         ),
     ] {
-        let world = months().await;
+        let mut world = months().await;
+        world.yaml = world
+            .yaml
+            .replace("max_share_of_table: 0.9", "max_share_of_table: 1.0");
         let engine = world.engine();
         let made = plan(&engine).await;
         world.sql(change).await;
@@ -163,5 +178,41 @@ async fn no_partition_with_rows_below_the_floor_goes() {
     assert!(
         matches!(refusals[..], [Refusal::Floor { step: 1, .. }]),
         "{refusals:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_partitions_of_children_are_left_no_parents_go() {
+    let mut world = World::new().await;
+    finite(&mut world);
+    for sql in [
+        "RENAME TABLE spans TO old",
+        "CREATE TABLE spans (w String, p String, at DateTime('UTC'), n UInt64) ENGINE = MergeTree \
+         PARTITION BY toYYYYMM(at) ORDER BY (w, p, at)",
+        "INSERT INTO spans SELECT * FROM old",
+    ] {
+        world.sql(sql).await;
+    }
+    let ledger = world.ledger.clone();
+    let engine = world.engine().observed_by(move |event| {
+        if matches!(event, Event::StepStarted { step, .. } if step.number == 1) {
+            // It holds nothing that is there, and what is planned of the parents is due all the same.
+            let hold = NewHold {
+                scope: Scope::Workspace("nobody".into()),
+                range: HoldRange::default(),
+                reason: "just in time".into(),
+                owner: "test".into(),
+                created_at: at(NOW),
+            };
+            block_on(ledger.place_hold(&hold, "test".into())).unwrap();
+        }
+    });
+    let made = plan(&engine).await;
+    assert!(goes_whole(&made, "spans") && !goes_whole(&made, "traces"));
+    let report = apply(&engine, &made).await.unwrap();
+    assert_eq!((report.status, report.steps.len()), (CycleStatus::Stale, 0));
+    assert_eq!(
+        (world.count("spans").await, world.count("traces").await),
+        (400, 400)
     );
 }

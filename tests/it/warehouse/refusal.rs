@@ -237,7 +237,7 @@ async fn the_same_grants_are_enough_for_other_ways(keeper: &Shard, admin: &click
 
 /// The statement that drops all parts of a partition.
 async fn drop_parts_of(partition: &str, admin: &clickhouse::Client) -> String {
-    let drops = "SELECT 'ALTER TABLE t ' || arrayStringConcat(groupArray('DROP PART ' || quoteString(name)), ', ') \
+    let drops = "SELECT 'ALTER TABLE t ' || arrayStringConcat(groupArray('DROP PART ''' || name || ''''), ', ') \
                  FROM system.parts WHERE active AND database = 'd' AND table = 't' AND partition_id = ?";
     let drops = admin.query(drops).bind(partition);
     drops.fetch_one().await.unwrap()
