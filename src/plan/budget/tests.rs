@@ -116,10 +116,10 @@ fn apply(rows: &mut Rows, steps: &[Step]) {
         let at = names.iter().position(|name| **name == *step.table).unwrap();
         for arm in &step.arms {
             let is_gone = |day: &i64| arm.bounds.contains(ms(*day));
-            for children in 0..at {
+            for (children, name) in names.iter().enumerate().take(at) {
                 let left = rows.get(&(children, arm.workspace.to_string()));
                 let left = left.into_iter().flatten().find(|(day, _)| is_gone(day));
-                assert_eq!(left, None, "of {} below {arm:#?}", names[children]);
+                assert_eq!(left, None, "of {name} below {arm:#?}");
             }
             let days = rows.get_mut(&(at, arm.workspace.to_string())).unwrap();
             let n_gone: u64 = days

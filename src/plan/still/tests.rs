@@ -298,3 +298,23 @@ fn whole_partitions_stay_where_nobody_can_tell_rows_by_a_rule_whosever_turn_it_i
         assert!(!goes(false, slot));
     }
 }
+
+#[test]
+fn of_an_arm_in_pieces_those_are_kept_of_which_everything_is_due() {
+    const DAY_MS: i64 = 86_400_000;
+    let targets = [target(AgeKind::UuidText, true)];
+    let planned = only([(workspace("a"), 7)]).due(&targets);
+    let [arm] = &planned[..] else {
+        panic!("{planned:#?}")
+    };
+    let cut_at = |days: i64| cut(arm.clone(), Some(arm.bounds.below_ms - days * DAY_MS));
+    // The cutoff of nine days is two days before that of seven.
+    let later = only([(workspace("a"), 9)]);
+    let pieces = cut_at(3);
+    assert_eq!(later.still(&pieces, &targets), pieces[..1]);
+    assert_eq!(later.still(&cut_at(1), &targets), []);
+    assert_eq!(later.still(&planned, &targets), []);
+    let shorter = only([(workspace("a"), 5)]);
+    assert_eq!(shorter.still(&pieces, &targets), pieces);
+    assert_eq!(shorter.still(&planned, &targets), []);
+}

@@ -124,8 +124,8 @@ async fn a_day_with_too_many_rows_is_cut_finer_and_an_instant_is_not() {
 async fn where_rows_cannot_be_counted_by_time_they_go_in_one_step_that_says_so() {
     let mut world = World::new().await;
     world.rule("w1", "30d").await;
-    let url = proxy::without(&world.database.url(), "ebbtide_from_ms").await;
-    world.yaml = world.yaml.replace(&world.database.url(), &url);
+    let url = proxy::without(world.database.url(), "ebbtide_from_ms").await;
+    world.yaml = world.yaml.replace(world.database.url(), &url);
     let engine = world.engine_with(&small_steps(&world), NOW);
     let (planned, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
