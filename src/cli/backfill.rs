@@ -182,7 +182,7 @@ async fn ask(
     progress::say(&format!("{}{}", overview(&plan), left::left_out(&plan)));
     let question = format!(
         "Delete {} for ever: {backfill}?",
-        counted(plan.n_due(), "row")
+        counted(plan.n_due().saturating_add(plan.n_deferred()), "row")
     );
     Ok((!confirm::is_confirmed(&question)?).then_some(Exit::Refused))
 }

@@ -85,12 +85,7 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
     move |event| {
         let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
         let (rows, said_at) = &mut *rows;
-        match event {
-            Event::Planned { plan } => rows.planned(plan.n_due()),
-            Event::CycleStarted { .. } => rows.begin(),
-            Event::StepFinished { report, .. } => rows.step(report.n_due, report.n_deleted()),
-            _ => {}
-        }
+        rows.hear(event);
         if format == Format::Json {
             if let Event::StepFinished { report, of } = event {
                 say(&json(report, *of, rows));
@@ -164,12 +159,7 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
             }
             Event::Reclaimed { report } => {
                 let done = super::reclaim::outcome(report);
-                let line = format!("{} {}: {done}", report.table, report.partition);
-                if is_terminal {
-                    bar.println(line);
-                } else {
-                    say(&line);
-                }
+                tell(format!("{} {}: {done}", report.table, report.partition));
             }
             Event::Surveyed { .. }
             | Event::Throttled { .. }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::cli::output::grouped;
+use crate::engine::Event;
 
 /// Rows of all plans that were made so far.
 #[derive(Debug, Default)]
@@ -26,18 +27,32 @@ pub(super) struct Progress {
 }
 
 impl Rows {
+    /// Adds what an event says of rows.
+    pub(super) fn hear(&mut self, event: &Event<'_>) {
+        match event {
+            // A backfill goes on until nothing is left.
+            Event::Planned { plan } if plan.backfill.is_some() => {
+                self.planned(plan.n_due().saturating_add(plan.n_deferred()));
+            }
+            Event::Planned { plan } => self.planned(plan.n_due()),
+            Event::CycleStarted { .. } => self.begin(),
+            Event::StepFinished { report, .. } => self.step(report.n_due, report.n_deleted()),
+            _ => {}
+        }
+    }
+
     /// Another plan knows what is left.
-    pub(super) fn planned(&mut self, n_due: u64) {
+    fn planned(&mut self, n_due: u64) {
         self.n_left = n_due;
     }
 
     /// Deleting begins; what went before a later plan counts as well.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.began_at.get_or_insert_with(Instant::now);
     }
 
     /// A step of so many rows ended, and so many of them went.
-    pub(super) fn step(&mut self, n_due: u64, n_deleted: u64) {
+    fn step(&mut self, n_due: u64, n_deleted: u64) {
         self.n_done += n_deleted;
         self.n_left = self.n_left.saturating_sub(n_due);
     }
