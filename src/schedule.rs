@@ -92,7 +92,7 @@ impl Sidecar {
     /// A sidecar that has not begun. Nothing is connected to yet.
     ///
     /// # Errors
-    /// As [`Engine::new`].
+    /// As [`Engine::new`](crate::engine::Engine::new).
     pub fn new(
         instance: &str,
         config: Config,
