@@ -11,6 +11,7 @@ mod model;
 mod shapes;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -82,24 +83,7 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 8] {
     let expected = model::survivors(&case);
 
     let directory = tempfile::tempdir().unwrap();
-    let yaml = case.config(database, directory.path(), case.default_days);
-    let config =
-        Config::parse(&yaml).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
-    let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-    ledger.migrate().await.unwrap();
-    let mut pairs = case.directory.iter().map(|(workspace, organization)| {
-        Ok((workspace.as_str().into(), organization.as_str().into()))
-    });
-    ledger.put_workspaces(&mut pairs, "oracle").await.unwrap();
-    if let CaseBase::Approved(rules, default) = &case.base {
-        let yaml = case.config(database, directory.path(), *default);
-        let config = Config::parse(&yaml).unwrap();
-        ledger::approve(&case, rules, &config, &ledger).await;
-    }
-    ledger::set_rules(&case, &case.rules, &config.periods, &*ledger).await;
-    ledger::guard(&case, &*ledger).await;
-
-    let engine = Engine::new(&config, ledger, Arc::new(FixedClock(case.now))).unwrap();
+    let (engine, yaml) = engine(&case, database, directory.path()).await;
     // Half of the cycles know the totals of the day before they begin.
     let knows_totals = seed.is_multiple_of(2);
     if knows_totals {
@@ -193,6 +177,29 @@ async fn check(database: &TestDatabase, seed: u64) -> [u64; 8] {
         by(Method::Partition),
         by(Method::Patch),
     ]
+}
+
+/// An engine with the rules, holds and approvals of a case, and its configuration.
+async fn engine(case: &Case, database: &TestDatabase, directory: &Path) -> (Engine, String) {
+    let seed = case.seed;
+    let yaml = case.config(database, directory, case.default_days);
+    let config =
+        Config::parse(&yaml).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
+    let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
+    ledger.migrate().await.unwrap();
+    let mut pairs = case.directory.iter().map(|(workspace, organization)| {
+        Ok((workspace.as_str().into(), organization.as_str().into()))
+    });
+    ledger.put_workspaces(&mut pairs, "oracle").await.unwrap();
+    if let CaseBase::Approved(rules, default) = &case.base {
+        let yaml = case.config(database, directory, *default);
+        let config = Config::parse(&yaml).unwrap();
+        ledger::approve(case, rules, &config, &ledger).await;
+    }
+    ledger::set_rules(case, &case.rules, &config.periods, &*ledger).await;
+    ledger::guard(case, &*ledger).await;
+    let engine = Engine::new(&config, ledger, Arc::new(FixedClock(case.now))).unwrap();
+    (engine, yaml)
 }
 
 async fn set_up(case: &Case, database: &TestDatabase) {
