@@ -148,6 +148,18 @@ impl Pacer {
         })
     }
 
+    /// The same for a statement that frees disk and needs none: that a volume is full alone does not
+    /// hold it back.
+    pub async fn look_to_free(&self, shard: &Shard, table: &str) -> Decision {
+        let decision = self.look(shard, table).await;
+        let full_disk = [&Signal::FreeDiskShare];
+        let is_only_full = self.of(shard, table, |pace| pace.held.iter().eq(full_disk));
+        match decision {
+            Decision::Wait(wait) if is_only_full && wait.problem.is_none() => Decision::Go,
+            decision => decision,
+        }
+    }
+
     fn lately(&self, shard: &Shard, table: &str) -> Option<Decision> {
         self.of(shard, table, |pace| {
             let (at, decision) = pace.last.as_ref()?;

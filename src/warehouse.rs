@@ -32,6 +32,7 @@ pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
 pub(crate) use partitions::Partitions;
 pub(crate) use remains::{MaskedPartition, MaskedRows, Rewrite};
+pub(crate) use rows::StraysRow;
 pub(crate) use rows::TimeRow;
 pub use server::{MINIMUM_VERSION, ServerInfo, parse_version, supports};
 pub use shard::{Shard, ShardOptions};

@@ -6,7 +6,8 @@ SELECT
     countIf(partition_id != id) AS n_patches,
     sumIf(rows, partition_id = id) AS n_rows,
     sumIf(bytes_on_disk, partition_id = id) AS n_bytes,
-    toUInt64(getSetting('max_partition_size_to_drop')) AS most_bytes
+    toUInt64(getSetting('max_partition_size_to_drop')) AS most_bytes,
+    ifNull((SELECT any(changed) FROM system.settings WHERE name = 'max_partition_size_to_drop'), 0) AS is_of_user
 FROM system.parts
 WHERE active AND database = currentDatabase() AND table = {table:String}
 GROUP BY id

@@ -120,7 +120,7 @@ impl Engine {
         let mut steps = Vec::new();
         let mut course = Course::default();
         let mut halted = None;
-        for shard in self.warehouse.shards() {
+        for shard in self.most_overdue_first(plan) {
             if halted.is_none() {
                 halted = self
                     .apply_shard(cycle, shard, &mut course, &mut steps)
@@ -131,8 +131,9 @@ impl Engine {
         let status = match (halted, all_verified) {
             (Some(CycleStatus::Deferred) | None, false) => CycleStatus::Failed,
             (Some(status), _) => status,
-            (None, true) if course.moved.is_anything => CycleStatus::Stale,
+            // What was left out is due in the next cycle, too.
             (None, true) if !plan.deferred.is_empty() => CycleStatus::Deferred,
+            (None, true) if course.moved.is_anything => CycleStatus::Stale,
             // A slot that is done is not looked at again today; this one is when the pause ends.
             (None, true) if plan.slot.is_some() && !plan.paused.is_empty() => CycleStatus::Partial,
             (None, true) => CycleStatus::Done,
@@ -143,6 +144,18 @@ impl Engine {
             steps,
             unprobed: plan.unprobed.clone(),
         })
+    }
+
+    /// The shards: where the budget ends before all had their turn, the next cycle begins with another.
+    fn most_overdue_first(&self, plan: &Plan) -> Vec<&Shard> {
+        let lag_s = |shard: &Shard| {
+            let tables = plan.tables.iter();
+            let of_shard = tables.filter(|table| *table.shard == *shard.name());
+            of_shard.map(|table| table.lag_s).max()
+        };
+        let mut shards: Vec<&Shard> = self.warehouse.shards().iter().collect();
+        shards.sort_by_key(|shard| std::cmp::Reverse(lag_s(shard)));
+        shards
     }
 
     /// Applies the steps of one shard; returns why the rest was left, if it was.

@@ -148,6 +148,7 @@ impl Engine {
             cycle,
             shard,
             table: &remains.table,
+            frees_disk: false,
         };
         if let Err(wait) = self.wait_for_turn(&place, remains.n_dead).await {
             return left(wait.to_string());

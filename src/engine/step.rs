@@ -31,6 +31,7 @@ impl<'a> Part<'a> {
             cycle: self.cycle,
             shard: self.shard,
             table: &self.step.table,
+            frees_disk: self.step.method == Method::Partition,
         }
     }
 }

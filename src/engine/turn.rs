@@ -25,6 +25,8 @@ pub(super) struct Place<'a> {
     pub(super) cycle: &'a Cycle<'a>,
     pub(super) shard: &'a Shard,
     pub(super) table: &'a str,
+    /// It frees disk, and needs none.
+    pub(super) frees_disk: bool,
 }
 
 /// How long the tables of a cycle were waited for.
@@ -106,9 +108,14 @@ impl Engine {
         });
         let mut before: Option<Wait> = None;
         while self.halt(cycle).is_none() {
-            let looked = cycle
-                .unless_halted(self.pacer.look(place.shard, place.table))
-                .await;
+            let look = async {
+                if place.frees_disk {
+                    self.pacer.look_to_free(place.shard, place.table).await
+                } else {
+                    self.pacer.look(place.shard, place.table).await
+                }
+            };
+            let looked = cycle.unless_halted(look).await;
             let wait = match looked {
                 Some(Decision::Wait(wait)) => wait,
                 Some(Decision::Go) | None => break,

@@ -17,10 +17,14 @@ use crate::compile::strays;
 use crate::cutoff::Bounds;
 use crate::plan::{ByHand, MOST_PARTS_DROPPED, Partition, Step, Terms, for_everybody, inside};
 use crate::target::CheckedTarget;
-use crate::warehouse::{Partitions, Shard, WarehouseError};
+use crate::warehouse::{Partitions, Shard, StraysRow, WarehouseError};
 
-/// A plan's count may be so many times exceeded when its step begins.
-const MOST_GROWTH: u64 = 10;
+/// Of a hundred rows that a plan counted so many more may be there when its step begins: the share of
+/// the table was allowed for those of the plan.
+const MOST_GROWTH_PERCENT: u64 = 10;
+/// Partitions that go as a whole in one plan: each is named in later counts, and the server reads
+/// 256 KiB at most.
+const MOST_WHOLE: usize = 1_000;
 
 /// The partitions of a table that go as a whole.
 #[derive(Default)]
@@ -64,7 +68,7 @@ impl Engine {
         whole.too_large = ids(&too_large);
         let candidates = ids(&candidates);
         self.prove_whole(shard, target, expired, &candidates, partitions, &mut whole)
-            .await?;
+            .await;
         Ok(whole)
     }
 
@@ -79,7 +83,10 @@ impl Engine {
     ) -> Result<bool, WarehouseError> {
         // Nobody knows how old the rows are that are not due.
         let has_children = left_out.others_ms.is_some();
-        let Some(expired) = everybody_s(target, terms, left_out).filter(|_| !has_children) else {
+        // Late rows are only old where the key says so, and a move takes them along.
+        let is_moved = target.ways.quarantine.is_some();
+        let expired = everybody_s(target, terms, left_out);
+        let Some(expired) = expired.filter(|_| !has_children && !is_moved) else {
             return Ok(false);
         };
         let most_bytes = partitions.most_bytes;
@@ -87,7 +94,6 @@ impl Engine {
             let is_small = most_bytes == 0 || partition.n_bytes <= most_bytes;
             let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
             is_small
-                && may_move(target, partition)
                 && !partition.goes_whole
                 && partition.n_due > 0
                 && partition.n_due >= n_nearly_all
@@ -96,11 +102,12 @@ impl Engine {
         let candidates = ids(&candidates);
         let n_before = whole.ids.len();
         self.prove_whole(shard, target, expired, &candidates, partitions, whole)
-            .await?;
+            .await;
         Ok(whole.ids.len() > n_before)
     }
 
-    /// Marks those of some partitions in which a count finds no row that anybody could want.
+    /// Marks those of some partitions in which a count finds no row that anybody could want. Where it
+    /// cannot be made they are masked like others: nothing waits for it.
     async fn prove_whole(
         &self,
         shard: &Shard,
@@ -109,31 +116,61 @@ impl Engine {
         candidates: &[Arc<str>],
         partitions: &mut Partitions,
         whole: &mut Whole,
-    ) -> Result<(), WarehouseError> {
-        // So many parts cannot be named in one statement; merges make them fewer.
-        let is_named = |partition: &&Partition| {
-            partition.n_parts <= MOST_PARTS_DROPPED && candidates.contains(&partition.id)
-        };
-        let candidates: Vec<&Partition> = partitions.found.iter().filter(is_named).collect();
-        let candidates = ids(&candidates);
-        if candidates.is_empty() {
-            return Ok(());
-        }
-        for row in shard.strays(&strays(target, &candidates, expired)).await? {
-            let mut of_row = partitions.found.iter_mut();
-            let of_row = of_row.find(|partition| *partition.id == *row.ebbtide_partition);
-            let Some(partition) = of_row.filter(|_| row.ebbtide_strays == 0) else {
-                continue;
+    ) {
+        for some in together(candidates, &partitions.found) {
+            let counted = match self.count_strays(shard, target, &some, expired).await {
+                Ok(counted) => counted,
+                Err(reason) => {
+                    let (shard, table) = (shard.name(), &*target.table);
+                    tracing::warn!(
+                        shard,
+                        table,
+                        reason,
+                        "no partition is known to go as a whole"
+                    );
+                    return;
+                }
             };
-            partition.goes_whole = true;
-            partition.n_due = row.ebbtide_rows;
-            whole.ids.push(Arc::clone(&partition.id));
-            let oldest_ms = row.ebbtide_oldest_ms.unwrap_or(expired.below_ms);
-            let seconds = expired.below_ms.saturating_sub(oldest_ms) / 1_000;
-            whole.lag_s = whole.lag_s.max(u32::try_from(seconds).unwrap_or(0));
+            for row in counted {
+                let mut of_row = partitions.found.iter_mut();
+                let of_row = of_row.find(|partition| *partition.id == *row.ebbtide_partition);
+                let Some(partition) = of_row.filter(|_| row.ebbtide_strays == 0) else {
+                    continue;
+                };
+                partition.goes_whole = true;
+                partition.n_due = row.ebbtide_rows;
+                whole.ids.push(Arc::clone(&partition.id));
+                let oldest_ms = row.ebbtide_oldest_ms.unwrap_or(expired.below_ms);
+                let seconds = expired.below_ms.saturating_sub(oldest_ms) / 1_000;
+                whole.lag_s = whole.lag_s.max(u32::try_from(seconds).unwrap_or(0));
+                whole.expired = Some(expired);
+            }
         }
-        whole.expired = (!whole.ids.is_empty()).then_some(expired);
-        Ok(())
+    }
+
+    /// What partitions hold, and how much of it somebody could want; or why that is unknown: a row
+    /// policy hides rows from a count, and not from a drop.
+    async fn count_strays(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        partitions: &[Arc<str>],
+        expired: Bounds,
+    ) -> Result<Vec<StraysRow>, String> {
+        let counted = shard.strays(&strays(target, partitions, expired)).await;
+        let rows = counted.map_err(|error| error_chain(&error))?;
+        let parts = rows.iter().flat_map(|row| &row.ebbtide_parts);
+        let parts: Vec<&str> = parts.map(String::as_str).collect();
+        let of_parts = shard.rows_of_parts(&target.table, &parts).await;
+        let of_parts = of_parts.map_err(|error| error_chain(&error))?;
+        if of_parts.n_seen != of_parts.n_stored {
+            return Err(format!(
+                "not dropped: of {} rows in its parts this user sees {}; a row policy hides the others, \
+                 or they are being merged",
+                of_parts.n_stored, of_parts.n_seen
+            ));
+        }
+        Ok(rows)
     }
 
     /// The parts of the partitions of a step, each counted now; or why they must not be dropped.
@@ -148,9 +185,9 @@ impl Engine {
         }) else {
             return Err("nothing proves that its partitions may be dropped now".into());
         };
-        let sql = strays(target, &step.partitions, expired);
-        let counted = shard.strays(&sql).await;
-        let rows = counted.map_err(|error| error_chain(&error))?;
+        let rows = self
+            .count_strays(shard, target, &step.partitions, expired)
+            .await?;
         if let Some(row) = rows.iter().find(|row| row.ebbtide_strays > 0) {
             return Err(format!(
                 "not dropped: partition {} holds {} rows that are not expired for everybody, or have \
@@ -159,7 +196,11 @@ impl Engine {
             ));
         }
         let n_rows: u64 = rows.iter().map(|row| row.ebbtide_rows).sum();
-        if n_rows > step.n_due.saturating_mul(MOST_GROWTH) {
+        if n_rows
+            > step
+                .n_due
+                .saturating_add(step.n_due / 100 * MOST_GROWTH_PERCENT)
+        {
             return Err(format!(
                 "not dropped: the partitions hold {n_rows} rows, and the plan counted {}; the next \
                  one counts again",
@@ -223,6 +264,27 @@ impl Whole {
 fn everybody_s(target: &CheckedTarget, terms: &Terms<'_>, left_out: &LeftOut) -> Option<Bounds> {
     let may_drop = target.ways.may_drop() && target.keep.is_empty() && left_out.is_nobody();
     for_everybody(terms).filter(|_| may_drop)
+}
+
+/// Candidates in groups that can be counted in one statement each, as many as may go.
+fn together(candidates: &[Arc<str>], found: &[Partition]) -> Vec<Vec<Arc<str>>> {
+    let mut groups: Vec<(u64, Vec<Arc<str>>)> = Vec::new();
+    for id in candidates.iter().take(MOST_WHOLE) {
+        let partition = found.iter().find(|partition| partition.id == *id);
+        let n_parts = partition.map_or(u64::MAX, |partition| partition.n_parts);
+        // So many parts cannot be named in one statement; merges make them fewer.
+        if n_parts > MOST_PARTS_DROPPED {
+            continue;
+        }
+        match groups.last_mut() {
+            Some((n_together, ids)) if *n_together + n_parts <= MOST_PARTS_DROPPED => {
+                *n_together += n_parts;
+                ids.push(Arc::clone(id));
+            }
+            _ => groups.push((n_parts, vec![Arc::clone(id)])),
+        }
+    }
+    groups.into_iter().map(|(_, ids)| ids).collect()
 }
 
 /// The server moves no partition to quarantine with patches that are not applied.

@@ -37,7 +37,7 @@ impl Quarantine {
             "the table is replicated, and the quarantine would be on one replica only".to_owned()
         } else if has_keep {
             "what another table keeps is never gone as a whole partition".to_owned()
-        } else if !ways.may_drop() {
+        } else if !ways.may_drop() || ways.period.is_none() {
             format!(
                 "only whole partitions are moved there, and none goes as a whole: that needs a \
                  partition key ({}) that is a day, week or month of the age, and method: auto or \

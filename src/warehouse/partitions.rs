@@ -15,6 +15,7 @@ struct PartitionRow {
     n_rows: u64,
     n_bytes: u64,
     most_bytes: u64,
+    is_of_user: u8,
 }
 
 /// The partitions of a table.
@@ -36,7 +37,30 @@ impl Partitions {
     }
 }
 
+/// The rows of some parts.
+#[derive(clickhouse::Row, Deserialize)]
+pub(crate) struct RowsOfParts {
+    /// As the server stores them.
+    pub(crate) n_stored: u64,
+    /// As this user sees them.
+    pub(crate) n_seen: u64,
+}
+
 impl Shard {
+    /// Rows of parts, masked ones included.
+    pub(crate) async fn rows_of_parts(
+        &self,
+        table: &str,
+        parts: &[&str],
+    ) -> Result<RowsOfParts, WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/rows_of_parts.sql"))
+            .param("table", table)
+            .param("parts", parts);
+        self.fetch_one(query).await
+    }
+
     /// The partitions of a table with active parts.
     pub(crate) async fn partitions(&self, table: &str) -> Result<Partitions, WarehouseError> {
         let query = self
@@ -44,7 +68,16 @@ impl Shard {
             .query_raw(sql!("clickhouse/partitions.sql"))
             .param("table", table);
         let rows: Vec<PartitionRow> = self.fetch(query).await?;
-        let most_bytes = rows.first().map_or(0, |row| row.most_bytes);
+        let (most_bytes, is_of_user) = rows
+            .first()
+            .map_or((0, true), |row| (row.most_bytes, row.is_of_user == 1));
+        // Where the user has no limit of its own, that of the server holds; not all may read it.
+        let most_bytes = if is_of_user {
+            most_bytes
+        } else {
+            let of_server = self.drop_limit().await;
+            of_server.map_or(most_bytes, |limit| limit.unwrap_or(0))
+        };
         let partition = |row: PartitionRow| Partition {
             id: row.id.into(),
             value: row.value,

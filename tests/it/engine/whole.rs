@@ -269,3 +269,22 @@ async fn a_partition_of_too_many_parts_is_not_dropped() {
         .sum();
     assert_eq!(n_due, 4 * 69 + 1_001, "its rows are masked");
 }
+
+/// A drop takes what a count does not see.
+#[tokio::test]
+async fn where_a_row_policy_hides_rows_no_partition_is_dropped() {
+    let world = months().await;
+    let policy = "CREATE ROW POLICY OR REPLACE hide ON spans USING w != 'w3' TO ALL";
+    world.sql(policy).await;
+    let (made, report) = run(&world.engine()).await.unwrap();
+    world.sql("DROP ROW POLICY hide ON spans").await;
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    let of_spans = made.steps.iter().filter(|step| &*step.table == "spans");
+    let methods: Vec<Method> = of_spans.map(|step| step.method).collect();
+    assert!(
+        !methods.is_empty() && !methods.contains(&Method::Partition),
+        "{methods:?}"
+    );
+    assert_eq!(world.count("spans WHERE w = 'w3'").await, 100);
+    assert_eq!(world.count("spans WHERE w != 'w3'").await, 3 * 31);
+}
