@@ -15,6 +15,9 @@ pub struct EmbeddedUser {
     pub grants: Vec<String>,
     /// Elements of the user's profile, such as `<readonly>1</readonly>`; usually none.
     pub profile_xml: String,
+    /// Row policies of the user as elements of `databases`, such as
+    /// `<default><spans><filter>w != 'x'</filter></spans></default>`; usually none.
+    pub databases_xml: String,
 }
 
 /// The user by whom the launcher recognises its own server: nobody else knows the password.
@@ -73,12 +76,14 @@ fn users_xml(users: &[EmbeddedUser], launcher_password: &str) -> Result<String, 
         password: String::new(),
         grants: vec![],
         profile_xml: String::new(),
+        databases_xml: String::new(),
     };
     let launcher = EmbeddedUser {
         name: LAUNCHER.into(),
         password: launcher_password.into(),
         grants: vec!["GRANT SELECT ON system.*".into()],
         profile_xml: String::new(),
+        databases_xml: String::new(),
     };
     let mut elements = user_xml(&default) + &user_xml(&launcher);
     let mut profiles = String::new();
@@ -119,8 +124,10 @@ fn user_xml(user: &EmbeddedUser) -> String {
     };
     format!(
         "<{name}><password>{}</password><networks><ip>::/0</ip></networks>\
-         <profile>{name}</profile><quota>default</quota>{grants}</{name}>\n",
+         <profile>{name}</profile><quota>default</quota>{grants}\
+         <databases>{}</databases></{name}>\n",
         escape(&user.password),
+        user.databases_xml,
     )
 }
 
@@ -142,6 +149,7 @@ mod tests {
                 password: String::new(),
                 grants: vec![],
                 profile_xml: String::new(),
+                databases_xml: String::new(),
             };
             let error = users_xml(&[user], "x").unwrap_err();
             assert!(
@@ -158,6 +166,7 @@ mod tests {
             password: "</password>&".into(),
             grants: vec![],
             profile_xml: String::new(),
+            databases_xml: String::new(),
         };
         let text = users_xml(&[user], "x").unwrap();
         assert!(

@@ -209,6 +209,7 @@ async fn users_have_passwords_and_grants() {
         name: name.into(),
         password: "s<cr&t".into(),
         profile_xml: String::new(),
+        databases_xml: String::new(),
         grants: grants.iter().map(|&grant| grant.into()).collect(),
     };
     let users = vec![user("reader", &["GRANT SELECT ON *.*"]), user("admin", &[])];

@@ -21,6 +21,7 @@ impl Server {
             password: PASSWORD.into(),
             grants: grants.iter().map(ToString::to_string).collect(),
             profile_xml: String::new(),
+            databases_xml: String::new(),
         };
         let system = [
             "disks",

@@ -36,6 +36,7 @@ fn user() -> EmbeddedUser {
             .chain(of_tables.map(str::to_owned))
             .collect(),
         profile_xml: String::new(),
+        databases_xml: String::new(),
     }
 }
 

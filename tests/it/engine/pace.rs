@@ -10,6 +10,7 @@ use ebbtide::{
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::method::{finite, partitioned};
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
 use crate::support::embedded_options;
 
@@ -141,6 +142,7 @@ async fn a_load_that_cannot_be_read_deletes_nothing_and_names_the_grant() {
         password: String::new(),
         grants,
         profile_xml: String::new(),
+        databases_xml: String::new(),
     }];
     let server = Embedded::start(options).unwrap();
     let client = clickhouse::Client::default().with_url(server.url());
@@ -323,4 +325,24 @@ async fn a_step_that_took_too_long_makes_the_next_ones_smaller() {
     run(&engine).await.unwrap();
     world.sql(fill).await;
     assert_eq!(n_steps().await, 4, "one workspace each");
+}
+
+/// A drop frees what a full disk lacks; a mutation needs more of it.
+#[tokio::test]
+async fn a_full_disk_holds_no_drop_back() {
+    let mut world = partitioned("toYYYYMM(at)", "").await;
+    finite(&mut world);
+    let pace = "longest_wait: 1s, backpressure: {free_disk_share: 0.9999}";
+    let engine = world.engine_with(&paced(&world, pace), NOW);
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed);
+    let steps: Vec<_> = report
+        .steps
+        .iter()
+        .map(|step| (&*step.table, step.is_verified(), step.held_by))
+        .collect();
+    let held = Some(Signal::FreeDiskShare);
+    assert_eq!(steps[..2], [("spans", true, None), ("spans", false, held)]);
+    assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 0);
+    assert_eq!(world.mutations().await, 0);
 }

@@ -357,6 +357,7 @@ async fn masks_need_the_grant_of_deletes_and_patches_one_more() {
         password: String::new(),
         grants: grants.iter().map(|&grant| grant.into()).collect(),
         profile_xml: String::new(),
+        databases_xml: String::new(),
     };
     options.users = vec![
         user("deletes", &["GRANT ALTER DELETE ON default.*"]),

@@ -268,6 +268,7 @@ fn server() -> Embedded {
         password: "p'w".into(),
         grants: grants.iter().map(ToString::to_string).collect(),
         profile_xml: profile_xml.into(),
+        databases_xml: String::new(),
     };
     let keeper = [
         "GRANT SELECT, ALTER DELETE ON d.t",

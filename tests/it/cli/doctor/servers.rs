@@ -166,6 +166,7 @@ async fn a_denied_system_table_is_named_and_the_other_checks_go_on() {
             .chain(more.iter().map(ToString::to_string))
             .collect(),
         profile_xml: String::new(),
+        databases_xml: String::new(),
     };
     let of_tables = "GRANT SELECT, ALTER DELETE ON *.*";
     let mut options = embedded_options();
