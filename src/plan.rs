@@ -319,8 +319,13 @@ impl Plan {
         limits: &Limits,
     ) -> Vec<Portion<'t>> {
         let n_kept = inventory.arms.iter().map(|arm| arm.n_kept).sum();
-        let portions = portions(target, &mut inventory, limits);
+        let mut portions = portions(target, &mut inventory, limits);
         let (shard, table) = (inventory.shard, inventory.table);
+        let runs_in = |of: &Unprobed| of.shard == shard && of.table.as_ref() == Some(&table);
+        let is_running = self.unprobed.iter().any(|of| of.is_running && runs_in(of));
+        for portion in &mut portions {
+            portion.is_running = is_running;
+        }
         let rows = |n_rows: u64| {
             (n_rows > 0).then(|| TableRows {
                 shard: Arc::clone(&shard),

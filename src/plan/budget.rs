@@ -4,7 +4,8 @@
 //! before its children. Only one that alone is more than the budget is cut: its oldest pieces go, and
 //! of a parent table only what is older than all that waits in the tables before it.
 //!
-//! The most overdue workspace goes first, and always with something. Nobody starves: what waits grows
+//! Where an earlier delete still runs nothing can be sent: its rows take nothing of the budget from
+//! others. The most overdue workspace goes first, and always with something. Nobody starves: what waits grows
 //! more overdue every day than what is done every day can be.
 
 mod deferral;
@@ -17,7 +18,7 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use serde::{Deserialize, Serialize};
 
 use self::deferral::Deferral;
-use super::steps::Portion;
+use super::steps::{Portion, Whole};
 use super::{Arm, Limits, Step};
 
 /// What one cycle may do.
@@ -106,33 +107,61 @@ fn n_rows(portions: &[Portion<'_>]) -> u64 {
     arms.map(|arm| arm.n_due).sum()
 }
 
-/// Leaves out the least overdue until at most so many rows are left, or one piece.
+/// Leaves out the least overdue until at most so many rows are left, or one piece. What can be sent
+/// has the budget to itself, unless there is nothing else.
 fn leave_out(portions: &mut [Portion<'_>], most_rows: u64, deferral: &mut Deferral) {
     if n_rows(portions) <= most_rows {
         return;
     }
-    let has_whole = portions.iter().any(|portion| portion.whole.is_some());
-    let before = has_whole.then(|| {
-        let kept = portions.iter();
-        let kept = kept.map(|portion| (portion.arms.clone(), portion.whole));
-        (kept.collect::<Vec<_>>(), deferral.clone())
-    });
-    keep(portions, &by_urgency(portions), most_rows, deferral);
+    let is_any_running = portions.iter().any(|portion| portion.is_running);
+    let before = is_any_running.then(|| Saved::of(portions, deferral));
+    deferral.keep_ready(portions);
+    spend(portions, most_rows, deferral);
     let is_nothing = |portion: &Portion<'_>| portion.arms.is_empty() && portion.whole.is_none();
-    if let (true, Some((kept, was))) = (portions.iter().all(is_nothing), before) {
-        // All that was to go has to wait for children of others, in whole partitions: these first.
-        *deferral = was;
-        for (portion, (arms, whole)) in portions.iter_mut().zip(kept) {
+    if let (true, Some(before)) = (portions.iter().all(is_nothing), before) {
+        before.restore(portions, deferral);
+        spend(portions, most_rows, deferral);
+    }
+}
+
+/// Keeps as many workspaces as are within so many rows. Nothing is spent on tables that have to wait
+/// all the same, for children of the workspaces that are left out: what is left has all of it.
+fn spend(portions: &mut [Portion<'_>], most_rows: u64, deferral: &mut Deferral) {
+    let has_whole = portions.iter().any(|portion| portion.whole.is_some());
+    let mut before = has_whole.then(|| Saved::of(portions, deferral));
+    loop {
+        keep(portions, &by_urgency(portions), most_rows, deferral);
+        let waits = deferral.tables_that_wait(portions);
+        let (false, Some(saved)) = (waits.is_empty(), before.take()) else {
+            return;
+        };
+        saved.restore(portions, deferral);
+        deferral.keep_out(portions, &waits);
+        before = Some(Saved::of(portions, deferral));
+    }
+}
+
+/// What portions had, to go back to it.
+struct Saved {
+    portions: Vec<(Vec<Arm>, Option<Whole>)>,
+    deferral: Deferral,
+}
+
+impl Saved {
+    fn of(portions: &[Portion<'_>], deferral: &Deferral) -> Self {
+        let portions = portions.iter();
+        let portions = portions.map(|portion| (portion.arms.clone(), portion.whole));
+        Self {
+            portions: portions.collect(),
+            deferral: deferral.clone(),
+        }
+    }
+
+    fn restore(self, portions: &mut [Portion<'_>], deferral: &mut Deferral) {
+        *deferral = self.deferral;
+        for (portion, (arms, whole)) in portions.iter_mut().zip(self.portions) {
             (portion.arms, portion.whole) = (arms, whole);
         }
-        let children = portions.iter().find(|portion| !portion.arms.is_empty());
-        let order = by_urgency(children.map_or(&[], std::slice::from_ref));
-        keep(
-            portions,
-            order.get(..1).unwrap_or_default(),
-            most_rows,
-            deferral,
-        );
     }
 }
 
@@ -159,7 +188,6 @@ fn keep(
         inside.insert(Arc::clone(first));
     }
     deferral.keep_workspaces(portions, &inside);
-    deferral.keep_partitions(portions);
 }
 
 /// The workspaces with their rows, the most overdue first.

@@ -12,6 +12,8 @@ pub(super) struct Portion<'t> {
     target: &'t CheckedTarget,
     pub(super) shard: Arc<str>,
     pub(super) table: Arc<str>,
+    /// Whether an earlier delete still runs in the table: nothing can be sent.
+    pub(super) is_running: bool,
     choice: Choice,
     rows_per_step: u64,
     pub(super) arms: Vec<Arm>,
@@ -60,6 +62,7 @@ pub(super) fn portions<'t>(
             target,
             shard: Arc::clone(&inventory.shard),
             table: Arc::clone(&inventory.table),
+            is_running: false,
             choice,
             rows_per_step,
             arms: std::mem::take(&mut split.arms),

@@ -9,6 +9,9 @@ use super::{Deferred, Place, oldest_ms};
 use crate::plan::Arm;
 use crate::plan::steps::Portion;
 
+/// Tables, each with its shard.
+pub(super) type Tables = HashSet<(Arc<str>, Arc<str>)>;
+
 /// What waits, table by table.
 #[derive(Default, Clone)]
 pub(super) struct Deferral {
@@ -89,32 +92,69 @@ impl Deferral {
         }
     }
 
+    /// Keeps what can be sent: not the tables in which an earlier delete still runs, nor the rows of
+    /// the same workspaces in those after them. Behind whole partitions, that is everybody.
+    pub(super) fn keep_ready(&mut self, portions: &mut [Portion<'_>]) {
+        let mut shard: Option<Arc<str>> = None;
+        let mut behind: HashSet<Arc<str>> = HashSet::default();
+        let mut is_anybody = false;
+        for portion in portions {
+            if shard.as_ref() != Some(&portion.shard) {
+                shard = Some(Arc::clone(&portion.shard));
+                behind.clear();
+                is_anybody = false;
+            }
+            if portion.is_running {
+                behind.extend(portion.arms.iter().map(|arm| Arc::clone(&arm.workspace)));
+                is_anybody |= portion.whole.is_some();
+            }
+            if portion.is_running || is_anybody {
+                self.take(portion);
+            }
+            let stays_out = |arm: &mut Arm| behind.contains(&arm.workspace);
+            let left: Vec<Arm> = portion.arms.extract_if(.., stays_out).collect();
+            if !left.is_empty() {
+                self.add(portion, &left);
+            }
+        }
+    }
+
     /// Whole partitions hold rows of anybody. Where children of some of them may wait, their table
-    /// waits, and so do those after it.
-    pub(super) fn keep_partitions(&mut self, portions: &mut [Portion<'_>]) {
+    /// waits, and so do those after it. Only those in which something would go.
+    pub(super) fn tables_that_wait(&self, portions: &[Portion<'_>]) -> Tables {
         let mut before = Before::default();
-        let mut waits: HashSet<(Arc<str>, Arc<str>)> = HashSet::default();
-        for portion in portions.iter() {
+        let mut waits = Tables::default();
+        for portion in portions {
             let oldest_ms = before.least(self, portion, |waiting| waiting.oldest_ms);
             let shard = Arc::clone(&portion.shard);
             let is_younger = portion
                 .whole
                 .is_some_and(|whole| whole.until_ms > oldest_ms);
             let is_after = waits.iter().any(|(other, _)| *other == shard);
-            if is_younger || is_after {
+            let is_some = portion.whole.is_some() || !portion.arms.is_empty();
+            if is_younger || (is_after && is_some) {
                 waits.insert((shard, Arc::clone(&portion.table)));
             }
         }
+        waits
+    }
+
+    /// Keeps nothing of these tables.
+    pub(super) fn keep_out(&mut self, portions: &mut [Portion<'_>], tables: &Tables) {
         for portion in portions {
             let key = (Arc::clone(&portion.shard), Arc::clone(&portion.table));
-            if !waits.contains(&key) {
-                continue;
+            if tables.contains(&key) {
+                self.take(portion);
             }
-            let arms = std::mem::take(&mut portion.arms);
-            let whole = portion.whole.take();
-            if whole.is_some() || !arms.is_empty() {
-                self.add(portion, &arms).n_rows += whole.map_or(0, |whole| whole.n_due);
-            }
+        }
+    }
+
+    /// Takes all that a portion has.
+    fn take(&mut self, portion: &mut Portion<'_>) {
+        let arms = std::mem::take(&mut portion.arms);
+        let whole = portion.whole.take();
+        if whole.is_some() || !arms.is_empty() {
+            self.add(portion, &arms).n_rows += whole.map_or(0, |whole| whole.n_due);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The budget against a small town whose tables are emptied cycle by cycle.
 
+mod spent;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
