@@ -57,7 +57,7 @@ impl Turn {
                     }
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
-                begun => return begun,
+                outcome => return outcome,
             }
         }
     }
