@@ -445,8 +445,8 @@ async fn whenever_a_drop_is_killed_it_is_ended_unless_somebody_wants_it_now() {
         run(&world.engine_at(LATER)).await.unwrap();
         if sql.is_empty() {
             assert_eq!(dead(&world).await.state, QuarantineState::Undone);
-            let held = "spans WHERE at < '2026-09-01' AND w = 'w1'";
-            assert_eq!(world.count(held).await, 18);
+            let rows_of_w1 = "spans WHERE at < '2026-09-01' AND w = 'w1'";
+            assert_eq!(world.count(rows_of_w1).await, 18);
             is_on_record(&world).await;
             continue;
         }
