@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::output::{grouped, table};
 use super::{Context, Exit, Output};
-use crate::ledger::QuarantineRecord;
+use crate::ledger::{Ledger, LedgerError, QuarantineRecord};
 
 /// List the partitions in quarantine, and until when each can be brought back.
 #[derive(Debug, Args)]
@@ -71,22 +71,31 @@ pub(super) async fn run(
     }
     let views: Vec<QuarantineView<'_>> = records.iter().map(QuarantineView::from).collect();
     let now = context.now();
+    let is_waiting = waits_for_pause(&*ledger).await?;
     output.result(&views, |views| {
         if views.is_empty() {
             return "nothing is in quarantine".into();
         }
-        text(views, now)
+        text(views, now, is_waiting)
     })?;
     Ok(Exit::Done)
 }
 
+/// Whether what was kept for long enough waits, since nothing but a pause keeps it. A hold sends it
+/// back.
+pub(super) async fn waits_for_pause(ledger: &dyn Ledger) -> Result<bool, LedgerError> {
+    Ok(!ledger.pauses(false).await?.is_empty() && ledger.holds(false).await?.is_empty())
+}
+
 /// Partitions in quarantine, one a line.
-pub(super) fn text(views: &[QuarantineView<'_>], now: Timestamp) -> String {
+pub(super) fn text(views: &[QuarantineView<'_>], now: Timestamp, is_waiting: bool) -> String {
     let until = |view: &QuarantineView<'_>| {
         if view.keep_until > now {
             view.keep_until.to_string()
+        } else if is_waiting {
+            format!("{}: waits for a pause to end", view.keep_until)
         } else {
-            format!("{}: to be dropped", view.keep_until)
+            format!("{}: to be dropped, or to go back", view.keep_until)
         }
     };
     let lines = views.iter().map(|view| {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,9 @@ use super::{context, progress};
 use crate::config::Config;
 use crate::engine::{EngineError, Tenure};
 use crate::ledger::Ledger;
+
+/// So often it is asked whether the lease is free.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Our turn at deleting.
 pub(super) struct Turn {
@@ -30,6 +34,32 @@ impl Turn {
             tenure,
             stop: CancellationToken::new(),
         })
+    }
+
+    /// Takes the lease as soon as it is free; fails if another instance is at work for longer than
+    /// that.
+    pub(super) async fn wait(
+        config: &Config,
+        ledger: &Arc<dyn Ledger>,
+        patience: Duration,
+    ) -> Result<Self, EngineError> {
+        let began = Instant::now();
+        let mut has_said = false;
+        loop {
+            match Self::begin(config, ledger).await {
+                Err(EngineError::Busy { holder, .. }) if began.elapsed() < patience => {
+                    if !has_said {
+                        let minutes = patience.as_secs() / 60;
+                        progress::say(&format!(
+                            "{holder} is at work; waits until it is done, {minutes} minutes at most"
+                        ));
+                        has_said = true;
+                    }
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Works until it is done, or a second signal ends it at once: then nothing is returned. The

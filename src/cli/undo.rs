@@ -2,17 +2,21 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
 use super::output::{counted, table};
-use super::quarantine::{QuarantineView, text};
+use super::quarantine::{QuarantineView, text, waits_for_pause};
 use super::turn::Turn;
 use super::{Context, Exit, Output, context, progress};
-use crate::engine::Undone;
+use crate::engine::{EngineError, Undone};
 use crate::ledger::QuarantineRecord;
+
+/// So long a cycle that is at work may take until it lets go of the lease.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Bring partitions back that are in quarantine.
 ///
@@ -76,8 +80,9 @@ pub(super) async fn run(
     }
     let views: Vec<QuarantineView<'_>> = chosen.iter().map(QuarantineView::from).collect();
     if args.dry_run {
+        let is_waiting = waits_for_pause(&*ledger).await?;
         output.result(&views, |views| {
-            let list = text(views, context.now());
+            let list = text(views, context.now(), is_waiting);
             format!("would come back, and their tables be paused:\n\n{list}")
         })?;
         return Ok(Exit::Done);
@@ -87,15 +92,40 @@ pub(super) async fn run(
         return Ok(Exit::Refused);
     }
     let engine = context.engine_on(&config, Arc::clone(&ledger))?;
-    let turn = Turn::begin(&config, &ledger).await?;
     let user = context::user_name();
-    let work = engine.undo(&chosen, &user, &turn.tenure, &turn.stop);
+    // Before the wait for the lease, so that whoever has it drops none of it meanwhile.
+    engine.pause_for_undo(&chosen, &user).await?;
+    let turn = match Turn::wait(&config, &ledger, PATIENCE).await {
+        Ok(turn) => turn,
+        Err(error) => {
+            progress::warn("nothing was brought back; the tables stay paused");
+            return Err(error.into());
+        }
+    };
+    let work = async {
+        // As they stand now: whoever was at work may have ended some of it.
+        let mut open = ledger.quarantines(false).await?;
+        let is_chosen = |open: &QuarantineRecord| {
+            let mut chosen = chosen.iter();
+            chosen.any(|chosen| chosen.quarantine == open.quarantine)
+        };
+        open.retain(is_chosen);
+        let undone = engine.undo(&open, &user, &turn.tenure, &turn.stop).await?;
+        Ok::<_, EngineError>(undone)
+    };
     let undone = turn.work(work).await;
     turn.end().await;
     let Some(undone) = undone? else {
         return Ok(Exit::Incomplete);
     };
-    said(&undone?, output)
+    let undone = undone?;
+    if undone.len() < chosen.len() {
+        progress::warn(
+            "some of it went back, or was dropped, before the lease was free: `ebbtide quarantine \
+             --history` says which",
+        );
+    }
+    said(&undone, output)
 }
 
 fn said(undone: &[Undone], output: &mut Output) -> anyhow::Result<Exit> {

@@ -1,8 +1,9 @@
 //! Partitions in quarantine after the cycle that moved them: what a process that died left half done
-//! is ended, and what has been kept for long enough is dropped.
+//! is ended, and what has been kept for long enough is dropped, or goes back.
 //!
 //! Invariant: a partition is dropped only where what let it leave its table is proven again by the
-//! rules, holds and pauses of now. What cannot be proven, or asked, stays.
+//! rules, holds and pauses of now. What rules and holds want goes back, so that no row is hidden for
+//! longer than was promised; what is only paused, or cannot be asked, waits.
 
 mod enter;
 mod leave;
@@ -21,6 +22,7 @@ use crate::resolve::resolve;
 use crate::target::{CheckedTarget, QuarantineTable};
 use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
 
+use leave::Unproven;
 pub use undo::Undone;
 
 /// What of the work on a quarantine could not be done, and why.
@@ -36,8 +38,8 @@ struct Kept<'a> {
 }
 
 impl Engine {
-    /// Ends what was left half done, and drops what has been kept for long enough. Where nothing is
-    /// of either kind, only the ledger is asked.
+    /// Ends what was left half done, and drops or brings back what has been kept for long enough.
+    /// Where nothing is of either kind, only the ledger is asked.
     ///
     /// # Errors
     /// As [`Engine::plan`]. What ClickHouse refuses is left for the next cycle.
@@ -46,8 +48,7 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<(), EngineError> {
-        let open = self.ledger.quarantines(false).await?;
-        (self.observer)(&Event::Quarantined { records: &open });
+        let open = self.see_quarantine().await?;
         let now = self.clock.now();
         let may_wait = |record: &QuarantineRecord| {
             record.state == QuarantineState::Kept && record.quarantine.keep_until > now
@@ -110,9 +111,15 @@ impl Engine {
                 }
             }
         }
+        self.see_quarantine().await?;
+        Ok(())
+    }
+
+    /// What is in quarantine, for whoever observes, too.
+    pub(crate) async fn see_quarantine(&self) -> Result<Vec<QuarantineRecord>, EngineError> {
         let open = self.ledger.quarantines(false).await?;
         (self.observer)(&Event::Quarantined { records: &open });
-        Ok(())
+        Ok(open)
     }
 
     /// What comes next of a partition in quarantine.
@@ -138,15 +145,27 @@ impl Engine {
                 self.settle_moved(kept, expired).await
             }
             QuarantineState::Undoing => self.bring_back(kept).await.map(|left| left.map(drop)),
-            QuarantineState::Kept | QuarantineState::Dropping => {
-                let (target, expired) = match proven {
-                    Ok(proven) => proven,
-                    Err(reason) => return Ok(Err(reason)),
-                };
-                self.drop_kept(kept, target, expired, revision).await
-            }
+            QuarantineState::Kept | QuarantineState::Dropping => match proven {
+                Ok((target, expired)) => self.drop_kept(kept, target, expired, revision).await,
+                Err(Unproven::Paused) => Ok(Err("it waits for a pause to end".into())),
+                Err(Unproven::Wanted(reason)) => self.send_back(kept, &reason).await,
+            },
             QuarantineState::Undone | QuarantineState::Dropped => Ok(Ok(())),
         }
+    }
+
+    /// Brings a partition back that must not be dropped. Nobody asked for it, so nothing is paused:
+    /// of what comes back, cycles mask what is due.
+    async fn send_back(&self, kept: Kept<'_>, reason: &str) -> Left<()> {
+        let new = &kept.record.quarantine;
+        let (table, partition) = (&new.table, &new.partition);
+        tracing::warn!(
+            table,
+            partition,
+            reason,
+            "a partition goes back from quarantine"
+        );
+        Ok(self.bring_back(kept).await?.map(drop))
     }
 
     /// Rows of a partition in quarantine that are to be read, and how many of them should stay.
@@ -231,6 +250,10 @@ impl Engine {
             | Execution::Unknown { error, .. } => Err(error),
         }
     }
+}
+
+fn strays_in_it(n_strays: u64) -> String {
+    format!("{n_strays} of its rows are not expired for everybody")
 }
 
 fn say_left(shard: &str, partition: &str, reason: &str) {

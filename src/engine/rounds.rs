@@ -59,7 +59,10 @@ impl<'e> Rounds<'e> {
         // Noted later, they would make the plan stale.
         unless_told(stop, engine.note_settings(&holder)).await?;
         unless_told(stop, engine.settle_left(self.tenure)).await?;
-        engine.tend_quarantine(self.tenure, stop).await?;
+        // Whoever asks for a backfill asks for its scope, and for no drop beside it.
+        if self.request.backfill.is_none() {
+            engine.tend_quarantine(self.tenure, stop).await?;
+        }
         let mut n_idle = 0;
         loop {
             let applied = Box::pin(self.round(stop)).await;

@@ -258,7 +258,12 @@ impl Engine {
         let (execution, took) = self.execute_watched(part, &request).await;
         report.statement = took;
         report.is_running = matches!(execution, Execution::Running { .. });
-        if matches!(execution, Execution::Done | Execution::Vanished { .. }) {
+        // One that failed may have moved some of its partitions before.
+        let is_over = matches!(
+            execution,
+            Execution::Done | Execution::Failed { .. } | Execution::Vanished { .. }
+        );
+        if is_over {
             self.close_quarantine(part, target, &kept_in, moved).await?;
         }
         let settled = self.settle(part, target, &mut arms, report.n_due, execution);

@@ -5,7 +5,7 @@
 
 use super::super::step::Part;
 use super::super::{Engine, EngineError, error_chain};
-use super::{Kept, Left};
+use super::{Kept, Left, strays_in_it};
 use crate::compile::create_quarantine;
 use crate::cutoff::Bounds;
 use crate::ledger::{NewQuarantine, QuarantineRecord, QuarantineState};
@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Records what a move did that is certainly over: it is in quarantine, or never left its table.
-    /// With the bounds of everybody it goes back where a row in it should stay.
+    /// It goes back where a row in it should stay, and where nothing proves that none should.
     pub(super) async fn settle_moved(
         &self,
         kept: Kept<'_>,
@@ -108,16 +108,16 @@ impl Engine {
                 Err(super::SendError::Warehouse(error)) => Ok(Err(error_chain(&error))),
             };
         };
-        let (mut n_rows, mut n_strays) = (found.n_rows, 0);
-        if let Some((target, expired)) = expired {
-            match self.count_kept(kept, &target, expired).await {
-                Ok(counted) => (n_rows, n_strays) = counted,
-                Err(error) => return Ok(Err(error_chain(&error))),
-            }
-        }
+        let counted = match expired {
+            Some((target, expired)) => self.count_kept(kept, &target, expired).await.map(Some),
+            None => Ok(None),
+        };
+        let counted = match counted {
+            Ok(counted) => counted,
+            Err(error) => return Ok(Err(error_chain(&error))),
+        };
         let record = QuarantineRecord {
-            state: QuarantineState::Kept,
-            n_rows,
+            n_rows: counted.map_or(found.n_rows, |(n_rows, _)| n_rows),
             n_bytes: found.n_bytes,
             ..kept.record.clone()
         };
@@ -125,17 +125,14 @@ impl Engine {
             record: &record,
             ..kept
         };
-        if let Err(reason) = self.note(kept, QuarantineState::Kept, n_rows).await? {
-            return Ok(Err(reason));
+        // Noted as kept first, it would stay so if this process died before the next statement.
+        match counted {
+            Some((n_rows, 0)) => self.note(kept, QuarantineState::Kept, n_rows).await,
+            Some((_, n_strays)) => self.send_back(kept, &strays_in_it(n_strays)).await,
+            None => {
+                let reason = "nothing proves now that all of it may go";
+                self.send_back(kept, reason).await
+            }
         }
-        if n_strays == 0 {
-            return Ok(Ok(()));
-        }
-        tracing::warn!(
-            partition,
-            n_strays,
-            "rows that should stay came with a partition to quarantine; it goes back"
-        );
-        Ok(self.bring_back(kept).await?.map(drop))
     }
 }

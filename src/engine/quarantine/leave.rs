@@ -1,9 +1,10 @@
 //! Dropping partitions that have been in quarantine for long enough.
 
 use super::super::{Engine, error_chain};
-use super::{Kept, Left, SendError};
+use super::{Kept, Left, SendError, strays_in_it};
 use crate::compile::drop_quarantined;
 use crate::cutoff::Bounds;
+use crate::guard::Guards;
 use crate::ledger::{Intended, QuarantineState};
 use crate::pace::Decision;
 use crate::plan::{Terms, for_everybody};
@@ -11,7 +12,7 @@ use crate::target::CheckedTarget;
 use crate::warehouse::WarehouseError;
 
 impl Engine {
-    /// Drops a partition that has been kept for long enough.
+    /// Drops a partition that has been kept for long enough; one with rows that should stay goes back.
     pub(super) async fn drop_kept(
         &self,
         kept: Kept<'_>,
@@ -31,11 +32,7 @@ impl Engine {
         };
         let is_there = match counted.await {
             Ok((is_there, 0)) => is_there,
-            Ok((_, n_strays)) => {
-                return Ok(Err(format!(
-                    "{n_strays} of its rows are not expired for everybody"
-                )));
-            }
+            Ok((_, n_strays)) => return self.send_back(kept, &strays_in_it(n_strays)).await,
             Err(error) => return Ok(Err(error_chain(&error))),
         };
         let look = self.pacer.look(kept.shard, &target.table).await;
@@ -81,31 +78,47 @@ impl Engine {
     }
 }
 
+/// Why nothing proves now that a partition may be dropped.
+pub(super) enum Unproven {
+    /// It would be proven if nothing was paused. A pause is temporary, so it waits.
+    Paused,
+    /// Rules and holds keep something: its rows must not stay hidden.
+    Wanted(String),
+}
+
 /// The target of a partition, and the interval in which everybody's rows are expired now; or why it
-/// must stay.
+/// must not go.
 pub(super) fn proven<'t>(
     kept: Kept<'_>,
     targets: &'t [CheckedTarget],
     terms: &Terms<'_>,
-) -> Result<(&'t CheckedTarget, Bounds), String> {
+) -> Result<(&'t CheckedTarget, Bounds), Unproven> {
+    let wanted = |reason: String| Err(Unproven::Wanted(reason));
     let table = &kept.record.quarantine.table;
     let at = targets.iter().position(|target| target.table == *table);
     let up_to = at.and_then(|at| targets.get(..=at)).unwrap_or_default();
-    let target = up_to
-        .last()
-        .ok_or_else(|| format!("table {table} is no target any more"))?;
+    let Some(target) = up_to.last() else {
+        return wanted(format!("table {table} is no target any more"));
+    };
     if !target.keep.is_empty() {
-        return Err("its target keeps rows that another table refers to".into());
+        return wanted("its target keeps rows that another table refers to".into());
     }
     if up_to
         .iter()
         .any(|target| !terms.unmatched(target).is_empty())
     {
-        return Err("nobody knows whose rows a rule or hold means".into());
+        return wanted("nobody knows whose rows a rule or hold means".into());
     }
-    let expired = for_everybody(&terms.of_table(kept.shard.name(), table));
-    let reason = "something is held or paused, or somebody's rows are not to go";
-    expired
-        .map(|expired| (target, expired))
-        .ok_or_else(|| reason.into())
+    let terms = terms.of_table(kept.shard.name(), table);
+    if let Some(expired) = for_everybody(&terms) {
+        return Ok((target, expired));
+    }
+    let without_pauses = Terms {
+        guards: Guards::none(),
+        ..terms
+    };
+    if terms.guards.holds().is_empty() && for_everybody(&without_pauses).is_some() {
+        return Err(Unproven::Paused);
+    }
+    wanted("something is held, or somebody's rows are not to go".into())
 }

@@ -1,6 +1,7 @@
 //! Bringing partitions back from quarantine.
 //!
-//! Invariant: the table is paused before the first row is back, since what comes back is due again.
+//! Invariant: where a person asks for it, the table is paused before the first row is back, since
+//! what comes back is due again.
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -28,18 +29,16 @@ pub struct Undone {
 }
 
 impl Engine {
-    /// Brings partitions back from quarantine, and pauses their tables: by the rules of now the next
-    /// cycle would take their rows again.
+    /// Pauses the tables of partitions that are to come back. It needs no lease: whoever has it drops
+    /// none of them from then on.
     ///
     /// # Errors
-    /// [`EngineError::Ledger`]; what ClickHouse refuses is said of each partition.
-    pub async fn undo(
+    /// [`EngineError::Ledger`].
+    pub async fn pause_for_undo(
         &self,
         chosen: &[QuarantineRecord],
         by: &str,
-        tenure: &Tenure,
-        stop: &CancellationToken,
-    ) -> Result<Vec<Undone>, EngineError> {
+    ) -> Result<(), EngineError> {
         let mut tables: Vec<&str> = chosen
             .iter()
             .map(|record| record.quarantine.table.as_str())
@@ -54,6 +53,22 @@ impl Engine {
             };
             self.ledger.pause(&pause, by.into()).await?;
         }
+        Ok(())
+    }
+
+    /// Brings partitions back from quarantine, and pauses their tables: by the rules of now the next
+    /// cycle would take their rows again.
+    ///
+    /// # Errors
+    /// [`EngineError::Ledger`]; what ClickHouse refuses is said of each partition.
+    pub async fn undo(
+        &self,
+        chosen: &[QuarantineRecord],
+        by: &str,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Undone>, EngineError> {
+        self.pause_for_undo(chosen, by).await?;
         let mut undone = Vec::with_capacity(chosen.len());
         for record in chosen {
             let result = if stop.is_cancelled() || !tenure.may_send() {

@@ -1,10 +1,12 @@
 //! `ebbtide quarantine` and `ebbtide undo`, with no more grants than are asked for.
 
-use ebbtide::{Embedded, EmbeddedUser};
+use std::time::Duration;
+
+use ebbtide::{CYCLE_LEASE, Embedded, EmbeddedUser, LeaseAttempt, connect_ledger};
 use serde_json::Value;
 
 use super::Scene;
-use crate::support::embedded_options;
+use crate::support::{embedded_options, wait_until};
 
 const PASSWORD: &str = "few may, many know";
 const OLD: &str = "SELECT count() FROM traces WHERE at < now() - toIntervalDay(100)";
@@ -106,13 +108,31 @@ async fn a_partition_is_listed_and_comes_back_when_asked_for() {
     let done = json(&done.stdout);
     assert_eq!(done[0]["n_rows"], listed[0]["n_rows"], "{done}");
     let cycle = listed[1]["cycle"].as_str().unwrap();
-    let rest = scene.good(&["undo", "--cycle", cycle, "--yes"]);
-    assert!(rest.stdout.contains("are back"), "{}", rest.transcript);
-    assert!(
-        rest.stderr.contains("ebbtide resume --target traces"),
-        "{}",
-        rest.stderr
-    );
+
+    // Another instance is at work: the table is paused at once, and the undo waits its turn.
+    scene.good(&["resume", "--target", "traces"]);
+    let url = format!("sqlite://{}", scene.path().join("ebbtide.db").display());
+    let ledger = connect_ledger(&url, None).await.unwrap();
+    let length = Duration::from_mins(5);
+    let attempt = ledger.acquire_lease(CYCLE_LEASE, "another", length).await;
+    let LeaseAttempt::Held(lease) = attempt.unwrap() else {
+        panic!("the lease is free");
+    };
+    let before = scene.count(&old).await;
+    let undo = ["undo", "--cycle", cycle, "--yes"];
+    let mut waiting = scene.command(&undo).spawn().unwrap();
+    wait_until("the table to be paused", || {
+        scene.good(&["pause", "list"]).stdout.contains("traces")
+    });
+    assert_eq!(waiting.try_wait().unwrap(), None);
+    assert_eq!(scene.count(&old).await, before);
+    ledger.release_lease(&lease).await.unwrap();
+    let rest = waiting.wait_with_output().unwrap();
+    let said = String::from_utf8(rest.stderr).unwrap();
+    assert!(rest.status.success(), "{said}");
+    let done = String::from_utf8(rest.stdout).unwrap();
+    assert!(done.contains("are back"), "{done}");
+    assert!(said.contains("ebbtide resume --target traces"), "{said}");
     assert!(scene.count(&old).await > 90);
     let tables = "SELECT count() FROM system.tables WHERE name LIKE '%ebbtide_quarantine%'";
     assert_eq!(scene.count(tables).await, 0);

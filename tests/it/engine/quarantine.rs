@@ -1,8 +1,8 @@
 //! Quarantine: whole partitions can be brought back for a while, and then are dropped.
 
 use ebbtide::{
-    CycleStatus, Engine, Method, NewQuarantine, PauseScope, PlanRequest, QuarantineRecord,
-    QuarantineState, Scope, Undone, Witness,
+    Backfill, CycleStatus, Days, Engine, Method, NewQuarantine, PauseScope, PlanRequest,
+    QuarantineRecord, QuarantineState, Scope, Undone, Witness,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -174,32 +174,116 @@ async fn it_is_dropped_after_its_time_and_not_before() {
 }
 
 #[tokio::test]
-async fn whoever_wants_a_row_of_it_later_keeps_it() {
+async fn whoever_wants_a_row_of_it_later_gets_all_of_it_back() {
+    for why in ["hold", "unlimited", "100d"] {
+        let world = kept_for_a_week().await;
+        run(&world.engine()).await.unwrap();
+        if why == "hold" {
+            world.hold(Scope::Workspace("w1".into()), None).await;
+        } else {
+            world.rule("w1", why).await;
+        }
+        // Until then it is kept as was promised.
+        run(&world.engine_at("2026-11-28T09:59:59Z")).await.unwrap();
+        assert_eq!(states(&world).await, all(QuarantineState::Kept), "{why}");
+        let (_, report) = run(&world.engine_at(LATER)).await.unwrap();
+        assert_eq!(report.status, CycleStatus::Done, "{why}: {report:#?}");
+        assert_eq!(states(&world).await, all(QuarantineState::Undone), "{why}");
+        assert_eq!(n_quarantine_tables(&world).await, 0);
+        assert!(world.ledger.pauses(false).await.unwrap().is_empty());
+        // The same cycle masks what is due of the others.
+        for table in ["spans", "traces"] {
+            let old = |who: &str| format!("{table} WHERE at < '2026-10-01' AND w {who} 'w1'");
+            assert_eq!(world.count(&old("!=")).await, 0, "{why}");
+            let n_left = world.count(&old("=")).await;
+            assert!((40..=48).contains(&n_left), "{why}: {n_left}");
+        }
+        is_on_record(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn while_only_a_pause_keeps_it_it_waits() {
     let world = kept_for_a_week().await;
     run(&world.engine()).await.unwrap();
-    let engine = world.engine_at(LATER);
-    let stays = async |why: &str| {
-        run(&engine).await.unwrap();
-        assert_eq!(states(&world).await, all(QuarantineState::Kept), "{why}");
-    };
-    let hold = world.hold(Scope::Workspace("w1".into()), None).await;
-    stays("hold").await;
-    world
-        .ledger
-        .release_hold(hold, "ann", at(NOW))
-        .await
-        .unwrap();
-    world.pause(PauseScope::Workspace("w1".into())).await;
-    stays("pause").await;
     let scope = PauseScope::Workspace("w1".into());
+    world.pause(scope.clone()).await;
+    run(&world.engine_at(LATER)).await.unwrap();
+    assert_eq!(states(&world).await, all(QuarantineState::Kept));
     world.ledger.resume(&scope, "ann", at(NOW)).await.unwrap();
-    world.rule("w1", "unlimited").await;
-    stays("unlimited").await;
-    world.rule("w1", "100d").await;
-    stays("a longer retention").await;
-    world.rule("w1", "30d").await;
-    run(&engine).await.unwrap();
+    run(&world.engine_at(LATER)).await.unwrap();
     assert_eq!(states(&world).await, all(QuarantineState::Dropped));
+}
+
+#[tokio::test]
+async fn a_row_that_should_stay_and_is_found_before_the_drop_takes_its_partition_back() {
+    let world = kept_for_a_week().await;
+    run(&world.engine()).await.unwrap();
+    let is_of_spans = |record: &QuarantineRecord| record.quarantine.table == "spans";
+    let kept = records(&world).await.into_iter().find(is_of_spans).unwrap();
+    let late = format!(
+        "INSERT INTO {} VALUES (unhex('ff'), 'p', '2026-08-20 00:00:00', 1)",
+        kept.quarantine.kept_in
+    );
+    world.sql(&late).await;
+    run(&world.engine_at(LATER)).await.unwrap();
+    let of = |states: &[(String, String, QuarantineState, u64)], partition: &str| {
+        let is_it = |one: &&(String, String, _, _)| one.0 == "spans" && one.1 == partition;
+        states.iter().find(is_it).map(|one| one.2)
+    };
+    let states = states(&world).await;
+    assert_eq!(of(&states, "202608"), Some(QuarantineState::Undone));
+    assert_eq!(of(&states, "202609"), Some(QuarantineState::Dropped));
+    assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 1);
+    assert_eq!(n_quarantine_tables(&world).await, 0);
+    is_on_record(&world).await;
+}
+
+/// The server moves one partition after the other, so one may be away when another fails.
+#[tokio::test]
+async fn what_a_move_that_failed_did_is_known_at_once() {
+    let world = kept_for_a_week().await;
+    let sql = "SELECT path FROM system.parts WHERE active AND database = currentDatabase() \
+               AND table = 'spans' AND partition_id = '202609'";
+    let client = world.database.client();
+    let paths: Vec<String> = client.query(sql).fetch_all().await.unwrap();
+    assert!(!paths.is_empty());
+    for path in paths {
+        std::fs::remove_file(std::path::Path::new(&path).join("count.txt")).unwrap();
+    }
+    let (_, report) = run(&world.engine()).await.unwrap();
+    assert_ne!(report.status, CycleStatus::Done, "{report:#?}");
+    let mut of_spans = states(&world).await;
+    of_spans.retain(|state| state.0 == "spans");
+    let of = |partition: &str, state, n_rows| ("spans".into(), partition.into(), state, n_rows);
+    assert_eq!(
+        of_spans,
+        [
+            of("202608", QuarantineState::Kept, 72),
+            of("202609", QuarantineState::Undone, 0)
+        ]
+    );
+}
+
+/// Whoever asks for a backfill did not ask for this.
+#[tokio::test]
+async fn a_backfill_drops_nothing_of_it() {
+    let world = kept_for_a_week().await;
+    run(&world.engine()).await.unwrap();
+    let backfill = Backfill {
+        by: "eva".into(),
+        scope: Scope::Workspace("w1".into()),
+        older_than: Days::new(30).unwrap(),
+        targets: Vec::new(),
+    };
+    let engine = world.engine_at(LATER);
+    let request = PlanRequest::of_backfill(backfill, at(LATER));
+    let of_backfill = tenure(engine.ledger()).await;
+    let never = CancellationToken::new();
+    let done = engine.backfill(&request, &of_backfill, &never).await;
+    of_backfill.release().await.unwrap();
+    assert_eq!(done.unwrap().1.status, CycleStatus::Done);
+    assert_eq!(states(&world).await, all(QuarantineState::Kept));
 }
 
 /// What a process did before it was killed.
@@ -300,22 +384,36 @@ async fn a_row_that_should_stay_and_came_with_a_move_goes_back_at_once() {
     is_on_record(&world).await;
 }
 
+/// Nobody looked at it after its move, and while something is paused nothing proves that it may go.
+#[tokio::test]
+async fn what_a_killed_process_moved_goes_back_where_nothing_proves_it() {
+    let world = kept_for_a_week().await;
+    let late = "INSERT INTO spans VALUES (unhex('ff'), 'p', '2026-08-20 00:00:00', 1)";
+    world.sql(late).await;
+    killed(&world, Killed::Moved).await;
+    world.pause(PauseScope::Target("spans".into())).await;
+    run(&world.engine()).await.unwrap();
+    let record = dead(&world).await;
+    assert_eq!((record.state, record.n_rows), (QuarantineState::Undone, 73));
+    assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 193);
+    is_on_record(&world).await;
+}
+
 #[tokio::test]
 async fn whenever_an_undo_is_killed_it_is_ended() {
     for is_back in [false, true] {
         let world = kept_for_a_week().await;
         killed(&world, Killed::Moved).await;
-        let scope = PauseScope::Target("spans".into());
-        world.pause(scope).await;
         run(&world.engine()).await.unwrap();
         killed_while(&world, QuarantineState::Undoing).await;
+        world.pause(PauseScope::Target("spans".into())).await;
         if is_back {
             move_to(&world, KEPT_IN, "spans").await;
         }
         run(&world.engine()).await.unwrap();
         let record = dead(&world).await;
         assert_eq!((record.state, record.n_rows), (QuarantineState::Undone, 72));
-        assert_eq!(old_rows(&world, "spans").await.len(), 192, "{is_back}");
+        assert_eq!(old_rows(&world, "spans").await.len(), 72, "{is_back}");
         assert_eq!(
             world
                 .count(&format!(
@@ -345,14 +443,16 @@ async fn whenever_a_drop_is_killed_it_is_ended_unless_somebody_wants_it_now() {
         }
         let hold = world.hold(Scope::Workspace("w1".into()), None).await;
         run(&world.engine_at(LATER)).await.unwrap();
-        assert_eq!(dead(&world).await.state, QuarantineState::Dropping);
-        let is_there = sql.is_empty();
-        let rows = undo(&world.engine_at(LATER), &[dead(&world).await]).await;
-        assert_eq!(rows[0].n_rows.is_some(), is_there, "{rows:#?}");
-        if is_there {
-            assert_eq!(world.count("spans WHERE at < '2026-09-01'").await, 72);
+        if sql.is_empty() {
+            assert_eq!(dead(&world).await.state, QuarantineState::Undone);
+            let rows_of_w1 = "spans WHERE at < '2026-09-01' AND w = 'w1'";
+            assert_eq!(world.count(rows_of_w1).await, 18);
+            is_on_record(&world).await;
             continue;
         }
+        assert_eq!(dead(&world).await.state, QuarantineState::Dropping);
+        let rows = undo(&world.engine_at(LATER), &[dead(&world).await]).await;
+        assert_eq!(rows[0].n_rows, None, "{rows:#?}");
         world
             .ledger
             .release_hold(hold, "ann", at(NOW))
