@@ -134,7 +134,7 @@ pub enum Verb {
     Pause(pause::Pause),
     /// Delete again what was paused.
     Resume(pause::Resume),
-    /// List our deletes that ClickHouse still works on, or end one of them.
+    /// List our deletes and rewrites that ClickHouse still works on, or end one of them.
     Mutations(mutations::Mutations),
     /// List the partitions in quarantine, and until when each can be brought back.
     Quarantine(quarantine::Quarantine),

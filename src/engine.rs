@@ -60,6 +60,7 @@ use self::census::KnownTotals;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
 
+pub use backfill::{Backfilled, Backfilling};
 pub use base::BaseBook;
 pub use error::EngineError;
 pub use event::Event;

@@ -128,9 +128,9 @@ pub use embedded::{
     LibchdbError, clickhouse_server_main, ensure_libchdb,
 };
 pub use engine::{
-    BaseBook, CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, Expired,
-    PlanRequest, Preview, PreviewTable, ReclaimReport, Reclaimed, RuleChange, Rulebook,
-    SeenRemains, StepOutcomeKind, StepReport, Tenure, Undone, UnseenTable,
+    Backfilled, Backfilling, BaseBook, CycleKind, CycleReport, CycleStatus, Engine, EngineError,
+    Event, Expired, PlanRequest, Preview, PreviewTable, ReclaimReport, Reclaimed, RuleChange,
+    Rulebook, SeenRemains, StepOutcomeKind, StepReport, Tenure, Undone, UnseenTable,
 };
 pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{

@@ -1,4 +1,5 @@
 -- unfinished_mutations: earlier statements of ours that still run, also those of a process that died
+-- Rewrites of reclaim carry no marker: all of their kind count, since a delete waits behind any of them.
 WITH
     ours AS
     (
@@ -7,7 +8,11 @@ WITH
         WHERE database = currentDatabase()
           AND ({table:String} = '' OR table = {table:String})
           AND NOT is_done
-          AND position(command, concat('''', {prefix:String})) > 0
+          AND
+          (
+              position(command, concat('''', {prefix:String})) > 0
+              OR match(command, '^[(]*APPLY (DELETED MASK|PATCHES)')
+          )
     ),
     -- A part that a mutation went through has its number; without replicas all partitions count as one.
     finished AS
@@ -34,7 +39,11 @@ WITH
 SELECT
     mutation_id AS id,
     table,
-    extract(command, concat('''(', {prefix:String}, '[^'']*)''')) AS marker,
+    if(
+        position(command, concat('''', {prefix:String})) > 0,
+        extract(command, concat('''(', {prefix:String}, '[^'']*)''')),
+        command
+    ) AS marker,
     toInt64(toUnixTimestamp(create_time)) AS created_at_s,
     toUInt64(greatest(dateDiff('second', create_time, now()), 0)) AS age_s,
     -- Since its last finished part, or since it was registered.

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::output::counted;
 use super::plan::{describe as describe_plan, overview};
 use super::run::describe;
 use super::scope::{ScopeArgs, check_project};
-use super::turn::Turn;
+use super::turn::{self, Turn};
 use super::{Context, Exit, Output, confirm, context, holds, left, plan, progress, run};
 use crate::config::Config;
-use crate::engine::{CycleReport, CycleStatus, Engine, PlanRequest};
+use crate::engine::{
+    Backfilled, CycleReport, CycleStatus, Engine, EngineError, PlanRequest, Tenure, error_chain,
+};
 use crate::ledger::Ledger;
 use crate::plan::{Backfill, Plan, TableRows};
 use crate::rule::{Days, Periods, Scope};
@@ -72,11 +75,12 @@ pub(super) async fn run(
     {
         return Ok(exit);
     }
-    let turn = Turn::begin(&config, &ledger).await?;
-    let work = Box::pin(engine.backfill(&request, &turn.tenure, &turn.stop));
-    let worked = turn.work(work).await;
+    let mut turn = Turn::begin(&config, &ledger).await?;
+    let worked = turn
+        .work_in_turns(async |tenure, stop| Box::pin(work(&engine, &request, tenure, stop)).await)
+        .await;
     turn.end().await;
-    let (plan, report) = match worked? {
+    let Backfilled { plan, report, why } = match worked? {
         Some(Ok(done)) => done,
         Some(Err(error)) => return run::refused(error, output),
         None => return Ok(Exit::Incomplete),
@@ -84,13 +88,36 @@ pub(super) async fn run(
     let view = BackfillView {
         backfill: &backfill,
         report: &report,
+        reason: why.as_ref().map(|why| error_chain(why)),
         held: &plan.held,
         paused: &plan.paused,
     };
     output.result(&view, |view| {
         format!("{backfill}\n{}", describe(&plan, view.report))
     })?;
+    if let Some(reason) = view.reason.filter(|_| report.status == CycleStatus::Failed) {
+        progress::warn(&format!(
+            "{reason}; what was deleted before is above, and the same command goes on"
+        ));
+    }
     Ok(exit_of(&plan, &report))
+}
+
+/// Cycle after cycle; between them others may have the lease.
+async fn work(
+    engine: &Engine,
+    request: &PlanRequest,
+    tenure: &mut Tenure,
+    stop: &CancellationToken,
+) -> Result<Backfilled, EngineError> {
+    let mut backfilling = engine.backfill(request);
+    while backfilling.cycle(tenure, stop).await? {
+        if let Err(error) = turn::give_way(tenure, stop).await {
+            backfilling.fail(error)?;
+            break;
+        }
+    }
+    backfilling.end().ok_or(EngineError::Stopped)
 }
 
 /// What was asked for, and what came of it.
@@ -99,6 +126,9 @@ struct BackfillView<'a> {
     backfill: &'a Backfill,
     #[serde(flatten)]
     report: &'a CycleReport,
+    /// What ended it before its time, after some cycle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     held: &'a [TableRows],
     paused: &'a [TableRows],
 }

@@ -1,4 +1,4 @@
-//! `ebbtide mutations`: our deletes that ClickHouse still works on, and ending one of them.
+//! `ebbtide mutations`: our deletes, and rewrites, that ClickHouse still works on, and ending one of them.
 
 use anyhow::bail;
 use clap::Args;
@@ -12,13 +12,14 @@ use crate::config::Config;
 use crate::ledger::MutationKill;
 use crate::warehouse::{MutationState, Shard};
 
-/// List our deletes that ClickHouse still works on, or end one of them.
+/// List our deletes and rewrites that ClickHouse still works on, or end one of them.
 #[derive(Debug, Args)]
 pub struct Mutations {
     /// End the mutation with this id.
     ///
     /// It has deleted from some parts of its table and not from others: part of its rows may be gone,
-    /// and stay gone. The next cycle takes the rest, if it still is due.
+    /// and stay gone. The next cycle takes the rest, if it still is due. A rewrite that frees the disk
+    /// deletes nothing.
     #[arg(long, value_name = "ID")]
     kill: Option<String>,
     /// Only of this table; needed to end one where several tables have one of that id.
@@ -38,6 +39,8 @@ struct MutationView {
     id: String,
     table: String,
     shard: String,
+    /// Whether it only frees the disk of rows that are deleted already.
+    is_rewrite: bool,
     cycle: Option<String>,
     step: Option<String>,
     parts_to_do: u64,
@@ -72,11 +75,13 @@ async fn find(args: &Mutations, config: &Config) -> anyhow::Result<Vec<Found>> {
     let mut found = Vec::new();
     for shard in shards(args, config)? {
         let states = shard.all_unfinished_mutations().await?;
-        let of_table = |state: &MutationState| {
+        let is_asked = |state: &MutationState| {
             let table = args.table.as_ref();
-            table.is_none_or(|table| *table == state.table)
+            // A rewrite of another table holds nothing of ours back.
+            let is_target = || config.targets.iter().any(|one| one.table == state.table);
+            table.is_none_or(|table| *table == state.table) && (!state.is_rewrite() || is_target())
         };
-        found.extend(states.into_iter().filter(of_table).map(|state| Found {
+        found.extend(states.into_iter().filter(is_asked).map(|state| Found {
             shard: shard.clone(),
             state,
         }));
@@ -108,6 +113,7 @@ fn list(found: &[Found], config: &Config, output: &mut Output) -> anyhow::Result
                 id: state.id.clone(),
                 table: state.table.clone(),
                 shard: shard.name().to_owned(),
+                is_rewrite: state.is_rewrite(),
                 cycle: cycle.map(str::to_owned),
                 step: step.map(str::to_owned),
                 parts_to_do: state.parts_to_do,
@@ -121,17 +127,22 @@ fn list(found: &[Found], config: &Config, output: &mut Output) -> anyhow::Result
         .collect();
     output.result(&views, |views| {
         if views.is_empty() {
-            return "ClickHouse works on no delete of ours".into();
+            return "ClickHouse works on no delete of ours, and on no rewrite".into();
         }
         let rows = views.iter().map(|view| {
             let step = view.step.as_deref().unwrap_or("-");
             let cycle = view.cycle.as_deref().unwrap_or("-");
+            let of = if view.is_rewrite {
+                "frees the disk".to_owned()
+            } else {
+                format!("{cycle}, step {step}")
+            };
             let reason = view.fail_reason.as_deref().unwrap_or("-");
             [
                 view.id.clone(),
                 view.table.clone(),
                 view.shard.clone(),
-                format!("{cycle}, step {step}"),
+                of,
                 grouped(view.parts_to_do),
                 format!("{} s", view.age_s),
                 if view.is_stalled {
@@ -191,7 +202,7 @@ async fn kill(
     ledger.note_kill(&record, &context::user_name()).await?;
     shard.kill_mutation(&state).await?;
     let left = shard.unfinished_mutations(&state.table).await?;
-    if left.iter().any(|left| left.marker == state.marker) {
+    if left.iter().any(|left| left.id == state.id) {
         bail!(
             "ClickHouse was told to end {id} of table {}, and still lists it; look again with \
              `ebbtide mutations`",
@@ -201,8 +212,9 @@ async fn kill(
     let killed = json!({"killed": state.id, "table": state.table, "shard": shard.name()});
     output.result(&killed, |_| {
         format!(
-            "{id} of table {} is ended; part of its rows may be gone, and the next cycle takes the rest",
-            state.table
+            "{id} of table {} is ended; {}",
+            state.table,
+            afterwards(&state)
         )
     })?;
     Ok(Exit::Done)
@@ -227,8 +239,19 @@ async fn not_ours(id: &str, args: &Mutations, config: &Config) -> anyhow::Result
 fn is_confirmed(state: &MutationState) -> anyhow::Result<bool> {
     confirm::check_somebody_is_there(&format!("end {}", state.id))?;
     confirm::is_confirmed(&format!(
-        "{} of table {} has {} parts to do. Ended now, part of its rows may be gone, and the next \
-         cycle takes the rest. End it?",
-        state.id, state.table, state.parts_to_do
+        "{} of table {} has {} parts to do. Ended now, {}. End it?",
+        state.id,
+        state.table,
+        state.parts_to_do,
+        afterwards(state)
     ))
+}
+
+/// How things are when a mutation is ended.
+fn afterwards(state: &MutationState) -> &'static str {
+    if state.is_rewrite() {
+        "nothing is lost, and a later rewrite frees the rest of the disk"
+    } else {
+        "part of its rows may be gone, and the next cycle takes the rest"
+    }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::output::{grouped, table};
-use super::turn::Turn;
+use super::turn::{self, Turn};
 use super::{Context, Exit, Output, progress};
-use crate::engine::{Engine, EngineError, ReclaimReport, Reclaimed, UnseenTable};
+use crate::engine::{Engine, EngineError, ReclaimReport, Reclaimed, Tenure, UnseenTable};
 use crate::plan::{Age, Bytes, Reclaim, Remains, age};
 
 /// Free the disk of rows that are deleted, one partition after another.
@@ -57,9 +58,12 @@ pub(super) async fn run(
     let mut exit = Exit::Done;
     if !args.dry_run && view.partitions.iter().any(|one| one.is_due) {
         engine.check_window()?;
-        let turn = Turn::begin(&config, &ledger).await?;
+        let mut turn = Turn::begin(&config, &ledger).await?;
+        let (partitions, rewrites) = (&view.partitions, &mut view.rewrites);
         let worked = turn
-            .work(work(&engine, &turn, &view.partitions, &mut view.rewrites))
+            .work_in_turns(async |tenure, stop| {
+                work(&engine, (tenure, stop), partitions, rewrites).await
+            })
             .await;
         turn.end().await;
         exit = match worked? {
@@ -76,10 +80,11 @@ pub(super) async fn run(
     })
 }
 
-/// Rewrites what is due, and looks anew after each; nothing is tried twice.
+/// Rewrites what is due, and looks anew after each, when others had the lease if they wanted it;
+/// nothing is tried twice.
 async fn work(
     engine: &Engine,
-    turn: &Turn,
+    (tenure, stop): (&mut Tenure, &CancellationToken),
     partitions: &[Reclaim],
     rewrites: &mut Vec<ReclaimReport>,
 ) -> Result<Exit, EngineError> {
@@ -87,26 +92,33 @@ async fn work(
     let mut weighed = partitions.to_vec();
     let mut exit = Exit::Done;
     loop {
-        let is_new = |one: &&Reclaim| one.is_due && !tried.contains(&key(&one.remains));
-        let Some(next) = weighed.iter().find(is_new) else {
+        let Some(next) = weighed.iter().find(|one| is_new(one, &tried)) else {
             return Ok(exit);
         };
         tried.insert(key(&next.remains));
-        let report = engine
-            .reclaim(&next.remains, &turn.tenure, &turn.stop)
-            .await?;
+        let report = engine.reclaim(&next.remains, tenure, stop).await?;
         match report.outcome {
             Reclaimed::Failed { .. } => exit = Exit::Incomplete,
             Reclaimed::Left { .. } if exit == Exit::Done => exit = Exit::Busy,
             _ => {}
         }
         rewrites.push(report);
-        if turn.stop.is_cancelled() {
-            progress::warn("stopped before the end; what is left stays due");
-            return Ok(Exit::Busy);
-        }
         weighed = engine.weigh(engine.remains().await?.remains).await?;
+        if !weighed.iter().any(|one| is_new(&one, &tried)) {
+            return Ok(exit);
+        }
+        match turn::give_way(tenure, stop).await {
+            Err(EngineError::Stopped) => {
+                progress::warn("stopped before the end; what is left stays due");
+                return Ok(Exit::Busy);
+            }
+            given => given?,
+        }
     }
+}
+
+fn is_new(one: &Reclaim, tried: &HashSet<Key>) -> bool {
+    one.is_due && !tried.contains(&key(&one.remains))
 }
 
 fn key(remains: &Remains) -> Key {

@@ -15,6 +15,8 @@ use crate::ledger::Ledger;
 
 /// So often it is asked whether the lease is free.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// For how long others may take the lease of whoever gives way: who waits for it asks every 10 s.
+const GIVES_WAY_FOR: Duration = Duration::from_secs(12);
 
 /// Our turn at deleting.
 pub(super) struct Turn {
@@ -65,25 +67,16 @@ impl Turn {
     /// Works until it is done, or a second signal ends it at once: then nothing is returned. The
     /// first signal only asks it to stop.
     pub(super) async fn work<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<Option<T>> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(Some(done)),
-                () = either(&mut interrupt, &mut terminate) => {
-                    if self.stop.is_cancelled() {
-                        progress::say(
-                            "left at once; a statement that was sent goes on in ClickHouse, and the \
-                             next cycle finds what became of it",
-                        );
-                        return Ok(None);
-                    }
-                    self.stop.cancel();
-                    progress::say("ends after the statement that runs; once more to leave at once");
-                }
-            }
-        }
+        until_told(&self.stop, work).await
+    }
+
+    /// The same for long work, which gives the lease to others now and then.
+    pub(super) async fn work_in_turns<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Tenure, &CancellationToken) -> T,
+    ) -> anyhow::Result<Option<T>> {
+        let Self { tenure, stop } = self;
+        until_told(stop, work(tenure, stop)).await
     }
 
     /// Gives the lease back. If that fails, it ends by itself.
@@ -92,6 +85,48 @@ impl Turn {
             progress::warn(&format!(
                 "the lease could not be given back, it ends by itself: {error}"
             ));
+        }
+    }
+}
+
+/// Lets others have the lease for a moment, and says so if they take it.
+pub(super) async fn give_way(
+    tenure: &mut Tenure,
+    stop: &CancellationToken,
+) -> Result<(), EngineError> {
+    let mut said = None;
+    let busy = |error: &EngineError| {
+        if let EngineError::Busy { holder, .. } = error
+            && said.as_ref() != Some(holder)
+        {
+            progress::say(&format!("{holder} is at work; this goes on afterwards"));
+            said = Some(holder.clone());
+        }
+    };
+    tenure.give_way(GIVES_WAY_FOR, stop, busy).await
+}
+
+async fn until_told<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> anyhow::Result<Option<T>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(Some(done)),
+            () = either(&mut interrupt, &mut terminate) => {
+                if stop.is_cancelled() {
+                    progress::say(
+                        "left at once; a statement that was sent goes on in ClickHouse, and the \
+                         next cycle finds what became of it",
+                    );
+                    return Ok(None);
+                }
+                stop.cancel();
+                progress::say("ends after the statement that runs; once more to leave at once");
+            }
         }
     }
 }

@@ -21,6 +21,122 @@ pub(super) struct Books {
     pub(super) default: Retention,
 }
 
+/// A backfill under way. Between two cycles nobody needs to hold the lease.
+pub struct Backfilling<'e> {
+    engine: &'e Engine,
+    request: &'e PlanRequest,
+    /// The last plan, and the reports of all that was applied.
+    done: Option<(Plan, CycleReport)>,
+    why: Option<EngineError>,
+}
+
+/// What a backfill did.
+#[derive(Debug)]
+pub struct Backfilled {
+    /// The last plan.
+    pub plan: Plan,
+    /// All cycles together.
+    pub report: CycleReport,
+    /// What ended it before its time, after some cycle.
+    pub why: Option<EngineError>,
+}
+
+impl Backfilling<'_> {
+    /// Plans and applies one more cycle; whether another one has to follow, since something is still
+    /// due and this one took something. Told to stop, it ends after the statement that runs; asked
+    /// again, it goes on, since it plans anew.
+    ///
+    /// # Errors
+    /// As [`Engine::run`], in the first cycle. What goes wrong in later ones ends it with what was done.
+    pub async fn cycle(
+        &mut self,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> Result<bool, EngineError> {
+        match self.try_cycle(tenure, stop).await {
+            Ok(goes_on) => Ok(goes_on),
+            Err(error) => self.fail(error).map(|()| false),
+        }
+    }
+
+    /// Ends it before its time: what was done stays on the report.
+    ///
+    /// # Errors
+    /// The same error where nothing was done yet.
+    pub fn fail(&mut self, error: EngineError) -> Result<(), EngineError> {
+        let Some((_, report)) = &mut self.done else {
+            return Err(error);
+        };
+        report.status = match error {
+            EngineError::Stopped => CycleStatus::Stopped,
+            _ => CycleStatus::Failed,
+        };
+        self.why = Some(error);
+        Ok(())
+    }
+
+    /// What it did; nothing before its first cycle.
+    pub fn end(self) -> Option<Backfilled> {
+        let why = self.why;
+        self.done
+            .map(|(plan, report)| Backfilled { plan, report, why })
+    }
+
+    async fn try_cycle(
+        &mut self,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> Result<bool, EngineError> {
+        let engine = self.engine;
+        engine.check_window()?;
+        let mut rounds = Rounds::new(engine, self.request.clone(), CycleKind::Backfill, tenure);
+        let last = match rounds.go(stop).await {
+            Ok(last) => last,
+            Err(error) => {
+                // Rounds before the one that failed may have sent something.
+                if let (Some(plan), Some(cycle)) = (rounds.plan.take(), rounds.together(None)) {
+                    self.add(plan, cycle);
+                }
+                return Err(error);
+            }
+        };
+        let cycle = rounds.together(Some(&last)).unwrap_or(last);
+        let plan = rounds.plan.ok_or(EngineError::Stopped)?;
+        let (status, n_deleted) = (cycle.status, cycle.n_deleted());
+        self.add(plan, cycle);
+        let is_over = [CycleStatus::Stopped, CycleStatus::LeaseLost].contains(&status);
+        if is_over || n_deleted == 0 {
+            return Ok(false);
+        }
+        // A cycle may end before everything went; whoever took something tries again.
+        let next = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(EngineError::Stopped),
+            next = engine.plan(self.request) => next?,
+        };
+        if !next.steps.is_empty() {
+            return Ok(true);
+        }
+        if let Some((plan, report)) = &mut self.done {
+            if next.unprobed.is_empty() {
+                report.status = CycleStatus::Done;
+            }
+            *plan = next;
+        }
+        Ok(false)
+    }
+
+    /// What all cycles did; how it ended is how the last one did.
+    fn add(&mut self, plan: Plan, cycle: CycleReport) {
+        let mut steps = self
+            .done
+            .take()
+            .map_or_else(Vec::new, |(_, before)| before.steps);
+        steps.extend(cycle.steps);
+        self.done = Some((plan, CycleReport { steps, ..cycle }));
+    }
+}
+
 impl Engine {
     /// An engine for these targets alone; all of them if none is named. What is noted of the
     /// configuration in the ledger stays as it is.
@@ -37,51 +153,13 @@ impl Engine {
         Ok(self)
     }
 
-    /// Plans and applies what somebody asks for until nothing of it is due, or a cycle takes nothing
-    /// any more. Returns the last plan and the reports of all that was applied. Told to stop, it
-    /// ends after the statement that runs; asked again, it goes on, since it plans anew.
-    ///
-    /// # Errors
-    /// As [`Engine::run`].
-    pub async fn backfill(
-        &self,
-        request: &PlanRequest,
-        tenure: &Tenure,
-        stop: &CancellationToken,
-    ) -> Result<(Plan, CycleReport), EngineError> {
-        self.check_window()?;
-        let mut before: Option<CycleReport> = None;
-        loop {
-            let mut rounds = Rounds::new(self, request.clone(), CycleKind::Backfill, tenure);
-            let last = rounds.go(stop).await?;
-            let cycle = rounds.together(Some(&last)).unwrap_or(last);
-            let plan = rounds.plan.ok_or(EngineError::Stopped)?;
-            let (status, n_deleted) = (cycle.status, cycle.n_deleted());
-            let mut report = with(before.take(), cycle);
-            let is_over = [CycleStatus::Stopped, CycleStatus::LeaseLost].contains(&status);
-            if is_over || n_deleted == 0 {
-                return Ok((plan, report));
-            }
-            // A cycle may end before everything went; whoever took something tries again.
-            let next = tokio::select! {
-                biased;
-                () = stop.cancelled() => None,
-                next = self.plan(request) => Some(next?),
-            };
-            match next {
-                None => report.status = CycleStatus::Stopped,
-                Some(next) if next.steps.is_empty() => {
-                    if next.unprobed.is_empty() {
-                        report.status = CycleStatus::Done;
-                    }
-                    return Ok((next, report));
-                }
-                Some(_) => {
-                    before = Some(report);
-                    continue;
-                }
-            }
-            return Ok((plan, report));
+    /// What somebody asks for, to be done cycle after cycle.
+    pub fn backfill<'e>(&'e self, request: &'e PlanRequest) -> Backfilling<'e> {
+        Backfilling {
+            engine: self,
+            request,
+            done: None,
+            why: None,
         }
     }
 
@@ -135,11 +213,4 @@ impl Engine {
         };
         Ok(others.map(refusal).collect())
     }
-}
-
-/// What all cycles did; how it ended is how the last one did.
-fn with(before: Option<CycleReport>, cycle: CycleReport) -> CycleReport {
-    let mut steps = before.map_or_else(Vec::new, |before| before.steps);
-    steps.extend(cycle.steps);
-    CycleReport { steps, ..cycle }
 }

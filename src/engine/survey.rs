@@ -259,6 +259,12 @@ pub(super) fn still_running(mutations: &[MutationState]) -> String {
         .map(|mutation| mutation.id.as_str())
         .collect();
     let ids = ids.join(", ");
+    if mutations.iter().all(MutationState::is_rewrite) {
+        return format!(
+            "a rewrite that frees the disk is not finished ({ids}), and a delete would wait for it; \
+             `ebbtide mutations --kill` ends it, and nothing is lost"
+        );
+    }
     format!(
         "an earlier delete is still running ({ids}), under the rules of its time; wait for it, or \
          end it with KILL MUTATION if those rules no longer hold"

@@ -100,6 +100,38 @@ impl Tenure {
         &self.shared.lost
     }
 
+    /// Lets others have the lease between two pieces of long work: gives it back, and takes it again
+    /// after this long, or when they are done, however long that takes. `busy` hears who has it.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`] if it is told to stop meanwhile, or if the ledger fails. Nothing is held then.
+    pub async fn give_way(
+        &mut self,
+        length: Duration,
+        stop: &CancellationToken,
+        mut busy: impl FnMut(&EngineError),
+    ) -> Result<(), EngineError> {
+        let (lease, _) = self.shared.lease();
+        self.renewals.abort();
+        self.shared.lost.cancel();
+        self.ledger.release_lease(&lease).await?;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(EngineError::Stopped),
+                () = tokio::time::sleep(length) => {}
+            }
+            match Self::begin(&self.ledger, &lease.holder, self.length).await {
+                Ok(tenure) => {
+                    *self = tenure;
+                    return Ok(());
+                }
+                Err(error @ EngineError::Busy { .. }) => busy(&error),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Gives the lease back.
     ///
     /// # Errors

@@ -3,12 +3,15 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::StepCost;
+use super::{Method, StepCost};
 
 /// The rows that steps of the past on a table deleted in a second, at most as many as the pace allows;
-/// nothing if there were no such steps.
+/// nothing if there were no such steps. Whole partitions go in no time, whatever is in them, and say
+/// nothing of other rows.
 pub fn rows_per_second(table: &str, costs: &[StepCost], most: NonZeroU32) -> Option<u64> {
-    let of_table = || costs.iter().filter(|cost| cost.table == table);
+    let is_of_table =
+        |cost: &&StepCost| cost.table == table && cost.method != Method::Partition.as_str();
+    let of_table = || costs.iter().filter(is_of_table);
     let n_rows: u64 = of_table().map(|cost| cost.n_rows).sum();
     let ms: u64 = of_table().map(|cost| cost.duration_ms).sum();
     let rate = n_rows.saturating_mul(1_000) / ms.max(1);
@@ -46,6 +49,23 @@ mod tests {
         let left = time_left("t", 10_000, &costs, most);
         assert_eq!(left.map(|left| left.as_secs()), seconds, "{costs:?}");
         assert_eq!(time_left("t", 0, &costs, most), None);
+    }
+
+    #[test]
+    fn whole_partitions_do_not_make_it_look_short() {
+        let cost = |method: Method, n_rows, duration_ms| StepCost {
+            shard: "s".into(),
+            table: "t".into(),
+            method: method.as_str().into(),
+            n_parts: 1,
+            n_rows,
+            duration_ms,
+        };
+        let most = NonZeroU32::new(2_000).unwrap();
+        let whole = cost(Method::Partition, 500_000_000, 1_000);
+        assert_eq!(rows_per_second("t", &[whole.clone()], most), None);
+        let costs = [whole, cost(Method::Lightweight, 1_000, 2_000)];
+        assert_eq!(rows_per_second("t", &costs, most), Some(500));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub struct MutationState {
     pub id: String,
     /// The table.
     pub table: String,
-    /// The marker of the statement.
+    /// The marker of the statement; the command itself where it is a rewrite, which has none.
     pub marker: String,
     /// When the server registered it.
     pub created_at: Option<Timestamp>,
@@ -56,7 +56,8 @@ struct RunningRow {
 
 impl Shard {
     /// The mutations of ours on a table that are not finished, oldest first: also those of a
-    /// process that died. Asked before anything is sent to the table.
+    /// process that died, and rewrites that free the disk, whoever sent them: a delete would wait
+    /// behind any of them. Asked before anything is sent to the table.
     ///
     /// # Errors
     /// When the server cannot be asked: whether there are any is unknown then.
@@ -67,7 +68,7 @@ impl Shard {
         self.unfinished(table).await
     }
 
-    /// The mutations of ours on all tables of the database that are not finished, oldest first.
+    /// The same on all tables of the database.
     ///
     /// # Errors
     /// When the server cannot be asked.
@@ -126,8 +127,16 @@ impl Shard {
 }
 
 impl MutationState {
+    /// Whether it only frees the disk of rows that are deleted already.
+    pub fn is_rewrite(&self) -> bool {
+        !self.marker.starts_with(MARKER_PREFIX)
+    }
+
     /// Cycle and step that it belongs to, as far as its marker names them.
     pub fn cycle_and_step(&self) -> Option<(&str, &str)> {
+        if self.is_rewrite() {
+            return None;
+        }
         let (_, identity) = self.marker.rsplit_once(':')?;
         identity.rsplit_once('-')
     }

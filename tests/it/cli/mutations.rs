@@ -65,7 +65,10 @@ async fn ours_are_listed_and_ended_and_others_are_not() {
         killed.stdout
     );
     let none = scene.good(&["mutations"]).stdout;
-    assert_eq!(none.trim(), "ClickHouse works on no delete of ours");
+    assert_eq!(
+        none.trim(),
+        "ClickHouse works on no delete of ours, and on no rewrite"
+    );
     assert_eq!(scene.count(unfinished).await, 1, "that of somebody else");
     let record = scene.good(&["audit", "export"]).stdout;
     let entries: Vec<&str> = record
@@ -77,6 +80,47 @@ async fn ours_are_listed_and_ended_and_others_are_not() {
         entries[0].contains(&ours) && entries[0].contains("tester"),
         "{record}"
     );
+    scene.good(&["audit", "verify"]);
+    scene.execute("SYSTEM START MERGES traces").await;
+}
+
+#[tokio::test]
+async fn a_rewrite_of_a_target_is_listed_and_ended_whoever_sent_it() {
+    let scene = Scene::new().await;
+    scene.execute("DELETE FROM traces WHERE n = 1").await;
+    scene.execute("SYSTEM STOP MERGES traces").await;
+    let more = "ALTER TABLE traces UPDATE n = n + 1 WHERE n = 2, APPLY DELETED MASK \
+                SETTINGS mutations_sync = 0";
+    scene.execute(more).await;
+    let listed = || {
+        let listed = scene.good(&["mutations", "--format=json"]).stdout;
+        serde_json::from_str::<serde_json::Value>(&listed).unwrap()
+    };
+    let with_more = listed();
+    assert_eq!(with_more[0]["is_rewrite"], true, "{with_more}");
+    // It does more than to free the disk, and that is somebody else's.
+    let id = with_more[0]["id"].as_str().unwrap();
+    let refused = scene.run(&["mutations", "--kill", id, "--yes"]);
+    assert_eq!(refused.code, 2, "{}", refused.transcript);
+    let unfinished = "SELECT uniq(mutation_id) FROM system.mutations WHERE database = currentDatabase() \
+                      AND NOT is_done";
+    assert_eq!(scene.count(unfinished).await, 1, "it was not ended");
+    scene
+        .execute("ALTER TABLE traces APPLY DELETED MASK IN PARTITION ID 'all' SETTINGS mutations_sync = 0")
+        .await;
+    let both = listed();
+    assert_eq!(both.as_array().unwrap().len(), 2, "{both}");
+    assert_eq!(both[1]["cycle"], serde_json::Value::Null);
+    let id = both[1]["id"].as_str().unwrap();
+    let text = scene.good(&["mutations"]).stdout;
+    assert!(
+        text.contains(id) && text.contains("frees the disk"),
+        "{text}"
+    );
+    let killed = scene.good(&["mutations", "--kill", id, "--yes"]).stdout;
+    assert!(killed.contains("nothing is lost"), "{killed}");
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    assert_eq!(scene.count(unfinished).await, 1, "that of somebody else");
     scene.good(&["audit", "verify"]);
     scene.execute("SYSTEM START MERGES traces").await;
 }

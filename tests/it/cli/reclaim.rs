@@ -1,5 +1,10 @@
 //! `ebbtide reclaim`: what deleted rows hold, and freeing it.
 
+use std::io::{BufRead as _, BufReader};
+use std::time::Duration;
+
+use ebbtide::{CYCLE_LEASE, LeaseAttempt, connect_ledger};
+
 use super::Scene;
 
 async fn scene(reclaim: &str) -> Scene {
@@ -82,4 +87,46 @@ async fn without_any_shard_it_says_that_none_can_be_reached() {
     scene.write("config.yml", &config);
     let outcome = scene.run(&["reclaim"]);
     assert_eq!(outcome.code, 69, "{}", outcome.transcript);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn between_two_rewrites_others_have_the_lease() {
+    let scene = scene("enabled: false, after: 0s").await;
+    scene
+        .execute("CREATE TABLE parts AS traces ENGINE = MergeTree ORDER BY id PARTITION BY n < 50")
+        .await;
+    scene
+        .execute("INSERT INTO parts SELECT * FROM traces")
+        .await;
+    scene
+        .execute("RENAME TABLE traces TO before, parts TO traces")
+        .await;
+    scene
+        .execute("ALTER TABLE traces MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1")
+        .await;
+    scene.execute("DELETE FROM traces WHERE n % 2 = 0").await;
+    let url = format!("sqlite://{}", scene.path().join("ebbtide.db").display());
+    let ledger = connect_ledger(&url, None).await.unwrap();
+    let mut child = scene.command(&["reclaim"]).spawn().unwrap();
+    while rewrites(&scene).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    let length = Duration::from_mins(5);
+    let lease = loop {
+        let asked = ledger.acquire_lease(CYCLE_LEASE, "another", length).await;
+        match asked.unwrap() {
+            LeaseAttempt::Held(lease) => break lease,
+            LeaseAttempt::Busy(_) => tokio::task::yield_now().await,
+        }
+    };
+    let said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let waits = "another is at work; this goes on afterwards";
+    let heard = said.map_while(Result::ok).find(|line| line.contains(waits));
+    assert!(heard.is_some(), "it ended before it waited");
+    assert_eq!(rewrites(&scene).await, 1, "nothing is sent meanwhile");
+    ledger.release_lease(&lease).await.unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(rewrites(&scene).await, 2);
+    assert!(ledger.leases().await.unwrap().is_empty(), "given back");
 }

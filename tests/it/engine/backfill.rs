@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebbtide::{
-    Backfill, Config, CycleKind, CycleReport, CycleStatus, Days, Engine, EngineError, Event,
-    Ledger, Method, NewHold, NewPause, NewRule, PauseScope, Plan, PlanRequest, Refusal, Scope,
+    Backfill, Backfilled, Config, CycleKind, CycleReport, CycleStatus, Days, Engine, EngineError,
+    Event, Ledger, Method, NewHold, NewPause, NewRule, PauseScope, Plan, PlanRequest, Refusal,
+    Scope,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,11 +50,21 @@ async fn backfill(
     engine: &Engine,
     request: &PlanRequest,
 ) -> Result<(Plan, CycleReport), EngineError> {
+    let done = all_cycles(engine, request).await?;
+    assert!(done.why.is_none(), "{done:?}");
+    Ok((done.plan, done.report))
+}
+
+async fn all_cycles(engine: &Engine, request: &PlanRequest) -> Result<Backfilled, EngineError> {
     let tenure = tenure(engine.ledger()).await;
     let never = CancellationToken::new();
-    let done = engine.backfill(request, &tenure, &never).await;
+    let mut backfilling = engine.backfill(request);
+    let mut cycled = Ok(true);
+    while let Ok(true) = cycled {
+        cycled = backfilling.cycle(&tenure, &never).await;
+    }
     tenure.release().await.unwrap();
-    done
+    cycled.map(|_| backfilling.end().unwrap())
 }
 
 /// The rows of each workspace in a table.
@@ -205,6 +216,34 @@ async fn it_goes_on_cycle_after_cycle_until_nothing_is_due() {
     assert_eq!(report.n_deleted(), 69 + 69 + 7);
     assert_eq!(left(&world, "spans").await, [31, 100, 100, 100]);
     assert_eq!(world.ledger.cycles(9).await.unwrap().len(), 2);
+}
+
+/// The first cycle takes what the share of the day allows; then more comes than that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_done_before_a_refusal_is_said_with_its_reason() {
+    let mut world = World::new().await;
+    world.yaml = world
+        .yaml
+        .replace("max_share_of_table: 0.9", "max_share_of_table: 0.4");
+    let client = world.database.client();
+    let is_done = AtomicBool::new(false);
+    let engine = world.engine_with(&strict(&world), NOW);
+    let engine = engine.observed_by(move |event| {
+        if matches!(event, Event::CycleEnded { .. }) && !is_done.swap(true, Ordering::Relaxed) {
+            let late = "INSERT INTO spans SELECT 'w0', 'p', toDateTime('2026-01-01', 'UTC'), \
+                        number FROM numbers(400)";
+            block_on(client.query(late).execute()).unwrap();
+        }
+    });
+    let done = all_cycles(&engine, &w0()).await.unwrap();
+    assert_eq!(done.report.status, CycleStatus::Failed, "{done:#?}");
+    assert_eq!(done.report.n_deleted(), 69 + 69);
+    assert!(
+        matches!(&done.why, Some(EngineError::Refused { .. })),
+        "{:?}",
+        done.why
+    );
+    assert_eq!(left(&world, "spans").await, [431, 100, 100, 100]);
 }
 
 #[tokio::test]

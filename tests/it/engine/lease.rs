@@ -237,3 +237,34 @@ async fn told_to_stop_it_ends_after_the_statement_and_records_it() {
             .contains(r#""cutoff":"2026-10-22T00:00:00Z""#)
     );
 }
+
+#[tokio::test]
+async fn who_gives_way_goes_on_when_the_others_are_done() {
+    let world = World::new().await;
+    let mut tenure = world.tenure().await;
+    let (before, moment) = (tenure.token(), Duration::from_millis(20));
+    let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let never = CancellationToken::new();
+    let others = async {
+        let other = loop {
+            match Tenure::begin(&world.ledger, "another", Duration::from_mins(5)).await {
+                Ok(other) => break other,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        let busy: String = heard.recv().await.unwrap();
+        assert!(busy.contains("another is at work"), "{busy}");
+        other.release().await.unwrap();
+    };
+    let busy = |error: &EngineError| said.send(error.to_string()).unwrap();
+    let (given, ()) = tokio::join!(tenure.give_way(moment, &never, busy), others);
+    given.unwrap();
+    assert!(tenure.is_held() && tenure.token() > before);
+
+    let told = CancellationToken::new();
+    told.cancel();
+    let stopped = tenure.give_way(moment, &told, |_| {}).await;
+    assert!(matches!(stopped, Err(EngineError::Stopped)), "{stopped:?}");
+    assert!(!tenure.may_send(), "it is not ours any more");
+    world.tenure().await.release().await.unwrap();
+}

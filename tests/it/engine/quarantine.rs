@@ -280,9 +280,11 @@ async fn a_backfill_drops_nothing_of_it() {
     let request = PlanRequest::of_backfill(backfill, at(LATER));
     let of_backfill = tenure(engine.ledger()).await;
     let never = CancellationToken::new();
-    let done = engine.backfill(&request, &of_backfill, &never).await;
+    let mut backfilling = engine.backfill(&request);
+    while backfilling.cycle(&of_backfill, &never).await.unwrap() {}
     of_backfill.release().await.unwrap();
-    assert_eq!(done.unwrap().1.status, CycleStatus::Done);
+    let report = backfilling.end().unwrap().report;
+    assert_eq!(report.status, CycleStatus::Done);
     assert_eq!(states(&world).await, all(QuarantineState::Kept));
 }
 

@@ -1,14 +1,15 @@
 //! Reclaim: what deleted rows hold of the disk is seen and freed, and nothing else is gone.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use ebbtide::{
-    Embedded, EmbeddedUser, Engine, PauseScope, Reclaim, ReclaimReport, Reclaimed, Remains,
-    Verdict, judge,
+    Embedded, EmbeddedUser, Engine, Event, PauseScope, Reclaim, ReclaimReport, Reclaimed, Remains,
+    StepOutcomeKind, StepReport, Verdict, judge,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::world::{NOW, World, at, tenure};
+use super::world::{NOW, World, apply, at, plan, tenure};
 use crate::support::{embedded_options, wait_until};
 
 /// So that only the rewrites of the tests happen, and no merge comes first.
@@ -323,6 +324,53 @@ async fn a_rewrite_out_of_time_is_neither_done_nor_sent_again() {
     world.wait_for(&unfinished, 0).await;
     assert!(look(&engine).await.is_empty());
     assert_eq!(rewrites(&world).await, 1);
+}
+
+/// A delete would only wait behind it, and would come to nothing in time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_delete_is_sent_behind_a_rewrite_that_is_not_finished() {
+    let world = half_deleted(NO_MERGES).await;
+    world
+        .sql("INSERT INTO spans SELECT 'w1', 'p', '2026-01-01', number, 'old' FROM numbers(9)")
+        .await;
+    world.sql(DELETE).await;
+    world.rule("w1", "30d").await;
+    let stalled = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&stalled);
+    let strict = world.config_with("targets:", "pace: {stall_after: 1s}\ntargets:");
+    let engine = world.engine_with(&strict, NOW);
+    let engine = engine.observed_by(move |event| {
+        if let Event::Stalled { mutations, .. } = event {
+            heard.lock().unwrap().extend(mutations.iter().cloned());
+        }
+    });
+    let seen_before = plan(&engine).await;
+    assert!(seen_before.unprobed.is_empty(), "{seen_before:?}");
+    world.sql("SYSTEM STOP MERGES spans").await;
+    world
+        .sql("ALTER TABLE spans APPLY DELETED MASK IN PARTITION ID 'odd' SETTINGS mutations_sync = 0")
+        .await;
+
+    let old = format!(
+        "system.mutations WHERE database = '{}' AND NOT is_done AND create_time < now() - 1",
+        world.database.name()
+    );
+    world.wait_for(&old, 1).await;
+
+    let report = apply(&engine, &seen_before).await.unwrap();
+    let skipped = |step: &StepReport| match &step.outcome {
+        StepOutcomeKind::Skipped { reason } => step.is_running && reason.contains("a rewrite that"),
+        _ => false,
+    };
+    assert!(skipped(&report.steps[0]), "{report:#?}");
+    let unprobed = plan(&engine).await.unprobed;
+    assert!(
+        unprobed[0].reason.contains("a rewrite that"),
+        "{unprobed:?}"
+    );
+    assert_eq!(world.mutations().await, 0, "no delete was sent");
+    let stalled = stalled.lock().unwrap();
+    assert!(stalled[0].contains("mutation_"), "{stalled:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
