@@ -104,7 +104,7 @@ async fn work(
         }
         rewrites.push(report);
         weighed = engine.weigh(engine.remains().await?.remains).await?;
-        if !weighed.iter().any(|one| is_new(&one, &tried)) {
+        if !weighed.iter().any(|one| is_new(one, &tried)) {
             return Ok(exit);
         }
         match turn::give_way(tenure, stop).await {

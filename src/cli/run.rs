@@ -43,7 +43,7 @@ pub(super) async fn run(
     let ledger = context.ledger(&config).await?;
     let engine = context.engine_on(&config, Arc::clone(&ledger))?;
     let turn = Turn::begin(&config, &ledger).await?;
-    let ran = turn.work(engine.run(&turn.tenure, &turn.stop)).await;
+    let ran = Box::pin(turn.work(engine.run(&turn.tenure, &turn.stop))).await;
     turn.end().await;
     let (plan, report) = match ran? {
         Some(Ok(ran)) => ran,

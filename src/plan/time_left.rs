@@ -63,7 +63,10 @@ mod tests {
         };
         let most = NonZeroU32::new(2_000).unwrap();
         let whole = cost(Method::Partition, 500_000_000, 1_000);
-        assert_eq!(rows_per_second("t", &[whole.clone()], most), None);
+        assert_eq!(
+            rows_per_second("t", std::slice::from_ref(&whole), most),
+            None
+        );
         let costs = [whole, cost(Method::Lightweight, 1_000, 2_000)];
         assert_eq!(rows_per_second("t", &costs, most), Some(500));
     }

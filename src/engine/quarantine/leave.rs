@@ -35,7 +35,7 @@ impl Engine {
             Ok((_, n_strays)) => return self.send_back(kept, &strays_in_it(n_strays)).await,
             Err(error) => return Ok(Err(error_chain(&error))),
         };
-        let look = self.pacer.look(kept.shard, &target.table).await;
+        let look = self.pacer.look_to_free(kept.shard, &target.table).await;
         if let Decision::Wait(wait) = look {
             return Ok(Err(wait.to_string()));
         }
