@@ -152,6 +152,8 @@ async fn what_cannot_be_noted_is_not_looked_at_all_the_time() {
             town.cycles().await.len() == n_cycles
         })
         .await;
+        // What it saw is noted, or not, after the end of its cycle.
+        sidecar.until_phase(Phase::Waiting).await;
     }
     ledger.execute_batch("DROP TRIGGER broken").unwrap();
     clock.set(clock.now() + jiff::SignedDuration::from_mins(10));
