@@ -1,6 +1,5 @@
 //! `ebbtide undo`: bringing partitions back from quarantine.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde_json::json;
 use super::output::{counted, table};
 use super::quarantine::{QuarantineView, text, waits_for_pause};
 use super::turn::Turn;
-use super::{Context, Exit, Output, context, progress};
+use super::{Context, Exit, Output, confirm, context, progress};
 use crate::engine::{EngineError, Undone};
 use crate::ledger::QuarantineRecord;
 
@@ -153,20 +152,12 @@ fn said(undone: &[Undone], output: &mut Output) -> anyhow::Result<Exit> {
 
 /// Asks a person; without one, the answer must be on the command line.
 fn is_confirmed(chosen: &[QuarantineRecord]) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("nobody can be asked here; say --yes to bring them back");
-    }
+    confirm::check_somebody_is_there("bring them back")?;
     let n_rows = chosen.iter().map(|record| record.n_rows).sum();
     let n_partitions = u64::try_from(chosen.len()).unwrap_or(u64::MAX);
-    let mut stderr = std::io::stderr().lock();
-    write!(
-        stderr,
-        "{} with {} come back, and their tables are paused. Do it? [y/N] ",
+    confirm::is_confirmed(&format!(
+        "{} with {} come back, and their tables are paused. Do it?",
         counted(n_partitions, "partition"),
         counted(n_rows, "row")
-    )?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+    ))
 }

@@ -9,13 +9,12 @@ use foldhash::{HashMap, HashMapExt, HashSet};
 use super::Engine;
 use super::report::lag_s;
 use super::tally::Tally;
-use super::whole::Whole;
 use crate::compile::{self, Within};
 use crate::plan::{
     Arm, Basis, CensusRow, Rates, StepCost, TableInventory, Terms, candidates, pack,
 };
 use crate::target::CheckedTarget;
-use crate::warehouse::{MutationState, Shard, WarehouseError};
+use crate::warehouse::{MutationState, Partitions, Shard, WarehouseError};
 
 /// Workspaces whose rows stay in the tables that are still to come, since rows of their children
 /// stay.
@@ -94,13 +93,15 @@ impl Engine {
             let waits = |arm: &mut Arm| left_out.waiting.contains(&arm.workspace);
             behind.extend(found.due.extract_if(.., waits));
         }
-        let mut partitions = shard.partitions(&target.table).await?;
-        let mut whole = if found.due.is_empty() {
-            Whole::default()
+        // Where nothing is due nobody needs to know them.
+        let mut partitions = if found.due.is_empty() {
+            Partitions::default()
         } else {
-            self.find_whole(shard, target, &of_table, left_out, &mut partitions)
-                .await?
+            shard.partitions(&target.table).await?
         };
+        let mut whole = self
+            .find_whole(shard, target, &of_table, left_out, &mut partitions)
+            .await;
         left_out.note_others(&census, terms);
         let mut tally = Tally::of(std::mem::take(&mut partitions.found));
         let rest = Within::Except(&whole.ids);
@@ -110,7 +111,7 @@ impl Engine {
         let more = (&mut partitions, &mut whole);
         if self
             .find_more(shard, target, &of_table, left_out, more)
-            .await?
+            .await
         {
             tally = Tally::of(std::mem::take(&mut partitions.found));
             let rest = Within::Except(&whole.ids);

@@ -45,16 +45,14 @@ impl Engine {
         terms: &Terms<'_>,
         left_out: &LeftOut,
         partitions: &mut Partitions,
-    ) -> Result<Whole, WarehouseError> {
+    ) -> Whole {
         let mut whole = Whole::default();
         let Some(expired) = everybody_s(target, terms, left_out) else {
-            return Ok(whole);
+            return whole;
         };
         let Some(period) = target.ways.period else {
-            return Ok(whole);
+            return whole;
         };
-        let most_bytes = partitions.most_bytes;
-        let is_too_large = |partition: &Partition| most_bytes > 0 && partition.n_bytes > most_bytes;
         let ends_before_children = |partition: &&Partition| {
             let span = period.span_ms(&partition.value);
             let children_ms = left_out.others_ms.unwrap_or(i64::MAX);
@@ -64,12 +62,12 @@ impl Engine {
         let found = found.filter(ends_before_children);
         let found = found.filter(|partition| may_move(target, partition));
         let (too_large, candidates): (Vec<&Partition>, Vec<&Partition>) =
-            found.partition(|partition| is_too_large(partition));
+            found.partition(|partition| partitions.is_too_large(partition));
         whole.too_large = ids(&too_large);
         let candidates = ids(&candidates);
         self.prove_whole(shard, target, expired, &candidates, partitions, &mut whole)
             .await;
-        Ok(whole)
+        whole
     }
 
     /// Finds more of them by what was counted, and marks them; whether there are any.
@@ -80,20 +78,18 @@ impl Engine {
         terms: &Terms<'_>,
         left_out: &LeftOut,
         (partitions, whole): (&mut Partitions, &mut Whole),
-    ) -> Result<bool, WarehouseError> {
+    ) -> bool {
         // Nobody knows how old the rows are that are not due.
         let has_children = left_out.others_ms.is_some();
         // Late rows are only old where the key says so, and a move takes them along.
         let is_moved = target.ways.quarantine.is_some();
         let expired = everybody_s(target, terms, left_out);
         let Some(expired) = expired.filter(|_| !has_children && !is_moved) else {
-            return Ok(false);
+            return false;
         };
-        let most_bytes = partitions.most_bytes;
         let is_due = |partition: &&Partition| {
-            let is_small = most_bytes == 0 || partition.n_bytes <= most_bytes;
             let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
-            is_small
+            !partitions.is_too_large(partition)
                 && !partition.goes_whole
                 && partition.n_due > 0
                 && partition.n_due >= n_nearly_all
@@ -103,7 +99,7 @@ impl Engine {
         let n_before = whole.ids.len();
         self.prove_whole(shard, target, expired, &candidates, partitions, whole)
             .await;
-        Ok(whole.ids.len() > n_before)
+        whole.ids.len() > n_before
     }
 
     /// Marks those of some partitions in which a count finds no row that anybody could want. Where it

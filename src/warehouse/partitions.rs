@@ -28,6 +28,11 @@ pub(crate) struct Partitions {
 }
 
 impl Partitions {
+    /// Whether the server does not let this user drop it.
+    pub(crate) fn is_too_large(&self, partition: &Partition) -> bool {
+        self.most_bytes > 0 && partition.n_bytes > self.most_bytes
+    }
+
     /// Rows in the active parts of a partition.
     pub(crate) fn n_rows_of(&self, id: &str) -> u64 {
         let mut found = self.found.iter();

@@ -9,6 +9,7 @@ mod clickhouse;
 #[cfg(feature = "testcontainers")]
 mod containers;
 mod dead;
+mod grants;
 mod mariadb;
 mod mysql;
 mod network;
@@ -17,6 +18,7 @@ mod wait;
 pub use approval::approve;
 pub use clickhouse::{TestDatabase, embedded_options};
 pub use dead::DeadStep;
+pub use grants::with_system_grants;
 pub use mariadb::Mariadb;
 pub use mysql::TestMysql;
 pub use network::Network;

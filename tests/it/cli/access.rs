@@ -3,7 +3,7 @@
 use ebbtide::{Embedded, EmbeddedUser};
 
 use super::{Scene, matches_snapshot};
-use crate::support::embedded_options;
+use crate::support::{embedded_options, with_system_grants};
 
 /// Hard to mistake in an output, and a trial for every layer that it passes through.
 const PASSWORD: &str = "h:Unter2'\"\\&<12345>%41 #x";
@@ -23,32 +23,16 @@ impl Server {
             profile_xml: String::new(),
             databases_xml: String::new(),
         };
-        let system = [
-            "disks",
-            "merge_tree_settings",
-            "metrics",
-            "mutations",
-            "parts",
-            "processes",
-            "projections",
-            "replicas",
-            "storage_policies",
-        ]
-        .map(|table| format!("GRANT SELECT ON system.{table}"));
-        let with_system = |more: &[&'static str]| -> Vec<String> {
-            let more = more.iter().map(ToString::to_string);
-            system.iter().cloned().chain(more).collect()
-        };
         let mut options = embedded_options();
         options.users = vec![
             user("everything", &[]),
             user("nothing", &["GRANT SELECT ON system.one"]),
             EmbeddedUser {
-                grants: with_system(&["GRANT SELECT ON *.*"]),
+                grants: with_system_grants(&["GRANT SELECT ON *.*"]),
                 ..user("reader", &[])
             },
             EmbeddedUser {
-                grants: with_system(&["GRANT SELECT, ALTER DELETE ON *.*"]),
+                grants: with_system_grants(&["GRANT SELECT, ALTER DELETE ON *.*"]),
                 ..user("just_enough", &[])
             },
         ];

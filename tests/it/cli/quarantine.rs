@@ -6,25 +6,13 @@ use ebbtide::{CYCLE_LEASE, Embedded, EmbeddedUser, LeaseAttempt, connect_ledger}
 use serde_json::Value;
 
 use super::Scene;
-use crate::support::{embedded_options, wait_until};
+use crate::support::{embedded_options, wait_until, with_system_grants};
 
 const PASSWORD: &str = "few may, many know";
 const OLD: &str = "SELECT count() FROM traces WHERE at < now() - toIntervalDay(100)";
 
 /// A user that may do what the configuration's documentation says, and no more.
 fn user() -> EmbeddedUser {
-    let of_system = [
-        "disks",
-        "merge_tree_settings",
-        "metrics",
-        "mutations",
-        "parts",
-        "processes",
-        "projections",
-        "replicas",
-        "storage_policies",
-    ]
-    .map(|table| format!("GRANT SELECT ON system.{table}"));
     let of_tables = [
         "GRANT SELECT, ALTER DELETE, INSERT ON default.traces",
         "GRANT SELECT, INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE ON default._ebbtide_quarantine_*",
@@ -33,10 +21,7 @@ fn user() -> EmbeddedUser {
     EmbeddedUser {
         name: "keeper".into(),
         password: PASSWORD.into(),
-        grants: of_system
-            .into_iter()
-            .chain(of_tables.map(str::to_owned))
-            .collect(),
+        grants: with_system_grants(&of_tables),
         profile_xml: String::new(),
         databases_xml: String::new(),
     }
