@@ -52,7 +52,7 @@ use std::time::Duration;
 use data::{Layout, Pristine};
 use options::Options;
 use reader::{Reader, Reads};
-use record::{Measurements, Phases, Record};
+use record::{Latency, Measurements, Phases, Record};
 use run::{Cost, ReadsOfRun, run};
 use server::Server;
 use situation::Situation;
@@ -67,7 +67,7 @@ fn main() {
 }
 
 async fn measure(options: &Options) {
-    let server = Server::start(&options.directory).await;
+    let server = Server::start(&options.directory, options.niceness).await;
     let mut all = Measurements::read();
     all.machine = machine();
     let version = server.query("SELECT version()").fetch_one::<String>();
@@ -100,8 +100,8 @@ async fn compare(
     options: &Options,
 ) -> Vec<Record> {
     let pristine = Pristine::make(server, spans, layout).await;
-    let reader = Reader::of(server, &pristine).await;
     let due = situation.due();
+    let reader = Reader::of(server, &pristine, &due).await;
     println!(
         "{} spans, {} ({} parts): {}",
         report::thousands(spans),
@@ -120,11 +120,21 @@ async fn compare(
             {
                 continue;
             }
-            let with_reclaim = number == 0
-                && matches!(situation, Situation::OneCutoff | Situation::WholePartitions);
-            let (cost, read) = run(server, &pristine, &reader, *way, &due, with_reclaim).await;
+            let is_first = number == 0;
+            let with_reclaim = is_first && situation.is_reclaimed();
+            let run = run(
+                server,
+                &pristine,
+                &reader,
+                *way,
+                &due,
+                (is_first, with_reclaim),
+            );
+            let (cost, read) = run.await;
+            let [idle, busy] = [&read.before, &read.during].map(|reads| Latency::of(&reads.traces));
             println!(
-                "  {}: {:.2} s, {} mutations, {} of {} parts rewritten, mutation {:.2} s, processor {:.2} s, {} rows",
+                "  {}: {:.2} s, {} mutations, {} of {} parts rewritten, mutation {:.2} s, processor {:.2} s, {} rows; \
+                 traces in {:.0} / {:.0} ms, {:.0} / {:.0} before",
                 way.name(),
                 cost.wall_ms / 1_000.0,
                 cost.n_mutations,
@@ -132,7 +142,11 @@ async fn compare(
                 cost.parts_registered,
                 cost.mutation_ms as f64 / 1_000.0,
                 cost.processor_ms.unwrap_or(0) as f64 / 1_000.0,
-                report::thousands(cost.rows_deleted)
+                report::thousands(cost.rows_deleted),
+                busy.p50_ms,
+                busy.p99_ms,
+                idle.p50_ms,
+                idle.p99_ms
             );
             costs.push(cost);
             reads.extend(&read);

@@ -15,6 +15,8 @@ pub struct Options {
     /// `BENCH_ONLY`: only situations that have one of these texts, separated by commas, in their
     /// name and layout, as in `nothing due daily`.
     pub only: Vec<String>,
+    /// `BENCH_NICENESS`: of the server's merges and mutations; 19 is what docs/operations.md advises.
+    pub niceness: u32,
 }
 
 /// Five spans a trace, and 98 days of equal size.
@@ -38,6 +40,7 @@ impl Options {
                 .split(',')
                 .map(str::to_owned)
                 .collect(),
+            niceness: text("BENCH_NICENESS", "19").parse().unwrap(),
         }
     }
 }

@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use clickhouse::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::data::{DAY_MS, MIDNIGHT_MS, Pristine};
+use crate::data::{DAY_MS, MIDNIGHT_MS, N_DAYS, N_WORKSPACES, Pristine, workspace};
 use crate::server::Server;
+use crate::situation::Due;
 
 /// Between two traces that are opened, and between two charts.
 const TRACE_PAUSE: Duration = Duration::from_millis(20);
 const CHART_PAUSE: Duration = Duration::from_secs(2);
-/// How long they read on a server that does nothing else.
-const IDLE: Duration = Duration::from_secs(3);
 
 /// A trace that somebody opens.
 #[derive(Debug, Clone, clickhouse::Row, serde::Deserialize)]
@@ -44,24 +43,39 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Readers of young spans, which no way deletes.
-    pub async fn of(server: &Server, pristine: &Pristine) -> Self {
-        let from = ebbtide::smallest_id(MIDNIGHT_MS - 10 * DAY_MS).to_string();
-        let query = server.query(include_str!("sql/keys.sql"));
-        let query = query.param("table", &pristine.table).param("from", from);
-        let keys = query.fetch_all::<Key>().await.unwrap();
-        assert!(!keys.is_empty());
+    /// Readers of spans that no way deletes: half of them young, and half, where the rows due stand among
+    /// others that stay, next to these.
+    pub async fn of(server: &Server, pristine: &Pristine, due: &[Due]) -> Self {
+        let recent_ms = MIDNIGHT_MS - 10 * DAY_MS;
+        let mut chosen = keys(server, pristine, [recent_ms, MIDNIGHT_MS], &[]).await;
+        let stay: Vec<String> = (0..N_WORKSPACES)
+            .filter(|number| due.iter().all(|due| due.number != *number))
+            .map(workspace)
+            .collect();
+        if !stay.is_empty() {
+            let oldest_ms = MIDNIGHT_MS - N_DAYS * DAY_MS;
+            let old = keys(server, pristine, [oldest_ms, due[0].below_ms()], &stay).await;
+            chosen = chosen
+                .into_iter()
+                .zip(old)
+                .flat_map(|(young, old)| [young, old])
+                .collect();
+        }
+        assert!(!chosen.is_empty());
         Self {
             client: server.client().with_setting("log_comment", "reader"),
-            keys: Arc::new(keys),
+            keys: Arc::new(chosen),
         }
     }
 
-    /// Reads while nothing else happens.
-    pub async fn idle(&self, table: &str) -> Reads {
+    /// Reads for a while, when nothing else happens.
+    pub async fn idle(&self, table: &str, length: Duration) -> Reads {
+        if length.is_zero() {
+            return Reads::default();
+        }
         let stop = CancellationToken::new();
         let reading = self.start(table, &stop);
-        tokio::time::sleep(IDLE).await;
+        tokio::time::sleep(length).await;
         stop.cancel();
         reading.await.unwrap()
     }
@@ -107,6 +121,22 @@ impl Reader {
             }
         }
     }
+}
+
+/// Some traces that began in an interval, of some workspaces or of all.
+async fn keys(
+    server: &Server,
+    pristine: &Pristine,
+    [from_ms, below_ms]: [i64; 2],
+    workspaces: &[String],
+) -> Vec<Key> {
+    let query = server.query(include_str!("sql/keys.sql"));
+    let query = query
+        .param("table", &pristine.table)
+        .param("from", ebbtide::smallest_id(from_ms).to_string())
+        .param("below", ebbtide::smallest_id(below_ms).to_string())
+        .param("workspaces", workspaces);
+    query.fetch_all::<Key>().await.unwrap()
 }
 
 /// Whether it is time to stop.

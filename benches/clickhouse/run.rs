@@ -1,6 +1,6 @@
 //! One run: a clone, a way to delete, and what that cost.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,11 @@ use crate::reader::{Reader, Reads};
 use crate::server::Server;
 use crate::situation::Due;
 use crate::way::Way;
+
+/// How long readers read before and after the first run of a way, while nothing else happens.
+const IDLE: Duration = Duration::from_secs(3);
+/// The same for each run of Ebbtide: the target wants many reads.
+const IDLE_OURS: Duration = Duration::from_secs(6);
 
 /// What one run cost.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -62,7 +67,7 @@ pub async fn run(
     reader: &Reader,
     way: Way,
     due: &[Due],
-    with_reclaim: bool,
+    (is_first, with_reclaim): (bool, bool),
 ) -> (Cost, ReadsOfRun) {
     // A name of its own: what the server notes is found by it.
     let table = format!("run_{}", uuid::Uuid::new_v4().simple());
@@ -70,7 +75,12 @@ pub async fn run(
     way.prepare(server, &table).await;
     let is_hasty = way == Way::EbbtideSlots;
     let ready = Ready::new(server, &table, due, is_hasty).await;
-    let before = reader.idle(&table).await;
+    let idle = match (way, is_first) {
+        (Way::Ebbtide, _) => IDLE_OURS,
+        (_, true) => IDLE,
+        (_, false) => Duration::ZERO,
+    };
+    let before = reader.idle(&table, idle).await;
 
     let stop = CancellationToken::new();
     let reading = reader.start(&table, &stop);
@@ -83,7 +93,7 @@ pub async fn run(
     let during = reading.await.unwrap();
 
     let left = server.number(&format!("SELECT count() FROM {table}")).await;
-    let after = reader.idle(&table).await;
+    let after = reader.idle(&table, idle).await;
     server.execute("SYSTEM FLUSH LOGS").await;
     let query = |sql: &str| server.query(sql).param("table", &table);
     let mutated: Mutated = query(include_str!("sql/cost.sql"))
@@ -116,8 +126,14 @@ pub async fn run(
     };
     if with_reclaim {
         let began_at = Instant::now();
-        let reclaim = format!("ALTER TABLE {table} APPLY DELETED MASK");
-        server.execute(&reclaim).await;
+        // Patches are only masks once they are applied; elsewhere there are none to apply.
+        for apply in ["PATCHES", "DELETED MASK"] {
+            if apply == "DELETED MASK" || way == Way::EbbtidePatches {
+                server
+                    .execute(&format!("ALTER TABLE {table} APPLY {apply}"))
+                    .await;
+            }
+        }
         cost.reclaim_ms = Some(began_at.elapsed().as_secs_f64() * 1_000.0);
         cost.disk_reclaimed_bytes = Some(parts(server, &table).await.disk_bytes);
     }

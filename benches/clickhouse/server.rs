@@ -14,8 +14,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on a directory that is kept.
-    pub async fn start(directory: &Path) -> Self {
+    /// Starts it on a directory that is kept; merges and mutations run at a niceness.
+    pub async fn start(directory: &Path, niceness: u32) -> Self {
         std::fs::create_dir_all(directory).unwrap();
         // It does not find the logs of its last start again, and makes no new ones over them.
         std::fs::remove_dir_all(directory.join("data/data/system")).ok();
@@ -24,7 +24,10 @@ impl Server {
         let mut options = EmbeddedOptions::new(library);
         options.program = Some(env!("CARGO_BIN_EXE_ebbtide").into());
         options.directory = Some(directory.to_owned());
-        options.config_xml = "<max_server_memory_usage>6000000000</max_server_memory_usage>".into();
+        options.config_xml = format!(
+            "<max_server_memory_usage>6000000000</max_server_memory_usage>\
+             <os_threads_nice_value_merge_mutate>{niceness}</os_threads_nice_value_merge_mutate>"
+        );
         let embedded = Embedded::start(options).unwrap();
         let client = Client::default().with_url(embedded.url());
         let create = format!("CREATE DATABASE IF NOT EXISTS {DATABASE}");

@@ -73,6 +73,11 @@ impl Situation {
         }
     }
 
+    /// Whether the disk is looked at after a reclaim too, which takes long.
+    pub fn is_reclaimed(self) -> bool {
+        matches!(self, OneCutoff | WholePartitions | Window)
+    }
+
     pub fn what(self) -> &'static str {
         match self {
             OneCutoff => "1,000 workspaces with one retention, three days due",

@@ -71,6 +71,7 @@ impl Shard {
                 .query_raw(sql!("clickhouse/foreground_read.sql"))
                 // Like a user's, it does not stand back.
                 .with_setting("priority", "0")
+                .with_setting("os_thread_priority", "0")
                 .with_setting("max_execution_time", PATIENCE.as_secs().to_string())
                 .param("table", table);
             let began = Instant::now();

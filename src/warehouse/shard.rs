@@ -230,6 +230,8 @@ fn probe_settings(options: &ShardOptions) -> Vec<(&'static str, String)> {
         ("max_threads", options.probe_threads.max(1).to_string()),
         ("max_rows_to_read", options.probe_rows.to_string()),
         ("priority", "10".to_owned()),
+        // Where the server may (CAP_SYS_NICE), its threads for us yield to those for users.
+        ("os_thread_priority", "19".to_owned()),
         (
             "cancel_http_readonly_queries_on_client_close",
             "1".to_owned(),
