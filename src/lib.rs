@@ -155,7 +155,7 @@ pub use plan::{
     StepCost, TableInventory, TablePlan, TableRows, Terms, Totals, Unprobed, candidates, choose,
     decide, for_everybody, highest_cutoff_ms, inside, pack, rows_per_second, time_left, weigh,
 };
-pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
+pub use resolve::{AmbiguousWorkspace, Directory, Fate, History, Policies, Policy, Trail, resolve};
 pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,
