@@ -13,11 +13,16 @@
 
 mod age;
 mod ages;
+mod census;
 mod keep;
 mod lookup;
 mod membership;
 mod packed;
+mod predicate;
+mod probe;
 mod quarantine;
+mod shape;
+mod size;
 mod times;
 mod whole;
 mod within;
@@ -27,62 +32,28 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use self::age::AgeSql;
 use self::keep::Keeps;
-use self::membership::Membership;
 use self::packed::group_by_bounds;
-use self::writer::{Sql, literal_len};
+use self::predicate::{predicate, table};
+use self::writer::Sql;
 use crate::plan::{Arm, Method, Step};
 use crate::target::{CheckedTarget, QuarantineTable};
 
 pub(crate) use self::ages::ages;
+pub use self::census::census;
+pub(crate) use self::census::{count, recount};
+pub(crate) use self::probe::histogram;
+pub use self::probe::{preview, probe};
 pub(crate) use self::quarantine::{
     bring_back, create_quarantine, drop_quarantine, drop_quarantined,
 };
+pub use self::shape::Shape;
+pub(crate) use self::size::{encoded_len, frame_len};
 pub(crate) use self::times::Times;
 pub(crate) use self::whole::drop_parts;
 pub use self::whole::strays;
 pub use self::within::Within;
 pub use self::writer::literal;
-
-/// Up to so many distinct bounds are written as OR clauses, more as a lookup. On 6 M rows, 10 OR
-/// clauses cost as much as one `IN`, 50 more than a lookup of 500.
-pub(crate) const MAX_OR_CLAUSES: usize = 10;
-
-/// The shape of a predicate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shape {
-    /// All arms have the same bounds: `workspace IN (…) AND age < …`.
-    In,
-    /// A few bounds: one clause for each, joined by OR.
-    Or,
-    /// Many bounds: each workspace's are looked up with `transform`.
-    Lookup,
-    /// No predicate: whole partitions.
-    Whole,
-}
-
-impl Shape {
-    /// The cheapest shape for a number of distinct bounds.
-    pub fn for_bounds(distinct: usize) -> Self {
-        match distinct {
-            0 | 1 => Self::In,
-            2..=MAX_OR_CLAUSES => Self::Or,
-            _ => Self::Lookup,
-        }
-    }
-
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Or => "or",
-            Self::Lookup => "lookup",
-            Self::Whole => "whole",
-        }
-    }
-}
 
 /// The SQL of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -114,15 +85,6 @@ impl Statement {
             .to_owned()
             + &self.within
     }
-}
-
-/// The SQL that counts what a delete would take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// The text.
-    pub sql: String,
-    /// Whether it counts per project; otherwise the project of its rows is empty.
-    pub by_project: bool,
 }
 
 /// Compiles the lightweight DELETE for arms of one table. `marker` becomes part of the predicate
@@ -228,272 +190,4 @@ fn delete(
         predicate_at,
         within: within.into_string(),
     }
-}
-
-/// Compiles the probes for the same arms: what a delete of them would take, per workspace or
-/// project, and what `keep` protects. Workspace policies and project policies are counted apart,
-/// so there are one or two texts.
-///
-/// A partitioned table is counted partition by partition.
-///
-/// Columns: `ebbtide_workspace String, ebbtide_project String, ebbtide_partition String,
-/// ebbtide_due UInt64, ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64)`; the last is the age
-/// of the oldest row that would go.
-pub fn probe(target: &CheckedTarget, arms: &[Arm], within: Within<'_>) -> Vec<Probe> {
-    let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = arms
-        .iter()
-        .cloned()
-        .partition(|arm| arm.project().is_some());
-    [(workspaces, false), (projects, true)]
-        .into_iter()
-        .filter(|(arms, _)| !arms.is_empty())
-        .map(|(arms, by_project)| Probe {
-            sql: probe_one(target, &arms, by_project, within, None),
-            by_project,
-        })
-        .collect()
-}
-
-/// Compiles the count of when the rows of arms are from that a delete of them would take: a probe
-/// with one more column, `ebbtide_from_ms Int64`, where a stretch of time begins. All arms are of
-/// workspaces, or all of projects.
-pub(crate) fn histogram(
-    target: &CheckedTarget,
-    arms: &[Arm],
-    within: Within<'_>,
-    times: Times<'_>,
-) -> String {
-    let by_project = arms.iter().any(|arm| arm.project().is_some());
-    probe_one(target, arms, by_project, within, Some(times))
-}
-
-fn probe_one(
-    target: &CheckedTarget,
-    arms: &[Arm],
-    by_project: bool,
-    within: Within<'_>,
-    times: Option<Times<'_>>,
-) -> String {
-    let keeps = Keeps::new(target, arms);
-    let age = AgeSql::new(&target.age);
-    let project = target.project.as_ref().filter(|_| by_project);
-    let mut sql = Sql::new();
-    sql.raw("SELECT ");
-    membership::selected(&target.workspace, &mut sql);
-    sql.raw(" AS ebbtide_workspace, ");
-    match project {
-        Some(column) => membership::selected(column, &mut sql),
-        None => {
-            sql.text("");
-        }
-    }
-    let by_partition = target.ways.is_partitioned;
-    sql.raw(" AS ebbtide_project, ");
-    sql.raw(if by_partition {
-        "toString(_partition_id)"
-    } else {
-        "''"
-    });
-    sql.raw(" AS ebbtide_partition,\n  toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
-    keeps.write_count(&mut sql);
-    sql.raw(" AS ebbtide_kept,\n  ");
-    extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms");
-    if let Some(times) = times {
-        sql.raw(",\n  ");
-        times.write(&age, &mut sql);
-        sql.raw(" AS ebbtide_from_ms");
-    }
-    sql.raw("\nFROM ");
-    table(target, &mut sql);
-    sql.raw("\nWHERE ");
-    let shape = Shape::for_bounds(group_by_bounds(arms).len());
-    predicate(shape, target, arms, &mut sql);
-    within.write(&mut sql);
-    if let Some(times) = times {
-        times.write_only(&age, &mut sql);
-    }
-    sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
-    if let Some(column) = project {
-        sql.raw(", ").identifier(&column.name);
-    }
-    if by_partition {
-        sql.raw(", _partition_id");
-    }
-    if times.is_some() {
-        sql.raw(", ebbtide_from_ms");
-    }
-    sql.into_string()
-}
-
-/// Compiles the preview of arms: one row about everything that a delete of them would take, with the
-/// predicate that the delete would have.
-///
-/// Columns: `ebbtide_due UInt64, ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64),
-/// ebbtide_newest_ms Nullable(Int64), ebbtide_parts Array(String)`; the parts hold rows that would
-/// go.
-pub fn preview(target: &CheckedTarget, arms: &[Arm]) -> String {
-    let keeps = Keeps::new(target, arms);
-    let mut sql = Sql::new();
-    sql.raw("SELECT toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
-    keeps.write_count(&mut sql);
-    sql.raw(" AS ebbtide_kept,\n  ");
-    extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms,\n  ");
-    extreme_ms(target, "maxOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_newest_ms,\n  groupUniqArrayIf(toString(_part), ");
-    keeps.write_unprotected(&mut sql);
-    sql.raw(") AS ebbtide_parts\nFROM ");
-    table(target, &mut sql);
-    sql.raw("\nWHERE ");
-    let shape = Shape::for_bounds(group_by_bounds(arms).len());
-    predicate(shape, target, arms, &mut sql);
-    sql.into_string()
-}
-
-/// The age of the oldest or newest of the rows that nothing protects.
-fn extreme_ms(target: &CheckedTarget, function: &'static str, keeps: &Keeps<'_>, out: &mut Sql) {
-    let mut unprotected = Sql::new();
-    keeps.write_unprotected(&mut unprotected);
-    extreme_of(target, function, &unprotected, out);
-}
-
-/// The age of the oldest or newest of the rows that satisfy a condition.
-fn extreme_of(target: &CheckedTarget, function: &'static str, condition: &Sql, out: &mut Sql) {
-    AgeSql::new(&target.age).extreme_ms(function, condition, out);
-}
-
-/// Compiles the census: which workspaces a table holds, how many rows, and how old the oldest is.
-/// Rows dated after `future_ms` (Unix milliseconds) count as future. With `below_ms` only rows older
-/// than that are read, as far as indexes and partitions tell them apart.
-///
-/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_rows UInt64,
-/// ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms Nullable(Int64)`.
-pub fn census(target: &CheckedTarget, future_ms: i64, below_ms: Option<i64>) -> String {
-    let age = AgeSql::new(&target.age);
-    let mut name = Sql::new();
-    membership::selected(&target.workspace, &mut name);
-    let mut sql = Sql::new();
-    sql.raw("SELECT if(isValidUTF8(")
-        .sql(&name)
-        .raw("), ")
-        .sql(&name);
-    sql.raw(", hex(")
-        .sql(&name)
-        .raw(")) AS ebbtide_workspace, isNotNull(")
-        .identifier(&target.workspace.name);
-    sql.raw(") AND isValidUTF8(").sql(&name);
-    sql.raw(") AS ebbtide_readable,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
-    age.datable(&mut sql);
-    sql.raw(")) AS ebbtide_undatable,\n  countIf(");
-    age.value(&mut sql);
-    sql.raw(" >= ");
-    age.bound(future_ms, &mut sql);
-    sql.raw(" AND ");
-    age.datable(&mut sql);
-    sql.raw(") AS ebbtide_future,\n  ");
-    age.oldest_ms(&mut sql);
-    sql.raw(" AS ebbtide_oldest_ms\nFROM ");
-    table(target, &mut sql);
-    if let Some(below_ms) = below_ms {
-        sql.raw("\nWHERE ");
-        age.below(below_ms, &mut sql);
-    }
-    sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
-    sql.into_string()
-}
-
-/// Compiles the count of a table.
-pub(crate) fn count(target: &CheckedTarget) -> String {
-    let mut sql = Sql::new();
-    sql.raw("SELECT count() FROM ");
-    table(target, &mut sql);
-    sql.into_string()
-}
-
-/// Writes what expired rows of the arms satisfy; returns the shape that was used.
-fn predicate(shape: Shape, target: &CheckedTarget, arms: &[Arm], out: &mut Sql) -> Shape {
-    let age = AgeSql::new(&target.age);
-    let groups = group_by_bounds(arms);
-    let shape = if shape == Shape::In && groups.len() > 1 {
-        Shape::Or
-    } else {
-        shape
-    };
-    match (shape, groups.as_slice()) {
-        // No arm, no row: never an empty condition that would match everything.
-        (_, []) => {
-            out.raw("0");
-        }
-        (Shape::In, [(bounds, arms), ..]) => {
-            Membership::new(target, arms).write(out);
-            out.raw("\nAND ");
-            age.between(*bounds, out);
-        }
-        (Shape::Or | Shape::Whole, groups) => packed::write(target, &age, groups, out),
-        (Shape::Lookup, _) => lookup::write(target, &age, arms, out),
-    }
-    out.raw("\nAND ");
-    age.datable(out);
-    shape
-}
-
-fn table(target: &CheckedTarget, out: &mut Sql) {
-    out.identifier(&target.database)
-        .raw(".")
-        .identifier(&target.table);
-}
-
-/// Counts what is left under the predicate of a statement that the compiler made before, as
-/// [`Statement::predicate`] returned it.
-pub(crate) fn recount(database: &str, table: &str, predicate: &str) -> String {
-    let mut sql = Sql::new();
-    sql.raw("SELECT count() AS ebbtide_left FROM ")
-        .identifier(database)
-        .raw(".")
-        .identifier(table)
-        .raw("\nWHERE ");
-    sql.into_string() + predicate
-}
-
-/// An upper bound for the bytes that an arm adds to a statement, whatever its shape.
-pub(crate) fn encoded_len(arm: &Arm, target: &CheckedTarget) -> usize {
-    // The longest bound, `toDateTime64('2026-09-22 00:00:00.000', 3, 'UTC')`, and its comma.
-    const BOUND: usize = 52;
-    // Brackets, commas, spaces, and the length prefix of a lookup key.
-    const PUNCTUATION: usize = 16;
-    let workspace = literal_len(&arm.workspace) + PUNCTUATION;
-    let with = |project: &str| workspace + literal_len(project) + PUNCTUATION;
-    let key = arm.project().map_or(workspace, |project| with(project));
-    let exceptions: usize = arm.exceptions().iter().map(|project| with(project)).sum();
-    let n_bounds = 1 + usize::from(arm.bounds.from_ms.is_some());
-    let n_keys = 1 + n_bounds;
-    key * n_keys + n_bounds * BOUND + exceptions + workspace * target.keep.len()
-}
-
-/// An upper bound for the bytes of a statement beside its arms.
-pub(crate) fn frame_len(target: &CheckedTarget) -> usize {
-    // Each identifier occurs a bounded number of times, in each of the clauses of the OR shape.
-    let clauses = 4 * (MAX_OR_CLAUSES + 4);
-    let identifiers = [
-        &target.database,
-        &target.table,
-        &target.workspace.name,
-        &target.age.name,
-    ]
-    .into_iter()
-    .chain(target.project.as_ref().map(|column| &column.name))
-    .map(|name| 2 * name.len() + 3)
-    .sum::<usize>();
-    let keeps: usize = target
-        .keep
-        .iter()
-        .map(|keep| {
-            let clause = &keep.keep;
-            1_000
-                + 8 * (clause.column.len() + clause.in_table.len() + clause.in_column.len())
-                + 8 * clause.in_workspace.len()
-        })
-        .sum();
-    clauses * (identifiers + 100) + keeps + 1_000
 }

@@ -204,7 +204,7 @@ fn finish(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
 
 fn v1() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::default()
-        .routes(routes!(rules::create, rules::list))
+        .routes(routes!(rules::create, rules::list::list))
         .routes(routes!(rules::preview::preview))
         .routes(routes!(rules::get, rules::deactivate))
         .routes(routes!(policies::find))

@@ -134,12 +134,14 @@ pub use engine::{
 };
 pub use guard::{Guards, Hold, HoldRange, PauseScope};
 pub use ledger::{
-    Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleRecord, CycleStart, Deactivation,
-    DeletedRows, DirectoryError, HoldRecord, ImportRule, ImportedRules, Intended, Lease,
-    LeaseAttempt, Ledger, LedgerError, Look, MutationKill, NewApproval, NewHold, NewPause, NewPlan,
-    NewQuarantine, NewRule, PauseRecord, PlanApproval, PlanRecord, PlanStatus, PrunedRecord,
-    QuarantineChange, QuarantineRecord, QuarantineState, RemainsNote, RequestKey, RuleRecord,
-    StepIntent, StepOutcome, StepRecord, TellPassword, Witness, connect_ledger, open_ledger,
+    Approval, Author, CYCLE_LEASE, Created, CreatedRule, CycleLedger, CycleRecord, CycleStart,
+    Deactivation, DeletedRows, DirectoryError, HoldLedger, HoldRecord, ImportRule, ImportedRules,
+    Intended, Lease, LeaseAttempt, LeaseLedger, Ledger, LedgerError, Look, LookLedger,
+    MutationKill, NewApproval, NewHold, NewPause, NewPlan, NewQuarantine, NewRule, PauseLedger,
+    PauseRecord, PlanApproval, PlanLedger, PlanRecord, PlanStatus, PrunedRecord, QuarantineChange,
+    QuarantineLedger, QuarantineRecord, QuarantineState, RecordLedger, RemainsLedger, RemainsNote,
+    RequestKey, RuleLedger, RuleRecord, SettingsLedger, StepIntent, StepLedger, StepOutcome,
+    StepRecord, TellPassword, Witness, WorkspaceLedger, connect_ledger, open_ledger,
     read_directory,
 };
 pub use pace::{
@@ -153,7 +155,7 @@ pub use plan::{
     StepCost, TableInventory, TablePlan, TableRows, Terms, Totals, Unprobed, candidates, choose,
     decide, for_everybody, highest_cutoff_ms, inside, pack, rows_per_second, time_left, weigh,
 };
-pub use resolve::{AmbiguousWorkspace, Directory, History, Policies, Policy, Trail, resolve};
+pub use resolve::{AmbiguousWorkspace, Directory, Fate, History, Policies, Policy, Trail, resolve};
 pub use rule::{
     Days, Periods, Retention, RetentionError, Rule, RuleEntry, RuleFileError, RuleId, RuleProblem,
     RuleReader, RuleSet, RuleSetError, Scope,

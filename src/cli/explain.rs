@@ -12,7 +12,7 @@ use self::guards::GuardLines;
 use self::row::RowLine;
 use super::context::parse_instant;
 use super::{Context, Exit, Output};
-use crate::cutoff::{Bounds, Cutoff, time_of_id};
+use crate::cutoff::{Bounds, Cutoff, smallest_id, time_of_id};
 use crate::engine::{BaseBook, Rulebook};
 use crate::resolve::{Policies, Policy, resolve};
 use crate::rule::{Retention, Rule};
@@ -151,7 +151,7 @@ fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Exp
     let World { rulebook, now, .. } = world;
     let policies = resolve(&rulebook.rules, &rulebook.directory, world.default);
     let of_base = world.base.policies(rulebook);
-    let policy = policy_of(args, &policies);
+    let policy = of(args, &policies);
     let base = base_line(args, &policy, of_base.as_ref(), &world);
     let own_projects = match args.project {
         Some(_) => Vec::new(),
@@ -161,12 +161,14 @@ fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Exp
             .collect(),
     };
     let row = row_time.map(|time| {
-        let effective = effective(
-            &policy,
-            of_base.as_ref().map(|all| policy_of(args, all)),
-            &world,
+        let effective = effective(&policy, of_base.as_ref().map(|all| of(args, all)), &world);
+        let mut line = RowLine::new(
+            time,
+            policy.fate(time, now),
+            effective,
+            base.as_ref(),
+            &world.guards,
         );
-        let mut line = RowLine::new(time, &policy, effective, base.as_ref(), &world.guards, now);
         line.wait_for(world.base.changes());
         line
     });
@@ -189,24 +191,18 @@ fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Exp
     }
 }
 
-fn policy_of<'a>(args: &Explain, policies: &Policies<'a>) -> Policy<'a> {
-    match &args.project {
-        Some(project) => policies.project(&args.workspace, project),
-        None => policies.workspace(&args.workspace),
-    }
+fn of<'a>(args: &Explain, policies: &Policies<'a>) -> Policy<'a> {
+    policies.of(&args.workspace, args.project.as_deref())
 }
 
 fn cutoff_line(policy: &Policy<'_>, now: Timestamp) -> Option<CutoffLine> {
     let days = policy.retention.days()?;
     let cutoff = Cutoff::at(now, days);
-    let winner = policy.trail.winner();
-    let from = winner
-        .filter(|rule| !rule.apply_to_past)
-        .map(|rule| rule.created_at);
+    let min_id = |from: Timestamp| smallest_id(from.as_millisecond()).to_string();
     Some(CutoffLine {
         at: cutoff.instant().to_string(),
         id: cutoff.id().to_string(),
-        min_id: from.map(|at| crate::cutoff::smallest_id(at.as_millisecond()).to_string()),
+        min_id: policy.acts_from().map(min_id),
         has_anything_to_do: policy.bounds(now).is_some(),
     })
 }
@@ -231,7 +227,7 @@ fn base_line(
     of_base: Option<&Policies<'_>>,
     world: &World<'_>,
 ) -> Option<BaseLine> {
-    let earlier = of_base.map(|policies| policy_of(args, policies));
+    let earlier = of_base.map(|policies| of(args, policies));
     let (revision, retention) = match world.base {
         BaseBook::NotNeeded => return None,
         BaseBook::Missing => (None, None),

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::predicate::table;
 use super::writer::Sql;
-use super::{Statement, table, whole};
+use super::{Statement, whole};
 use crate::target::{CheckedTarget, QuarantineTable};
 
 /// Compiles the statement that moves partitions to quarantine.

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use super::age::AgeSql;
+use super::predicate::{extreme_of, table};
 use super::within::list;
 use super::writer::Sql;
-use super::{Shape, Statement, extreme_of, membership, table};
+use super::{Shape, Statement, membership};
 use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
 

@@ -1,6 +1,8 @@
 //! `/v1/rules`: what people set.
 
+mod document;
 mod effect;
+pub(super) mod list;
 pub(super) mod preview;
 
 use std::sync::Arc;
@@ -9,27 +11,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
+use self::document::{Rule, rule_of};
 use self::effect::Effect;
 pub(super) use self::effect::of_workspace;
 use super::Shared;
 use super::access::Caller;
-use super::input::{Body, Query, Segment, must_match};
+use super::input::{Body, Segment, must_match};
 use super::memory::Seen;
-use super::page::{self, Page};
 use super::patience::{promptly, soon};
 use super::problem::{Answer, Place, Problem};
 use super::wire;
 use crate::ledger::{Deactivation, NewRule, RuleRecord};
-use crate::resolve::Directory;
-use crate::rule::{Retention, RuleId, Scope};
-
-/// Rows that one request for a filtered history looks at, at most.
-const LONGEST_SEARCH: usize = 5_000;
-const SEARCH_STEP: u32 = 500;
+use crate::rule::{Retention, RuleId};
 
 /// A rule to be set: for an organization, a workspace, or a project of a workspace.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,42 +53,6 @@ pub(super) fn yes() -> bool {
     true
 }
 
-/// A rule.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Rule {
-    /// Its number.
-    #[schema(value_type = u64)]
-    id: RuleId,
-    /// The organization it applies to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization: Option<Arc<str>>,
-    /// The workspace it applies to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    workspace: Option<Arc<str>>,
-    /// The project it applies to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<Arc<str>>,
-    /// As a person wrote it.
-    retention: String,
-    /// The days that this means today; missing for `unlimited`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    days: Option<u32>,
-    /// Whether rows from before its creation follow it too.
-    apply_to_past: bool,
-    /// When it was created.
-    created_at: Timestamp,
-    /// Who created it.
-    created_by: String,
-    /// Whether it is active.
-    is_active: bool,
-    /// When it was deactivated or replaced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deactivated_at: Option<Timestamp>,
-    /// Who did that.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deactivated_by: Option<String>,
-}
-
 /// A rule that was set, and what becomes of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CreatedRule {
@@ -115,28 +75,6 @@ fn etag(record: &RuleRecord) -> String {
         "inactive"
     };
     format!("\"rule-{}-{state}\"", record.id)
-}
-
-/// Which rules, and which page.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RuleQuery {
-    /// Inactive ones too. With a filter, a page may then hold fewer items than asked for, or none: go
-    /// on while there is a `next_cursor`.
-    #[serde(default)]
-    history: bool,
-    /// Of this organization only.
-    organization: Option<String>,
-    /// Of this workspace and its projects only.
-    workspace: Option<String>,
-    /// Of this project of the workspace only.
-    project: Option<String>,
-    /// Items on a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
 }
 
 /// Set a rule. It replaces the active one of its scope.
@@ -189,128 +127,6 @@ pub(super) async fn create(
         replaced: created.replaced,
     };
     Ok((StatusCode::CREATED, headers, Json(answer)).into_response())
-}
-
-/// Rules, ordered by number: the active ones, or all that ever were.
-#[utoipa::path(
-    get, path = "/v1/rules", tag = "rules", operation_id = "listRules", params(RuleQuery),
-    responses((status = 200, description = "A page of rules", body = Page<Rule>)),
-    security(("token" = ["viewer"]))
-)]
-pub(super) async fn list(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
-    Query(query): Query<RuleQuery>,
-) -> Answer<Json<Page<Rule>>> {
-    let limit = page::limit(query.limit)?;
-    let after: RuleId = page::place("rules", query.cursor.as_deref())?.unwrap_or(0);
-    let filter = wire::optional_scope(
-        Place::Query,
-        query.organization.as_deref(),
-        query.workspace.as_deref(),
-        query.project.as_deref(),
-    )?;
-    let (records, next) = if filter.is_none() && !caller.is_bound() {
-        let mut records = promptly(
-            shared
-                .app
-                .ledger
-                .rules_after(after, query.history, limit + 1),
-        )
-        .await?;
-        let next = cut(&mut records, limit);
-        (records, next)
-    } else if query.history {
-        let seen = shared.directory_for(&caller).await?;
-        let directory = seen.as_ref().map(Seen::directory);
-        let is_wanted = |scope: &Scope| is_wanted(scope, &caller, filter.as_ref(), directory);
-        search(&shared, after, limit, &is_wanted).await?
-    } else {
-        let seen = shared.see(&caller).await?;
-        let directory = Some(seen.directory());
-        let is_wanted = |scope: &Scope| is_wanted(scope, &caller, filter.as_ref(), directory);
-        active(&shared, &seen, after, limit, &is_wanted).await?
-    };
-    Ok(Json(Page {
-        items: records
-            .into_iter()
-            .map(|record| rule_of(&shared, record))
-            .collect(),
-        next_cursor: next.map(|id| page::cursor("rules", &id.to_string())),
-    }))
-}
-
-fn is_wanted(
-    scope: &Scope,
-    caller: &Caller,
-    filter: Option<&Scope>,
-    directory: Option<&Directory>,
-) -> bool {
-    caller.owns(scope, directory) && filter.is_none_or(|filter| wire::is_within(scope, filter))
-}
-
-/// Cuts a list to the limit; returns the last number of the page if more follows.
-fn cut(records: &mut Vec<RuleRecord>, limit: u32) -> Option<RuleId> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = records.len() > limit;
-    records.truncate(limit);
-    records.last().filter(|_| has_more).map(|record| record.id)
-}
-
-/// Goes through the history for what is wanted, but not for ever.
-async fn search(
-    shared: &Shared,
-    mut after: RuleId,
-    limit: u32,
-    is_wanted: &(dyn Fn(&Scope) -> bool + Send + Sync),
-) -> Answer<(Vec<RuleRecord>, Option<RuleId>)> {
-    let enough = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut found = Vec::new();
-    let mut n_seen = 0;
-    while n_seen < LONGEST_SEARCH {
-        let records = promptly(shared.app.ledger.rules_after(after, true, SEARCH_STEP)).await?;
-        if records.is_empty() {
-            return Ok((found, None));
-        }
-        for record in records {
-            if found.len() == enough {
-                return Ok((found, Some(after)));
-            }
-            after = record.id;
-            n_seen += 1;
-            if is_wanted(&record.rule.scope) {
-                found.push(record);
-            }
-        }
-    }
-    Ok((found, Some(after)))
-}
-
-/// The active rules that are wanted: their numbers are in memory already.
-async fn active(
-    shared: &Shared,
-    seen: &Seen,
-    after: RuleId,
-    limit: u32,
-    is_wanted: &(dyn Fn(&Scope) -> bool + Send + Sync),
-) -> Answer<(Vec<RuleRecord>, Option<RuleId>)> {
-    let enough = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut ids: Vec<RuleId> = seen
-        .world
-        .rulebook
-        .rules
-        .iter()
-        .filter(|rule| rule.id > after && is_wanted(&rule.scope))
-        .map(|rule| rule.id)
-        .collect();
-    ids.sort_unstable();
-    let next = (ids.len() > enough)
-        .then(|| ids.get(enough - 1).copied())
-        .flatten();
-    ids.truncate(enough);
-    let mut records = promptly(shared.app.ledger.rules_of(&ids)).await?;
-    records.retain(|record| record.deactivated.is_none());
-    Ok((records, next))
 }
 
 /// One rule, active or not.
@@ -376,34 +192,4 @@ pub(super) fn retention(shared: &Shared, text: &str) -> Answer<Retention> {
     let live = shared.app.live.borrow();
     let retention = live.config.periods.retention(text);
     retention.map_err(|error| Problem::invalid(Place::Body, "retention", error.to_string()))
-}
-
-fn rule_of(shared: &Shared, record: RuleRecord) -> Rule {
-    let (organization, workspace, project) = wire::names(&record.rule.scope);
-    let is_active = record.deactivated.is_none();
-    let (deactivated_at, deactivated_by) = record.deactivated.unzip();
-    // An old rule may name a period that is gone.
-    let known = shared
-        .app
-        .live
-        .borrow()
-        .config
-        .periods
-        .retention(&record.rule.retention);
-    Rule {
-        id: record.id,
-        organization,
-        workspace,
-        project,
-        days: known
-            .ok()
-            .and_then(|retention| Some(retention.days()?.get())),
-        retention: record.rule.retention,
-        apply_to_past: record.rule.apply_to_past,
-        created_at: record.rule.created_at,
-        created_by: record.created_by,
-        is_active,
-        deactivated_at,
-        deactivated_by,
-    }
 }

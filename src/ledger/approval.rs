@@ -1,7 +1,41 @@
 //! Plans that wait for a person, and what was approved.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
+
+use super::{Author, LedgerError, RequestKey};
+
+/// The ledger, as far as it is about plans and their approval.
+#[async_trait]
+pub trait PlanLedger: Send + Sync {
+    /// Records an approval in the transaction that looks at the revision. Does not raise it.
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError>;
+    /// The latest revision that was approved.
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError>;
+    /// Keeps a plan for review, as `pending`. Does not raise the revision.
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError>;
+    /// The plan that a request has kept before, if it has within a day.
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError>;
+    /// Kept plans before an id (or from the latest), newest first.
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError>;
+    /// A kept plan and its body.
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError>;
+    /// Approves a kept plan: as [`PlanLedger::approve`], and marks it.
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError>;
+    /// Says where a kept plan stands; one that was applied or is stale stays so. No entry of the
+    /// record: the cycle of a plan that is applied is one.
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError>;
+}
 
 /// An approval: whoever gave it looked at a plan made from this revision.
 #[derive(Debug, Clone, PartialEq, Eq)]

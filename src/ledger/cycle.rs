@@ -1,9 +1,43 @@
 //! Cycles as the ledger records them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
 
+use super::{Intended, LedgerError};
 use crate::slot::SlotRange;
+
+/// The ledger, as far as it is about cycles.
+#[async_trait]
+pub trait CycleLedger: Send + Sync {
+    /// Records that a cycle begins.
+    async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError>;
+    /// Moves a cycle that has begun to a later revision, of rules with this digest, unless the revision
+    /// has moved on from that one too, or the lease is lost. Look and record are one transaction.
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError>;
+    /// Records how a cycle ended: `done`, `partial`, `failed`, `refused`, `stale` or `reclaimed`.
+    async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError>;
+    /// The latest cycles, newest first.
+    async fn cycles(&self, limit: u32) -> Result<Vec<CycleRecord>, LedgerError> {
+        self.cycles_before(None, limit).await
+    }
+    /// Cycles before an id (or from the latest), newest first.
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError>;
+    /// One cycle.
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError>;
+    /// The ranges of a day whose cycles ended as `done`.
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
+    /// When a cycle last ended as `done` or `partial`; a backfill is of one scope and does not count.
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError>;
+}
 
 /// A cycle that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,43 +75,4 @@ pub struct CycleRecord {
     /// When it ended and how: `done`, `partial`, `failed`, `refused`, `stale`, or `reclaimed`
     /// where nothing was to be deleted; missing if the process died.
     pub end: Option<(Timestamp, String)>,
-}
-
-/// What was removed from the record because it was old.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct PrunedRecord {
-    /// Cycles, with their steps.
-    pub n_cycles: u64,
-    /// Entries of the hash chain.
-    pub n_entries: u64,
-}
-
-impl PrunedRecord {
-    /// So many entries of the chain go in one change: others wait until it ends.
-    pub(super) const MOST_ENTRIES: u64 = 10_000;
-    /// So many cycles, each with all its steps.
-    pub(super) const MOST_CYCLES: u64 = 100;
-
-    /// Whether there may be more.
-    pub(super) fn is_full(self) -> bool {
-        self.n_entries >= Self::MOST_ENTRIES || self.n_cycles >= Self::MOST_CYCLES
-    }
-
-    pub(super) fn add(&mut self, batch: Self) {
-        self.n_cycles += batch.n_cycles;
-        self.n_entries += batch.n_entries;
-    }
-}
-
-/// A mutation of ours that a person is about to end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MutationKill {
-    /// The shard.
-    pub shard: String,
-    /// The table.
-    pub table: String,
-    /// Its id on the server.
-    pub mutation: String,
-    /// The marker of its statement, which names cycle and step.
-    pub marker: String,
 }

@@ -1,7 +1,30 @@
 //! Partitions in quarantine, as the ledger holds them: where they are, until when, and what became of
 //! them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+
+use super::{Intended, LedgerError};
+
+/// The ledger, as far as it is about partitions in quarantine.
+#[async_trait]
+pub trait QuarantineLedger: Send + Sync {
+    /// Records that partitions are about to be moved to quarantine, all in one transaction.
+    async fn begin_quarantine(
+        &self,
+        quarantines: &[NewQuarantine],
+        by: &str,
+    ) -> Result<(), LedgerError>;
+    /// Records what becomes of a partition in quarantine, unless the lease is lost or the revision
+    /// that the change names holds no more. Look and record are one transaction.
+    async fn change_quarantine(
+        &self,
+        to: &QuarantineChange,
+        by: &str,
+    ) -> Result<Intended, LedgerError>;
+    /// Partitions in quarantine, oldest first: those that are not over, or the whole history.
+    async fn quarantines(&self, with_history: bool) -> Result<Vec<QuarantineRecord>, LedgerError>;
+}
 
 /// A partition that is about to leave its table.
 #[derive(Debug, Clone, PartialEq, Eq)]

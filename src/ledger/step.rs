@@ -1,6 +1,34 @@
 //! Steps as the ledger records them: the intent before the effect, the outcome after it.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+
+use super::LedgerError;
+use crate::plan::StepCost;
+
+/// The ledger, as far as it is about the steps of cycles.
+#[async_trait]
+pub trait StepLedger: Send + Sync {
+    /// Records that a step is about to be sent, unless the revision has moved on since the cycle
+    /// was planned or renewed, or its lease is lost. Look and record are one transaction.
+    async fn intend_step(&self, intent: &StepIntent) -> Result<Intended, LedgerError>;
+    /// Records how a step ended: once, but an `unknown` outcome may be settled later.
+    async fn finish_step(&self, outcome: &StepOutcome) -> Result<(), LedgerError>;
+    /// The steps of a cycle in order.
+    async fn steps(&self, cycle: &str) -> Result<Vec<StepRecord>, LedgerError>;
+    /// Steps intended at or after an instant that have no outcome, of cycles under leases before this
+    /// token: their process died, or was frozen for too long.
+    async fn unsettled_steps(
+        &self,
+        token: u64,
+        since: Timestamp,
+    ) -> Result<Vec<StepRecord>, LedgerError>;
+    /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
+    /// counted, all that were due count as deleted, whatever the verdict.
+    async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;
+    /// What the newest verified steps since an instant cost; at most a thousand.
+    async fn step_costs(&self, since: Timestamp) -> Result<Vec<StepCost>, LedgerError>;
+}
 
 /// A step that is about to be sent. Content-free: counts and names of tables, no row data.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 
 mod chars;
 mod draft;
+mod entry;
 mod event;
 
 use std::collections::VecDeque;
@@ -14,49 +15,16 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 use granit_parser::{
-    ErrorKind, Event, FallibleBufferedInput, Marker, Options, Parser, ScalarStyle, ScanError,
+    ErrorKind, Event, FallibleBufferedInput, Options, Parser, ScalarStyle, ScanError,
 };
-use jiff::Timestamp;
 
-use super::{Periods, Retention, Scope};
+use super::{Periods, Scope};
 use chars::{Chars, Recent};
 use draft::Draft;
+use entry::Place;
 use event::{decoration, depth_change, value};
 
-/// One rule of a file, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleEntry {
-    /// The line it begins on, from 1.
-    pub line: usize,
-    /// What it applies to.
-    pub scope: Scope,
-    /// How long rows are kept.
-    pub retention: Retention,
-    /// Whether rows from before the rule's creation follow it too (default: true).
-    pub apply_to_past: bool,
-    /// When it was created, if the file says so.
-    pub created_at: Option<Timestamp>,
-}
-
-/// What is wrong at one place of a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-pub struct RuleProblem {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-    /// What is wrong and what to write instead.
-    pub message: String,
-}
-
-/// Everything that is wrong with a file of rules.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-pub struct RuleFileError {
-    /// The problems, in the order of the file.
-    pub problems: Vec<RuleProblem>,
-}
+pub use entry::{RuleEntry, RuleFileError, RuleProblem};
 
 /// Iterates over the rules of a YAML list without holding it in memory.
 ///
@@ -88,32 +56,6 @@ enum State {
     Start,
     List,
     Finished,
-}
-
-/// A place in the file; line and column count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    line: usize,
-    column: usize,
-}
-
-impl From<Marker> for Place {
-    fn from(marker: Marker) -> Self {
-        Self {
-            line: marker.line(),
-            column: marker.col() + 1,
-        }
-    }
-}
-
-impl Place {
-    fn problem(self, message: impl Into<String>) -> RuleProblem {
-        RuleProblem {
-            line: self.line,
-            column: self.column,
-            message: message.into(),
-        }
-    }
 }
 
 type Node = (Event<'static>, Place);

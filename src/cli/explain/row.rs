@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::BaseLine;
 use super::guards::GuardLines;
-use crate::cutoff::{Bounds, expires_at};
-use crate::resolve::Policy;
+use crate::cutoff::Bounds;
+use crate::resolve::Fate;
 use crate::target::TargetChange;
 
 /// What becomes of one row.
@@ -24,19 +24,18 @@ pub(super) struct RowLine {
 impl RowLine {
     pub(super) fn new(
         time: Timestamp,
-        policy: &Policy<'_>,
+        fate: Fate,
         effective: Option<Bounds>,
         base: Option<&BaseLine>,
         guards: &GuardLines,
-        now: Timestamp,
     ) -> Self {
-        let (is_expired, expires_at, reason) = by_rule(time, policy, now);
+        let is_expired = matches!(fate, Fate::Expired { .. });
         let mut line = Self {
             time: time.to_string(),
             is_expired,
-            expires_at: expires_at.map(|at| at.to_string()),
+            expires_at: fate.expires_at().map(|at| at.to_string()),
             kept_by: Vec::new(),
-            reason,
+            reason: by_rule(fate).into(),
         };
         let is_let_go = effective.is_some_and(|bounds| bounds.contains(time.as_millisecond()));
         if let Some(base) = base.filter(|_| is_expired && !is_let_go) {
@@ -113,27 +112,15 @@ fn waiting(base: &BaseLine) -> String {
 }
 
 /// What the rules of now say of it.
-fn by_rule(
-    time: Timestamp,
-    policy: &Policy<'_>,
-    now: Timestamp,
-) -> (bool, Option<Timestamp>, String) {
-    let from = policy.trail.winner().filter(|rule| !rule.apply_to_past);
-    let is_before =
-        from.is_some_and(|rule| time.as_millisecond() < rule.created_at.as_millisecond());
-    let Some(days) = policy.retention.days() else {
-        return (false, None, "the retention is unlimited: it stays".into());
-    };
-    if is_before {
-        let reason = "it is older than the rule, which does not apply to the past: it stays";
-        return (false, None, reason.into());
+fn by_rule(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Unlimited => "the retention is unlimited: it stays",
+        Fate::OlderThanTheRule => {
+            "it is older than the rule, which does not apply to the past: it stays"
+        }
+        Fate::Expired { .. } => {
+            "it is expired: the next cycle deletes it, unless the target keeps it"
+        }
+        Fate::NotExpired { .. } => "it is not below the cutoff: it stays until it expires",
     }
-    let at = expires_at(time, days);
-    let bounds = policy.bounds(now);
-    if bounds.is_some_and(|bounds| bounds.contains(time.as_millisecond())) {
-        let reason = "it is expired: the next cycle deletes it, unless the target keeps it";
-        return (true, Some(at), reason.into());
-    }
-    let reason = "it is not below the cutoff: it stays until it expires";
-    (false, Some(at), reason.into())
 }

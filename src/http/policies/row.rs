@@ -4,9 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Policy, WaitsFor};
-use crate::cutoff::expires_at;
-use crate::resolve::Policy as Resolved;
+use super::document::{AppliedHold, AppliedPause, Policy, Waiting, WaitsFor};
+use crate::resolve::Fate;
 
 /// What becomes of a row.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,87 +47,26 @@ pub(in crate::http) enum RowVerdict {
 }
 
 impl Row {
-    pub(super) fn judge(time: Timestamp, resolved: &Resolved<'_>, policy: &Policy) -> Self {
-        let expires = resolved.retention.days().map(|days| expires_at(time, days));
-        let from = policy.cutoff.as_ref().and_then(|cutoff| cutoff.from);
-        let is_older = from.is_some_and(|from| time.as_millisecond() < from.as_millisecond());
-        let is_expired = resolved
-            .bounds(policy.as_of)
-            .is_some_and(|bounds| bounds.contains(time.as_millisecond()));
-        let holds = |hold: &&super::AppliedHold| {
-            hold.from.is_none_or(|from| time >= from) && hold.until.is_none_or(|until| time < until)
-        };
-        // A row whose project nobody named may be one that a hold of a project keeps.
-        let is_certain =
-            |hold: &&super::AppliedHold| hold.project.is_none() || policy.project.is_some();
-        let (held_by, perhaps): (Vec<_>, Vec<_>) =
-            policy.holds.iter().filter(holds).partition(is_certain);
-        let held_by = held_by.first();
-        let waiting = policy.waiting.as_ref().filter(|waiting| {
-            let deletable = waiting
-                .bounds
-                .is_some_and(|bounds| bounds.contains(time.as_millisecond()));
-            !deletable
-        });
-        let is_of_all_tables = |pause: &&super::AppliedPause| pause.target.is_none();
-        let paused_by = policy.pauses.iter().find(is_of_all_tables);
-        let (verdict, reason) = match expires {
-            None => (
+    pub(super) fn judge(time: Timestamp, fate: Fate, policy: &Policy) -> Self {
+        let (verdict, reason) = match fate {
+            Fate::Unlimited => (
                 RowVerdict::Unlimited,
                 "it stays: its retention is unlimited".to_owned(),
             ),
-            Some(_) if is_older => (
+            Fate::OlderThanTheRule => (
                 RowVerdict::OlderThanTheRule,
                 "it stays: it is older than the rule, which does not apply to the past".into(),
             ),
-            Some(at) if !is_expired => (
+            Fate::NotExpired { at } => (
                 RowVerdict::NotExpired,
                 format!("it stays until it expires at {at}"),
             ),
-            Some(at) => {
-                if let Some(hold) = held_by {
-                    (
-                        RowVerdict::Held,
-                        format!("it expired at {at}, and stays: hold {} keeps it", hold.id),
-                    )
-                } else if let Some(waiting) = waiting {
-                    let what = match waiting.waits_for {
-                        WaitsFor::Approval => "a plan is approved",
-                        WaitsFor::Armed => "the rules have been armed for long enough",
-                    };
-                    (
-                        RowVerdict::Waiting,
-                        format!("it expired at {at}, and stays until {what}"),
-                    )
-                } else if let Some(pause) = paused_by {
-                    (
-                        RowVerdict::Paused,
-                        format!(
-                            "it expired at {at}, and stays while pause {} stops deletes",
-                            pause.id
-                        ),
-                    )
-                } else if policy.is_enabled {
-                    (
-                        RowVerdict::Due,
-                        format!(
-                            "it expired at {at}: the next cycle that comes to it deletes it, unless the \
-                             target keeps it{}",
-                            exceptions(policy, &perhaps)
-                        ),
-                    )
-                } else {
-                    (
-                        RowVerdict::DryRun,
-                        format!("it expired at {at}, and stays: retention.enabled is false"),
-                    )
-                }
-            }
+            Fate::Expired { at } => expired(time, at, policy),
         };
         Self {
             time,
-            is_expired,
-            expires_at: expires.filter(|_| !is_older),
+            is_expired: matches!(fate, Fate::Expired { .. }),
+            expires_at: fate.expires_at(),
             verdict,
             reason,
         }
@@ -139,8 +77,51 @@ impl Row {
     }
 }
 
+/// What becomes of a row that expired.
+fn expired(time: Timestamp, at: Timestamp, policy: &Policy) -> (RowVerdict, String) {
+    let holds = |hold: &&AppliedHold| {
+        hold.from.is_none_or(|from| time >= from) && hold.until.is_none_or(|until| time < until)
+    };
+    // A row whose project nobody named may be one that a hold of a project keeps.
+    let is_certain = |hold: &&AppliedHold| hold.project.is_none() || policy.project.is_some();
+    let (held_by, perhaps): (Vec<_>, Vec<_>) =
+        policy.holds.iter().filter(holds).partition(is_certain);
+    if let Some(hold) = held_by.first() {
+        let reason = format!("it expired at {at}, and stays: hold {} keeps it", hold.id);
+        return (RowVerdict::Held, reason);
+    }
+    let is_deletable = |waiting: &Waiting| {
+        let bounds = waiting.bounds;
+        bounds.is_some_and(|bounds| bounds.contains(time.as_millisecond()))
+    };
+    let waiting = policy.waiting.as_ref();
+    if let Some(waiting) = waiting.filter(|waiting| !is_deletable(waiting)) {
+        let what = match waiting.waits_for {
+            WaitsFor::Approval => "a plan is approved",
+            WaitsFor::Armed => "the rules have been armed for long enough",
+        };
+        let reason = format!("it expired at {at}, and stays until {what}");
+        return (RowVerdict::Waiting, reason);
+    }
+    let is_of_all_tables = |pause: &&AppliedPause| pause.target.is_none();
+    if let Some(pause) = policy.pauses.iter().find(is_of_all_tables) {
+        let id = pause.id;
+        let reason = format!("it expired at {at}, and stays while pause {id} stops deletes");
+        return (RowVerdict::Paused, reason);
+    }
+    if !policy.is_enabled {
+        let reason = format!("it expired at {at}, and stays: retention.enabled is false");
+        return (RowVerdict::DryRun, reason);
+    }
+    let reason = format!(
+        "it expired at {at}: the next cycle that comes to it deletes it, unless the target keeps it{}",
+        exceptions(policy, &perhaps)
+    );
+    (RowVerdict::Due, reason)
+}
+
 /// What of the tables and projects that nobody named stays all the same.
-fn exceptions(policy: &Policy, holds: &[&super::AppliedHold]) -> String {
+fn exceptions(policy: &Policy, holds: &[&AppliedHold]) -> String {
     let until_resumed = policy.pauses.iter().filter_map(|pause| {
         let table = pause.target.as_ref()?;
         Some(format!(

@@ -8,13 +8,13 @@ use mysql_async::{Conn, Params, Row, Transaction, TxOpts, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::fault::Fault;
 use super::limit::{LIMIT, each_row, heard, in_time};
 use super::value::{column, instant, instant_value};
-use super::{Fault, Malformed};
 use crate::audit::{Entry, Fact, Head, canonical, seal};
 use crate::ledger::RequestKey;
 use crate::ledger::fact::Deed;
-use crate::ledger::row::{EntryRow, oldest_request, repeated};
+use crate::ledger::row::{EntryRow, Malformed, oldest_request, repeated};
 use crate::sql::sql;
 
 /// Nobody else changes the ledger while it is under way: it holds the lock on `meta`.

@@ -1,22 +1,65 @@
-//! Cycles and their steps in MySQL.
+//! Cycles in MySQL.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
+use super::MySql;
+use super::change::Change;
+use super::fault::Fault;
 use super::leases::is_held;
+use super::limit::LIMIT;
+use super::run::{in_change, on_connection, retried};
 use super::value::{column, instant, instant_value, optional_instant};
-use super::{Change, Fault};
-use crate::ledger::row::{slot_of, storable, whole_microseconds};
+use crate::ledger::row::{slot_of, storable};
 use crate::ledger::{
-    CYCLE_LEASE, CycleRecord, CycleStart, DeletedRows, Intended, LedgerError, StepIntent,
-    StepOutcome, StepRecord, fact,
+    CYCLE_LEASE, CycleLedger, CycleRecord, CycleStart, Intended, LedgerError, fact,
 };
-use crate::plan::StepCost;
 use crate::slot::SlotRange;
 use crate::sql::sql;
 
-pub(super) async fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), Fault> {
+#[async_trait]
+impl CycleLedger for MySql {
+    async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError> {
+        in_change!(self, "record the cycle", Some(LIMIT), change => begin(change, start))
+    }
+
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError> {
+        retried!(self, "renew the cycle", change => renew(change, id, revision, rules_digest))
+    }
+
+    async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError> {
+        retried!(self, "record how the cycle ended", change => end(change, id, status, at))
+    }
+
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError> {
+        on_connection!(self, "list the cycles", connection => page(connection, before, limit))
+    }
+
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> {
+        on_connection!(self, "read the cycle", connection => one(connection, id))
+    }
+
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
+        on_connection!(self, "list the slots", connection => slots_done(connection, day))
+    }
+
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError> {
+        on_connection!(self, "ask for the last success", connection => last_success(connection))
+    }
+}
+
+async fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), Fault> {
     let slot = start.slot.as_ref();
     let values = vec![
         Value::from(&start.id),
@@ -36,16 +79,11 @@ pub(super) async fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result
     change
         .execute(sql!("ledger/mysql/begin_cycle.sql"), values)
         .await?;
-    change.record(fact::cycle_begun(start)).await?;
+    change.record(fact::cycle::begun(start)).await?;
     Ok(())
 }
 
-pub(super) async fn end(
-    change: &mut Change<'_>,
-    id: &str,
-    status: &str,
-    at: Timestamp,
-) -> Result<(), Fault> {
+async fn end(change: &mut Change<'_>, id: &str, status: &str, at: Timestamp) -> Result<(), Fault> {
     let values = vec![instant_value(storable(at)?), status.into(), id.into()];
     let sql = sql!("ledger/mysql/end_cycle.sql");
     if change.execute(sql, values).await? == 0 {
@@ -53,12 +91,12 @@ pub(super) async fn end(
     }
     let holder = holder(change, id).await?;
     change
-        .record(fact::cycle_ended(id, status, at, &holder))
+        .record(fact::cycle::ended(id, status, at, &holder))
         .await?;
     Ok(())
 }
 
-pub(super) async fn renew(
+async fn renew(
     change: &mut Change<'_>,
     id: &str,
     revision: u64,
@@ -77,68 +115,12 @@ pub(super) async fn renew(
         return Err(not_open(id));
     }
     change
-        .record(fact::cycle_renewed(&cycle, revision, rules_digest))
+        .record(fact::cycle::renewed(&cycle, revision, rules_digest))
         .await?;
     Ok(Intended::Recorded)
 }
 
-pub(super) async fn intend(
-    change: &mut Change<'_>,
-    intent: &StepIntent,
-) -> Result<Intended, Fault> {
-    let cycle = begun(change, &intent.cycle).await?;
-    if !is_held(change, CYCLE_LEASE, cycle.lease_token).await? {
-        return Ok(Intended::LeaseLost);
-    }
-    if cycle.revision != change.revision() {
-        return Ok(Intended::Stale);
-    }
-    let values = vec![
-        Value::from(&intent.cycle),
-        intent.step.into(),
-        (&intent.shard).into(),
-        (&intent.table).into(),
-        (&intent.method).into(),
-        (&intent.shape).into(),
-        (&intent.query_id).into(),
-        (&intent.statement_digest).into(),
-        intent.n_workspaces.into(),
-        intent.rows_due.into(),
-        intent.n_parts.into(),
-        (&intent.predicate).into(),
-        (&intent.bounds).into(),
-        instant_value(storable(intent.intended_at)?),
-    ];
-    change
-        .execute(sql!("ledger/mysql/intend_step.sql"), values)
-        .await?;
-    change
-        .record(fact::step_intended(intent, &cycle.holder))
-        .await?;
-    Ok(Intended::Recorded)
-}
-
-pub(super) async fn finish(change: &mut Change<'_>, outcome: &StepOutcome) -> Result<(), Fault> {
-    let values = vec![
-        Value::from(&outcome.verdict),
-        outcome.rows_left.into(),
-        outcome.error.as_deref().into(),
-        outcome.duration_ms.into(),
-        instant_value(storable(outcome.finished_at)?),
-        (&outcome.cycle).into(),
-        outcome.step.into(),
-    ];
-    let sql = sql!("ledger/mysql/finish_step.sql");
-    if change.execute(sql, values).await? == 0 {
-        let what = format!("step {} of cycle {}", outcome.step, outcome.cycle);
-        return Err(LedgerError::NotOpen { what }.into());
-    }
-    let holder = holder(change, &outcome.cycle).await?;
-    change.record(fact::step_finished(outcome, &holder)).await?;
-    Ok(())
-}
-
-async fn begun(change: &mut Change<'_>, id: &str) -> Result<CycleStart, Fault> {
+pub(super) async fn begun(change: &mut Change<'_>, id: &str) -> Result<CycleStart, Fault> {
     let cycle = one(&mut **change, id).await?.ok_or_else(|| not_open(id))?;
     Ok(cycle.start)
 }
@@ -148,12 +130,12 @@ fn not_open(id: &str) -> Fault {
     LedgerError::NotOpen { what }.into()
 }
 
-async fn holder(change: &mut Change<'_>, id: &str) -> Result<String, Fault> {
+pub(super) async fn holder(change: &mut Change<'_>, id: &str) -> Result<String, Fault> {
     let cycle = one(&mut **change, id).await?;
     Ok(cycle.map(|cycle| cycle.start.holder).unwrap_or_default())
 }
 
-pub(super) async fn before(
+async fn page(
     connection: &mut Conn,
     before: Option<&str>,
     limit: u32,
@@ -190,7 +172,7 @@ fn record(row: &mut Row) -> Result<CycleRecord, Fault> {
     Ok(CycleRecord { start, end })
 }
 
-pub(super) async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<SlotRange>, Fault> {
+async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<SlotRange>, Fault> {
     let sql = sql!("ledger/mysql/slots_done.sql");
     let rows: Vec<Row> = connection.exec(sql, (day,)).await?;
     let mut slots = Vec::with_capacity(rows.len());
@@ -201,101 +183,11 @@ pub(super) async fn slots_done(connection: &mut Conn, day: &str) -> Result<Vec<S
     Ok(slots)
 }
 
-pub(super) async fn last_success(connection: &mut Conn) -> Result<Option<Timestamp>, Fault> {
+async fn last_success(connection: &mut Conn) -> Result<Option<Timestamp>, Fault> {
     let sql = sql!("ledger/mysql/last_success.sql");
     let row: Option<Row> = connection.exec_first(sql, ()).await?;
     let at = row
         .map(|mut row| optional_instant(&mut row, 0))
         .transpose()?;
     Ok(at.flatten())
-}
-
-pub(super) async fn deleted_since(
-    connection: &mut Conn,
-    since: Timestamp,
-) -> Result<Vec<DeletedRows>, Fault> {
-    let sql = sql!("ledger/mysql/deleted_since.sql");
-    let since = instant_value(whole_microseconds(since));
-    let rows: Vec<Row> = connection.exec(sql, (since,)).await?;
-    let mut deleted = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        deleted.push(DeletedRows {
-            shard: column(&mut row, 0)?,
-            table: column(&mut row, 1)?,
-            n_rows: column(&mut row, 2)?,
-        });
-    }
-    Ok(deleted)
-}
-
-pub(super) async fn step_costs(
-    connection: &mut Conn,
-    since: Timestamp,
-) -> Result<Vec<StepCost>, Fault> {
-    let sql = sql!("ledger/mysql/step_costs.sql");
-    let since = instant_value(whole_microseconds(since));
-    let rows: Vec<Row> = connection.exec(sql, (since,)).await?;
-    let mut costs = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        costs.push(StepCost {
-            shard: column(&mut row, 0)?,
-            table: column(&mut row, 1)?,
-            method: column(&mut row, 2)?,
-            n_parts: column(&mut row, 3)?,
-            n_rows: column(&mut row, 4)?,
-            duration_ms: column(&mut row, 5)?,
-        });
-    }
-    Ok(costs)
-}
-
-pub(super) async fn steps(connection: &mut Conn, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
-    let rows: Vec<Row> = connection
-        .exec(sql!("ledger/mysql/steps.sql"), (cycle,))
-        .await?;
-    rows.into_iter().map(|mut row| step(&mut row)).collect()
-}
-
-pub(super) async fn unsettled(
-    connection: &mut Conn,
-    token: u64,
-    since: Timestamp,
-) -> Result<Vec<StepRecord>, Fault> {
-    let sql = sql!("ledger/mysql/unsettled_steps.sql");
-    let since = instant_value(whole_microseconds(since));
-    let rows: Vec<Row> = connection.exec(sql, (since, token)).await?;
-    rows.into_iter().map(|mut row| step(&mut row)).collect()
-}
-
-fn step(row: &mut Row) -> Result<StepRecord, Fault> {
-    let intent = StepIntent {
-        cycle: column(row, 0)?,
-        step: column(row, 1)?,
-        shard: column(row, 2)?,
-        table: column(row, 3)?,
-        method: column(row, 4)?,
-        shape: column(row, 5)?,
-        query_id: column(row, 6)?,
-        statement_digest: column(row, 7)?,
-        n_workspaces: column(row, 8)?,
-        rows_due: column(row, 9)?,
-        n_parts: column(row, 10)?,
-        predicate: column::<Option<_>>(row, 11)?.unwrap_or_default(),
-        bounds: column::<Option<_>>(row, 12)?.unwrap_or_default(),
-        intended_at: instant(row, 13)?,
-    };
-    let verdict: Option<String> = column(row, 14)?;
-    let outcome = match verdict {
-        Some(verdict) => Some(StepOutcome {
-            cycle: intent.cycle.clone(),
-            step: intent.step,
-            verdict,
-            rows_left: column(row, 15)?,
-            error: column(row, 16)?,
-            duration_ms: column(row, 17)?,
-            finished_at: instant(row, 18)?,
-        }),
-        None => None,
-    };
-    Ok(StepRecord { intent, outcome })
 }

@@ -2,17 +2,50 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row};
 
+use super::change::Change;
+use super::fault::Fault;
+use super::limit::LIMIT;
+use super::run::{in_change, on_connection};
 use super::value::{column, instant, instant_value};
-use super::{Change, Fault, record};
+use super::{MySql, meta};
 use crate::ledger::row::lease_end;
-use crate::ledger::{Lease, LeaseAttempt, fact};
+use crate::ledger::{Lease, LeaseAttempt, LeaseLedger, LedgerError, fact};
 use crate::sql::sql;
 
-pub(super) async fn acquire(
+#[async_trait]
+impl LeaseLedger for MySql {
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        length: Duration,
+    ) -> Result<LeaseAttempt, LedgerError> {
+        in_change!(self, "grant the lease", Some(LIMIT), change => acquire(change, name, holder, length))
+    }
+
+    async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> {
+        on_connection!(self, "renew the lease", connection => renew(connection, lease, length))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
+        on_connection!(self, "take the lease back", connection => release(connection, lease))
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
+        on_connection!(self, "list the leases", connection => all(connection))
+    }
+}
+
+async fn acquire(
     change: &mut Change<'_>,
     name: &str,
     holder: &str,
@@ -57,12 +90,12 @@ pub(super) async fn acquire(
 }
 
 /// Does not wait for changes under way: a long import must not end a lease.
-pub(super) async fn renew(
+async fn renew(
     connection: &mut Conn,
     lease: &Lease,
     length: Duration,
 ) -> Result<Option<Lease>, Fault> {
-    let now = record::now(connection).await?;
+    let now = meta::now(connection).await?;
     let expires_at = lease_end(now, length)?;
     // The statement looks at the time itself: a slow network must not bring an ended lease back.
     let values = vec![
@@ -82,8 +115,8 @@ pub(super) async fn renew(
     }))
 }
 
-pub(super) async fn release(connection: &mut Conn, lease: &Lease) -> Result<(), Fault> {
-    let now = record::now(connection).await?;
+async fn release(connection: &mut Conn, lease: &Lease) -> Result<(), Fault> {
+    let now = meta::now(connection).await?;
     let values = vec![
         instant_value(now),
         (&lease.name).into(),
@@ -126,7 +159,7 @@ async fn last_grant(change: &mut Change<'_>, name: &str) -> Result<Option<Grant>
     }))
 }
 
-pub(super) async fn all(connection: &mut Conn) -> Result<Vec<Lease>, Fault> {
+async fn all(connection: &mut Conn) -> Result<Vec<Lease>, Fault> {
     let rows: Vec<Row> = connection.exec(sql!("ledger/mysql/leases.sql"), ()).await?;
     let mut leases = Vec::with_capacity(rows.len());
     for mut row in rows {

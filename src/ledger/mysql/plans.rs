@@ -1,18 +1,68 @@
 //! Approvals and plans kept for review, in MySQL.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
+use super::change::Change;
+use super::fault::Fault;
+use super::run::{on_connection, retried};
 use super::value::{column, instant, instant_value, optional_instant};
-use super::{Change, Fault};
-use crate::ledger::row::{plan_status, storable};
+use super::{MySql, change};
+use crate::ledger::row::{oldest_request, plan_status, storable};
 use crate::ledger::{
-    Approval, Author, LedgerError, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus, fact,
+    Approval, Author, Ledger, LedgerError, NewApproval, NewPlan, PlanApproval, PlanLedger,
+    PlanRecord, PlanStatus, RequestKey, fact,
 };
 use crate::sql::sql;
 
-pub(super) async fn approve(
+#[async_trait]
+impl PlanLedger for MySql {
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {
+        retried!(self, "record the approval", change => approve(change, approval, by))
+    }
+
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> {
+        on_connection!(self, "read what was approved", connection => approved_revision(connection))
+    }
+
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> {
+        retried!(self, "keep the plan", change => keep(change, plan, by))
+    }
+
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
+        let oldest = oldest_request(self.now().await?);
+        on_connection!(self, "look for an earlier request", connection => change::earlier(connection, request, oldest))
+    }
+
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError> {
+        on_connection!(self, "list the plans", connection => page(connection, before, limit))
+    }
+
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {
+        on_connection!(self, "read the plan", connection => kept(connection, id))
+    }
+
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError> {
+        retried!(self, "approve the plan", change => approve_kept(change, id, by, at))
+    }
+
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> {
+        retried!(self, "mark the plan", change => mark(change, id, status))
+    }
+}
+
+async fn approve(
     change: &mut Change<'_>,
     approval: &NewApproval,
     by: &str,
@@ -43,17 +93,13 @@ async fn insert_approval(
     Ok(())
 }
 
-pub(super) async fn approved_revision(connection: &mut Conn) -> Result<Option<u64>, Fault> {
+async fn approved_revision(connection: &mut Conn) -> Result<Option<u64>, Fault> {
     let sql = sql!("ledger/mysql/approved_revision.sql");
     let latest: Option<Option<u64>> = connection.exec_first(sql, ()).await?;
     Ok(latest.flatten())
 }
 
-pub(super) async fn keep(
-    change: &mut Change<'_>,
-    plan: &NewPlan,
-    by: Author<'_>,
-) -> Result<String, Fault> {
+async fn keep(change: &mut Change<'_>, plan: &NewPlan, by: Author<'_>) -> Result<String, Fault> {
     if let Some(id) = change.repeated(by.request).await? {
         return Ok(id);
     }
@@ -74,7 +120,7 @@ pub(super) async fn keep(
     Ok(plan.id.clone())
 }
 
-pub(super) async fn before(
+async fn page(
     connection: &mut Conn,
     before: Option<&str>,
     limit: u32,
@@ -84,7 +130,7 @@ pub(super) async fn before(
     rows.into_iter().map(|mut row| record(&mut row)).collect()
 }
 
-pub(super) async fn kept(
+async fn kept(
     connection: &mut impl Queryable,
     id: &str,
 ) -> Result<Option<(PlanRecord, String)>, Fault> {
@@ -109,7 +155,7 @@ fn record(row: &mut Row) -> Result<PlanRecord, Fault> {
     })
 }
 
-pub(super) async fn approve_kept(
+async fn approve_kept(
     change: &mut Change<'_>,
     id: &str,
     by: &str,
@@ -142,11 +188,7 @@ pub(super) async fn approve_kept(
     Ok(PlanApproval::Done)
 }
 
-pub(super) async fn mark(
-    change: &mut Change<'_>,
-    id: &str,
-    status: PlanStatus,
-) -> Result<(), Fault> {
+async fn mark(change: &mut Change<'_>, id: &str, status: PlanStatus) -> Result<(), Fault> {
     let status = status.as_str();
     let values = vec![status.into(), id.into(), status.into()];
     let sql = sql!("ledger/mysql/mark_plan.sql");

@@ -1,19 +1,47 @@
 //! Partitions in quarantine, in MySQL.
 
+use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
+use super::MySql;
+use super::change::Change;
+use super::fault::Fault;
 use super::leases::is_held;
+use super::limit::LIMIT;
+use super::run::{in_change, on_connection, retried};
 use super::value::{column, instant, instant_value};
-use super::{Change, Fault};
 use crate::ledger::row::{quarantine_state, storable};
 use crate::ledger::{
-    CYCLE_LEASE, Intended, LedgerError, NewQuarantine, QuarantineChange, QuarantineRecord,
-    QuarantineState, fact,
+    CYCLE_LEASE, Intended, LedgerError, NewQuarantine, QuarantineChange, QuarantineLedger,
+    QuarantineRecord, QuarantineState, fact,
 };
 use crate::sql::sql;
 
-pub(super) async fn begin(
+#[async_trait]
+impl QuarantineLedger for MySql {
+    async fn begin_quarantine(
+        &self,
+        quarantines: &[NewQuarantine],
+        by: &str,
+    ) -> Result<(), LedgerError> {
+        in_change!(self, "record the quarantine", Some(LIMIT), change => begin(change, quarantines, by))
+    }
+
+    async fn change_quarantine(
+        &self,
+        to: &QuarantineChange,
+        by: &str,
+    ) -> Result<Intended, LedgerError> {
+        retried!(self, "record what becomes of the quarantine", change => move_on(change, to, by))
+    }
+
+    async fn quarantines(&self, with_history: bool) -> Result<Vec<QuarantineRecord>, LedgerError> {
+        on_connection!(self, "list the quarantine", connection => all(connection, with_history))
+    }
+}
+
+async fn begin(
     change: &mut Change<'_>,
     quarantines: &[NewQuarantine],
     by: &str,
@@ -38,12 +66,12 @@ pub(super) async fn begin(
         change
             .execute(sql!("ledger/mysql/insert_quarantine.sql"), values)
             .await?;
-        change.record(fact::quarantine_begun(new, by)).await?;
+        change.record(fact::quarantine::begun(new, by)).await?;
     }
     Ok(())
 }
 
-pub(super) async fn move_on(
+async fn move_on(
     change: &mut Change<'_>,
     to: &QuarantineChange,
     by: &str,
@@ -72,14 +100,11 @@ pub(super) async fn move_on(
         let what = format!("the quarantine of partition {}", to.partition);
         return Err(LedgerError::NotOpen { what }.into());
     }
-    change.record(fact::quarantine_changed(to, by)).await?;
+    change.record(fact::quarantine::changed(to, by)).await?;
     Ok(Intended::Recorded)
 }
 
-pub(super) async fn all(
-    connection: &mut Conn,
-    with_history: bool,
-) -> Result<Vec<QuarantineRecord>, Fault> {
+async fn all(connection: &mut Conn, with_history: bool) -> Result<Vec<QuarantineRecord>, Fault> {
     let sql = sql!("ledger/mysql/quarantines.sql");
     let rows: Vec<Row> = connection.exec(sql, (with_history,)).await?;
     rows.into_iter().map(|mut row| record(&mut row)).collect()

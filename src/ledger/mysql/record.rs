@@ -1,94 +1,63 @@
-//! Settings, revisions, and pruning the record, in MySQL.
+//! The record and its pruning, in MySQL.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use mysql_async::Row;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row};
 
-use super::value::{column, instant, instant_value};
-use super::{Change, Fault, Malformed, change};
-use crate::audit::Head;
-use crate::ledger::row::{oldest_request, storable, whole_microseconds};
-use crate::ledger::{MutationKill, PrunedRecord, fact};
+use super::change::Change;
+use super::fault::Fault;
+use super::limit::{LIMIT, NO_LIMIT};
+use super::run::{in_change, on_connection};
+use super::value::{column, instant_value};
+use super::{MySql, change};
+use crate::audit::{Entry, Head};
+use crate::ledger::row::{oldest_request, storable};
+use crate::ledger::{LedgerError, MutationKill, PrunedRecord, RecordLedger, fact};
 use crate::sql::sql;
 
-pub(super) async fn now(connection: &mut Conn) -> Result<Timestamp, Fault> {
-    let row: Option<Row> = connection
-        .exec_first(sql!("ledger/mysql/now.sql"), ())
-        .await?;
-    let mut row = row.ok_or_else(|| Malformed("the server tells no time".into()))?;
-    Ok(instant(&mut row, 0)?)
-}
-
-pub(super) async fn revision(connection: &mut Conn) -> Result<u64, Fault> {
-    let revision = connection
-        .exec_first(sql!("ledger/mysql/read_revision.sql"), ())
-        .await?;
-    Ok(revision.ok_or_else(|| Malformed("the table meta is empty".into()))?)
-}
-
-pub(super) async fn revision_at(
-    connection: &mut Conn,
-    at: Timestamp,
-) -> Result<Option<u64>, Fault> {
-    let sql = sql!("ledger/mysql/revision_at.sql");
-    let at = instant_value(whole_microseconds(at));
-    let latest: Option<Option<u64>> = connection.exec_first(sql, (at,)).await?;
-    Ok(latest.flatten())
-}
-
-pub(super) async fn note_settings(
-    change: &mut Change<'_>,
-    body: &str,
-    by: &str,
-    at: Timestamp,
-) -> Result<bool, Fault> {
-    let revision = change.revision();
-    if settings_at(&mut **change, revision).await?.as_deref() == Some(body) {
-        return Ok(false);
+#[async_trait]
+impl RecordLedger for MySql {
+    async fn note_kill(&self, kill: &MutationKill, by: &str) -> Result<(), LedgerError> {
+        in_change!(self, "record the end of a mutation", Some(LIMIT), change => note_kill(change, kill, by))
     }
-    let revision = change.raise().await?;
-    let values = vec![
-        revision.into(),
-        body.into(),
-        instant_value(storable(at)?),
-        by.into(),
-    ];
-    change
-        .execute(sql!("ledger/mysql/insert_settings.sql"), values)
-        .await?;
-    change
-        .record(fact::settings_noted(body, revision, by))
-        .await?;
-    Ok(true)
+
+    async fn audit_head(&self) -> Result<Head, LedgerError> {
+        on_connection!(self, "read the end of the record", connection => change::head(connection))
+    }
+
+    async fn each_entry(
+        &self,
+        from: u64,
+        limit: Option<u32>,
+        visit: &mut (dyn FnMut(Entry) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the record", NO_LIMIT, connection => change::each_entry(connection, from, limit, visit))
+    }
+
+    async fn prune_record(
+        &self,
+        before: Timestamp,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<PrunedRecord, LedgerError> {
+        let mut pruned = PrunedRecord::default();
+        loop {
+            let batch = in_change!(self, "prune the record", NO_LIMIT, change => prune(change, before, by, now))?;
+            pruned.add(batch);
+            if !batch.is_full() {
+                return Ok(pruned);
+            }
+        }
+    }
 }
 
-pub(super) async fn settings_at(
-    connection: &mut impl Queryable,
-    revision: u64,
-) -> Result<Option<String>, Fault> {
-    let sql = sql!("ledger/mysql/settings_at.sql");
-    Ok(connection.exec_first(sql, (revision,)).await?)
-}
-
-pub(super) async fn settings_within(
-    connection: &mut impl Queryable,
-    first: u64,
-    last: u64,
-) -> Result<Vec<(u64, String)>, Fault> {
-    let sql = sql!("ledger/mysql/settings_within.sql");
-    Ok(connection.exec(sql, (first, last)).await?)
-}
-
-pub(super) async fn note_kill(
-    change: &mut Change<'_>,
-    kill: &MutationKill,
-    by: &str,
-) -> Result<(), Fault> {
+async fn note_kill(change: &mut Change<'_>, kill: &MutationKill, by: &str) -> Result<(), Fault> {
     change.record(fact::mutation_killed(kill, by)).await
 }
 
 /// Prunes a batch. Entries go before cycles: a cycle that the chain names must be there.
-pub(super) async fn prune(
+async fn prune(
     change: &mut Change<'_>,
     before: Timestamp,
     by: &str,

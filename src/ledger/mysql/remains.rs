@@ -1,15 +1,30 @@
 //! What is left of deleted rows, in MySQL.
 
+use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
+use super::MySql;
+use super::change::Change;
+use super::fault::Fault;
+use super::run::{on_connection, retried};
 use super::value::{column, instant, instant_value};
-use super::{Change, Fault};
-use crate::ledger::RemainsNote;
 use crate::ledger::row::storable;
+use crate::ledger::{LedgerError, RemainsLedger, RemainsNote};
 use crate::sql::sql;
 
-pub(super) async fn note(change: &mut Change<'_>, note: &RemainsNote) -> Result<(), Fault> {
+#[async_trait]
+impl RemainsLedger for MySql {
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError> {
+        retried!(self, "note what is left on disk", change => put(change, note))
+    }
+
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError> {
+        on_connection!(self, "list what is left on disk", connection => all(connection))
+    }
+}
+
+async fn put(change: &mut Change<'_>, note: &RemainsNote) -> Result<(), Fault> {
     let values = vec![
         (&note.shard).into(),
         (&note.table).into(),
@@ -22,7 +37,7 @@ pub(super) async fn note(change: &mut Change<'_>, note: &RemainsNote) -> Result<
     Ok(())
 }
 
-pub(super) async fn all(connection: &mut Conn) -> Result<Vec<RemainsNote>, Fault> {
+async fn all(connection: &mut Conn) -> Result<Vec<RemainsNote>, Fault> {
     let rows: Vec<Row> = connection
         .exec(sql!("ledger/mysql/remains.sql"), ())
         .await?;

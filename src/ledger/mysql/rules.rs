@@ -1,24 +1,109 @@
 //! Rules in MySQL.
 
+mod list;
+
 use std::ops::Range;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
+use mysql_async::Value;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params, Row, Value};
 
-use super::limit::each_row;
-use super::value::{column, instant, instant_value, optional_instant};
-use super::{Change, Fault, Malformed};
-use crate::ledger::fact::{self, Written};
-use crate::ledger::import::{ActiveRule, Keyed, decide, repeat};
-use crate::ledger::row::{RuleRow, scope_columns, storable};
+use super::MySql;
+use super::change::Change;
+use super::fault::Fault;
+use super::limit::NO_LIMIT;
+use super::run::{in_change, on_connection, retried};
+use super::value::{column, instant, instant_value};
+use crate::ledger::fact::import::Written;
+use crate::ledger::import::{ActiveRule, Batches, Keyed, decide, repeat};
+use crate::ledger::row::{Malformed, scope_columns, storable};
 use crate::ledger::{
-    Author, CreatedRule, Deactivation, ImportRule, ImportedRules, LedgerError, NewRule, RuleRecord,
+    Author, CreatedRule, Deactivation, ImportRule, ImportedRules, LedgerError, NewRule, RuleLedger,
+    RuleRecord, fact,
 };
 use crate::rule::RuleId;
 use crate::sql::sql;
 
-pub(super) async fn create(
+#[async_trait]
+impl RuleLedger for MySql {
+    async fn create_rule(
+        &self,
+        rule: &NewRule,
+        by: Author<'_>,
+    ) -> Result<CreatedRule, LedgerError> {
+        let mut rule = rule.clone();
+        rule.created_at = storable(rule.created_at)?;
+        retried!(self, "create the rule", change => create(change, &rule, by))
+    }
+
+    async fn import_rules(
+        &self,
+        rules: &mut (dyn Iterator<Item = Result<ImportRule, String>> + Send),
+        by: &str,
+        now: Timestamp,
+    ) -> Result<ImportedRules, LedgerError> {
+        let now = storable(now)?;
+        let mut batches = Batches::new();
+        let mut next = move || batches.next(&mut *rules);
+        in_change!(self, "import the rules",
+            NO_LIMIT, change => import(change, &mut next, by, now))
+    }
+
+    async fn deactivate_rule(
+        &self,
+        id: RuleId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        let at = storable(at)?;
+        retried!(self, "deactivate the rule", change => deactivate(change, id, by, at))
+    }
+
+    async fn each_rule(
+        &self,
+        with_history: bool,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the rules", NO_LIMIT, connection => list::each(connection, with_history, visit))
+    }
+
+    async fn each_rule_at(
+        &self,
+        revision: u64,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the rules", NO_LIMIT, connection => list::each_at(connection, revision, visit))
+    }
+
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the rules", NO_LIMIT, connection => list::each_within(connection, first, last, visit))
+    }
+
+    async fn rules_after(
+        &self,
+        after: RuleId,
+        with_history: bool,
+        limit: u32,
+    ) -> Result<Vec<RuleRecord>, LedgerError> {
+        on_connection!(self, "list the rules", connection => list::after(connection, after, with_history, limit))
+    }
+
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError> {
+        on_connection!(self, "list the rules", connection => list::some(connection, ids))
+    }
+
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
+        on_connection!(self, "read the rule", connection => list::one(connection, id))
+    }
+}
+
+async fn create(
     change: &mut Change<'_>,
     rule: &NewRule,
     by: Author<'_>,
@@ -55,7 +140,7 @@ pub(super) async fn create(
     Ok(created)
 }
 
-pub(super) async fn import(
+async fn import(
     change: &mut Change<'_>,
     next: &mut (dyn FnMut() -> Result<Vec<Keyed<ImportRule>>, LedgerError> + Send),
     by: &str,
@@ -88,7 +173,7 @@ pub(super) async fn import(
     Ok(imported)
 }
 
-pub(super) async fn deactivate(
+async fn deactivate(
     change: &mut Change<'_>,
     id: RuleId,
     by: &str,
@@ -108,104 +193,6 @@ pub(super) async fn deactivate(
         Some(_) => Deactivation::AlreadyInactive,
         None => Deactivation::NotFound,
     })
-}
-
-pub(super) async fn each(
-    connection: &mut Conn,
-    with_history: bool,
-    visit: &mut (dyn FnMut(RuleRecord) + Send),
-) -> Result<(), Fault> {
-    let sql = if with_history {
-        sql!("ledger/mysql/each_rule.sql")
-    } else {
-        sql!("ledger/mysql/each_active_rule.sql")
-    };
-    stream(connection, sql, Params::Empty, visit).await
-}
-
-pub(super) async fn each_at(
-    connection: &mut Conn,
-    revision: u64,
-    visit: &mut (dyn FnMut(RuleRecord) + Send),
-) -> Result<(), Fault> {
-    let sql = sql!("ledger/mysql/each_rule_at.sql");
-    stream(connection, sql, (revision, revision).into(), visit).await
-}
-
-pub(super) async fn each_within(
-    connection: &mut Conn,
-    first: u64,
-    last: u64,
-    visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
-) -> Result<(), Fault> {
-    let sql = sql!("ledger/mysql/each_rule_within.sql");
-    let mut visit_row = |mut row: Row| {
-        let until: Option<u64> = column(&mut row, 11)?;
-        let held = column(&mut row, 10)?..until.unwrap_or(u64::MAX);
-        visit((record(&mut row)?, held));
-        Ok(())
-    };
-    each_row(connection, sql, (first, last), &mut visit_row).await
-}
-
-async fn stream(
-    connection: &mut Conn,
-    sql: &str,
-    values: Params,
-    visit: &mut (dyn FnMut(RuleRecord) + Send),
-) -> Result<(), Fault> {
-    let mut visit_row = |mut row: Row| {
-        visit(record(&mut row)?);
-        Ok(())
-    };
-    each_row(connection, sql, values, &mut visit_row).await
-}
-
-pub(super) async fn after(
-    connection: &mut Conn,
-    after: RuleId,
-    with_history: bool,
-    limit: u32,
-) -> Result<Vec<RuleRecord>, Fault> {
-    let sql = if with_history {
-        sql!("ledger/mysql/rules_after.sql")
-    } else {
-        sql!("ledger/mysql/active_rules_after.sql")
-    };
-    let rows: Vec<Row> = connection.exec(sql, (after, limit)).await?;
-    rows.into_iter().map(|mut row| record(&mut row)).collect()
-}
-
-pub(super) async fn some(connection: &mut Conn, ids: &[RuleId]) -> Result<Vec<RuleRecord>, Fault> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = repeat(sql!("ledger/mysql/rules_of.sql"), ids.len());
-    let ids: Vec<Value> = ids.iter().map(Value::from).collect();
-    let rows: Vec<Row> = connection.exec(sql, ids).await?;
-    rows.into_iter().map(|mut row| record(&mut row)).collect()
-}
-
-pub(super) async fn one(connection: &mut Conn, id: RuleId) -> Result<Option<RuleRecord>, Fault> {
-    let sql = sql!("ledger/mysql/rule.sql");
-    let row: Option<Row> = connection.exec_first(sql, (id,)).await?;
-    row.map(|mut row| record(&mut row)).transpose()
-}
-
-fn record(row: &mut Row) -> Result<RuleRecord, Fault> {
-    let row = RuleRow {
-        id: column(row, 0)?,
-        organization: column(row, 1)?,
-        workspace: column(row, 2)?,
-        project: column(row, 3)?,
-        retention: column(row, 4)?,
-        apply_to_past: column(row, 5)?,
-        created_at: instant(row, 6)?,
-        created_by: column(row, 7)?,
-        deactivated_at: optional_instant(row, 8)?,
-        deactivated_by: column(row, 9)?,
-    };
-    Ok(row.record()?)
 }
 
 async fn active(change: &mut Change<'_>, keys: &[[u8; 32]]) -> Result<Vec<ActiveRule>, Fault> {

@@ -1,18 +1,45 @@
 //! The directory in MySQL.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use mysql_async::{Conn, Row, Value};
 
-use super::limit::each_row;
-use super::{Change, Fault, column};
-use crate::ledger::LedgerError;
-use crate::ledger::fact::Written;
-use crate::ledger::import::{Keyed, Pair, changed_pairs, repeat};
+use super::MySql;
+use super::change::Change;
+use super::fault::Fault;
+use super::limit::{NO_LIMIT, each_row};
+use super::run::{in_change, on_connection};
+use super::value::column;
+use crate::ledger::fact::import::Written;
+use crate::ledger::import::{Batches, Keyed, Pair, changed_pairs, repeat};
 use crate::ledger::row::Malformed;
+use crate::ledger::{LedgerError, WorkspaceLedger};
 use crate::sql::sql;
 
-pub(super) async fn put(
+#[async_trait]
+impl WorkspaceLedger for MySql {
+    async fn put_workspaces(
+        &self,
+        pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+        by: &str,
+    ) -> Result<u64, LedgerError> {
+        let mut batches = Batches::new();
+        let mut next = move || batches.next(&mut *pairs);
+        in_change!(self, "import the workspaces",
+            NO_LIMIT, change => put(change, &mut next, by))
+    }
+
+    async fn each_workspace(
+        &self,
+        visit: &mut (dyn FnMut(String, String) + Send),
+    ) -> Result<(), LedgerError> {
+        on_connection!(self, "list the workspaces", NO_LIMIT, connection => each(connection, visit))
+    }
+}
+
+async fn put(
     change: &mut Change<'_>,
     next: &mut (dyn FnMut() -> Result<Vec<Keyed<Pair>>, LedgerError> + Send),
     by: &str,
@@ -72,7 +99,7 @@ async fn known(
     Ok(known)
 }
 
-pub(super) async fn each(
+async fn each(
     connection: &mut Conn,
     visit: &mut (dyn FnMut(String, String) + Send),
 ) -> Result<(), Fault> {

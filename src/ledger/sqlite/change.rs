@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Fault, Outlet, instant, instant_text, signed, unsigned};
+use super::fault::Fault;
+use super::ports::Outlet;
+use super::value::{instant, instant_text, signed, unsigned};
 use crate::audit::{Entry, Fact, Head, seal};
 use crate::ledger::RequestKey;
 use crate::ledger::fact::Deed;

@@ -1,21 +1,82 @@
-//! Cycles and their steps in SQLite.
+//! Cycles in SQLite.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+use super::Sqlite;
+use super::change::Change;
+use super::fault::Fault;
 use super::leases::is_held;
-use super::value::{instant_at, optional_instant_at};
-use super::{Change, Fault, instant_text, signed, unsigned};
+use super::value::{instant_at, instant_text, optional_instant_at, signed, unsigned};
 use crate::ledger::row::{slot_of, storable};
 use crate::ledger::{
-    CYCLE_LEASE, CycleRecord, CycleStart, DeletedRows, Intended, LedgerError, StepIntent,
-    StepOutcome, StepRecord, fact,
+    CYCLE_LEASE, CycleLedger, CycleRecord, CycleStart, Intended, LedgerError, fact,
 };
-use crate::plan::StepCost;
 use crate::slot::SlotRange;
 use crate::sql::sql;
 
-pub(super) fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), Fault> {
+#[async_trait]
+impl CycleLedger for Sqlite {
+    async fn begin_cycle(&self, start: &CycleStart) -> Result<(), LedgerError> {
+        let start = start.clone();
+        self.write("record the cycle", move |change| begin(change, &start))
+            .await
+    }
+
+    async fn renew_cycle(
+        &self,
+        id: &str,
+        revision: u64,
+        rules_digest: &str,
+    ) -> Result<Intended, LedgerError> {
+        let (id, rules_digest) = (id.to_owned(), rules_digest.to_owned());
+        self.write("renew the cycle", move |change| {
+            renew(change, &id, revision, &rules_digest)
+        })
+        .await
+    }
+
+    async fn end_cycle(&self, id: &str, status: &str, at: Timestamp) -> Result<(), LedgerError> {
+        let (id, status) = (id.to_owned(), status.to_owned());
+        self.write("record how the cycle ended", move |change| {
+            end(change, &id, &status, at)
+        })
+        .await
+    }
+
+    async fn cycles_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CycleRecord>, LedgerError> {
+        let before = before.map(str::to_owned);
+        self.read("list the cycles", move |connection| {
+            page(connection, before.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn cycle(&self, id: &str) -> Result<Option<CycleRecord>, LedgerError> {
+        let id = id.to_owned();
+        self.read("read the cycle", move |connection| one(connection, &id))
+            .await
+    }
+
+    async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
+        let day = day.to_owned();
+        self.read("list the slots", move |connection| {
+            slots_done(connection, &day)
+        })
+        .await
+    }
+
+    async fn last_success(&self) -> Result<Option<Timestamp>, LedgerError> {
+        self.read("ask for the last success", last_success).await
+    }
+}
+
+fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), Fault> {
     let slot = start.slot.as_ref();
     let values = params![
         start.id,
@@ -33,21 +94,16 @@ pub(super) fn begin(change: &mut Change<'_>, start: &CycleStart) -> Result<(), F
         start.asked,
     ];
     change.execute(sql!("ledger/sqlite/begin_cycle.sql"), values)?;
-    change.record(fact::cycle_begun(start))
+    change.record(fact::cycle::begun(start))
 }
 
-pub(super) fn end(
-    change: &mut Change<'_>,
-    id: &str,
-    status: &str,
-    at: Timestamp,
-) -> Result<(), Fault> {
+fn end(change: &mut Change<'_>, id: &str, status: &str, at: Timestamp) -> Result<(), Fault> {
     let values = params![instant_text(storable(at)?), status, id];
     if change.execute(sql!("ledger/sqlite/end_cycle.sql"), values)? == 0 {
         return Err(not_open(id));
     }
     let holder = one(change, id)?.map(|cycle| cycle.start.holder);
-    change.record(fact::cycle_ended(
+    change.record(fact::cycle::ended(
         id,
         status,
         at,
@@ -55,7 +111,7 @@ pub(super) fn end(
     ))
 }
 
-pub(super) fn renew(
+fn renew(
     change: &mut Change<'_>,
     id: &str,
     revision: u64,
@@ -72,58 +128,11 @@ pub(super) fn renew(
     if change.execute(sql!("ledger/sqlite/renew_cycle.sql"), values)? == 0 {
         return Err(not_open(id));
     }
-    change.record(fact::cycle_renewed(&cycle, revision, rules_digest))?;
+    change.record(fact::cycle::renewed(&cycle, revision, rules_digest))?;
     Ok(Intended::Recorded)
 }
 
-pub(super) fn intend(change: &mut Change<'_>, intent: &StepIntent) -> Result<Intended, Fault> {
-    let cycle = begun(change, &intent.cycle)?;
-    if !is_held(change, CYCLE_LEASE, cycle.lease_token)? {
-        return Ok(Intended::LeaseLost);
-    }
-    if cycle.revision != change.revision() {
-        return Ok(Intended::Stale);
-    }
-    let values = params![
-        intent.cycle,
-        intent.step,
-        intent.shard,
-        intent.table,
-        intent.method,
-        intent.shape,
-        intent.query_id,
-        intent.statement_digest,
-        signed(intent.n_workspaces)?,
-        signed(intent.rows_due)?,
-        signed(intent.n_parts)?,
-        intent.predicate,
-        intent.bounds,
-        instant_text(storable(intent.intended_at)?),
-    ];
-    change.execute(sql!("ledger/sqlite/intend_step.sql"), values)?;
-    change.record(fact::step_intended(intent, &cycle.holder))?;
-    Ok(Intended::Recorded)
-}
-
-pub(super) fn finish(change: &mut Change<'_>, outcome: &StepOutcome) -> Result<(), Fault> {
-    let values = params![
-        outcome.verdict,
-        outcome.rows_left.map(signed).transpose()?,
-        outcome.error,
-        signed(outcome.duration_ms)?,
-        instant_text(storable(outcome.finished_at)?),
-        outcome.cycle,
-        outcome.step,
-    ];
-    if change.execute(sql!("ledger/sqlite/finish_step.sql"), values)? == 0 {
-        let what = format!("step {} of cycle {}", outcome.step, outcome.cycle);
-        return Err(LedgerError::NotOpen { what }.into());
-    }
-    let holder = one(change, &outcome.cycle)?.map(|cycle| cycle.start.holder);
-    change.record(fact::step_finished(outcome, &holder.unwrap_or_default()))
-}
-
-fn begun(change: &Change<'_>, id: &str) -> Result<CycleStart, Fault> {
+pub(super) fn begun(change: &Change<'_>, id: &str) -> Result<CycleStart, Fault> {
     let cycle = one(change, id)?.ok_or_else(|| not_open(id))?;
     Ok(cycle.start)
 }
@@ -133,7 +142,7 @@ fn not_open(id: &str) -> Fault {
     LedgerError::NotOpen { what }.into()
 }
 
-pub(super) fn before(
+fn page(
     connection: &Connection,
     before: Option<&str>,
     limit: u32,
@@ -175,7 +184,7 @@ fn record(row: &Row<'_>) -> Result<CycleRecord, Fault> {
     Ok(CycleRecord { start, end })
 }
 
-pub(super) fn slots_done(connection: &Connection, day: &str) -> Result<Vec<SlotRange>, Fault> {
+fn slots_done(connection: &Connection, day: &str) -> Result<Vec<SlotRange>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/slots_done.sql"))?;
     let mut rows = statement.query([day])?;
     let mut slots = Vec::new();
@@ -186,101 +195,7 @@ pub(super) fn slots_done(connection: &Connection, day: &str) -> Result<Vec<SlotR
     Ok(slots)
 }
 
-pub(super) fn last_success(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
+fn last_success(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
     let sql = sql!("ledger/sqlite/last_success.sql");
     connection.query_row(sql, (), |row| Ok(optional_instant_at(row, 0)))?
-}
-
-pub(super) fn deleted_since(
-    connection: &Connection,
-    since: Timestamp,
-) -> Result<Vec<DeletedRows>, Fault> {
-    let mut statement = connection.prepare(sql!("ledger/sqlite/deleted_since.sql"))?;
-    let mut rows = statement.query([instant_text(since)])?;
-    let mut deleted = Vec::new();
-    while let Some(row) = rows.next()? {
-        deleted.push(DeletedRows {
-            shard: row.get(0)?,
-            table: row.get(1)?,
-            n_rows: unsigned(row.get(2)?)?,
-        });
-    }
-    Ok(deleted)
-}
-
-pub(super) fn step_costs(
-    connection: &Connection,
-    since: Timestamp,
-) -> Result<Vec<StepCost>, Fault> {
-    let mut statement = connection.prepare(sql!("ledger/sqlite/step_costs.sql"))?;
-    let mut rows = statement.query([instant_text(since)])?;
-    let mut costs = Vec::new();
-    while let Some(row) = rows.next()? {
-        costs.push(StepCost {
-            shard: row.get(0)?,
-            table: row.get(1)?,
-            method: row.get(2)?,
-            n_parts: unsigned(row.get(3)?)?,
-            n_rows: unsigned(row.get(4)?)?,
-            duration_ms: unsigned(row.get(5)?)?,
-        });
-    }
-    Ok(costs)
-}
-
-pub(super) fn steps(connection: &Connection, cycle: &str) -> Result<Vec<StepRecord>, Fault> {
-    let mut statement = connection.prepare(sql!("ledger/sqlite/steps.sql"))?;
-    let mut rows = statement.query([cycle])?;
-    let mut steps = Vec::new();
-    while let Some(row) = rows.next()? {
-        steps.push(step(row)?);
-    }
-    Ok(steps)
-}
-
-pub(super) fn unsettled(
-    connection: &Connection,
-    token: u64,
-    since: Timestamp,
-) -> Result<Vec<StepRecord>, Fault> {
-    let mut statement = connection.prepare(sql!("ledger/sqlite/unsettled_steps.sql"))?;
-    let mut rows = statement.query(params![instant_text(since), signed(token)?])?;
-    let mut steps = Vec::new();
-    while let Some(row) = rows.next()? {
-        steps.push(step(row)?);
-    }
-    Ok(steps)
-}
-
-fn step(row: &Row<'_>) -> Result<StepRecord, Fault> {
-    let intent = StepIntent {
-        cycle: row.get(0)?,
-        step: row.get(1)?,
-        shard: row.get(2)?,
-        table: row.get(3)?,
-        method: row.get(4)?,
-        shape: row.get(5)?,
-        query_id: row.get(6)?,
-        statement_digest: row.get(7)?,
-        n_workspaces: unsigned(row.get(8)?)?,
-        rows_due: unsigned(row.get(9)?)?,
-        n_parts: unsigned(row.get(10)?)?,
-        predicate: row.get(11)?,
-        bounds: row.get(12)?,
-        intended_at: instant_at(row, 13)?,
-    };
-    let verdict: Option<String> = row.get(14)?;
-    let outcome = match verdict {
-        Some(verdict) => Some(StepOutcome {
-            cycle: intent.cycle.clone(),
-            step: intent.step,
-            verdict,
-            rows_left: row.get::<_, Option<i64>>(15)?.map(unsigned).transpose()?,
-            error: row.get(16)?,
-            duration_ms: unsigned(row.get(17)?)?,
-            finished_at: instant_at(row, 18)?,
-        }),
-        None => None,
-    };
-    Ok(StepRecord { intent, outcome })
 }

@@ -2,16 +2,57 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::value::instant_at;
-use super::{Change, Fault, instant_text, signed, unsigned};
+use super::Sqlite;
+use super::change::Change;
+use super::fault::Fault;
+use super::value::{instant, instant_at, instant_text, signed, unsigned};
 use crate::ledger::row::lease_end;
-use crate::ledger::{Lease, LeaseAttempt, fact};
+use crate::ledger::{Lease, LeaseAttempt, LeaseLedger, LedgerError, fact};
 use crate::sql::sql;
 
-pub(super) fn acquire(
+#[async_trait]
+impl LeaseLedger for Sqlite {
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        length: Duration,
+    ) -> Result<LeaseAttempt, LedgerError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write("grant the lease", move |change| {
+            acquire(change, &name, &holder, length)
+        })
+        .await
+    }
+
+    async fn renew_lease(
+        &self,
+        lease: &Lease,
+        length: Duration,
+    ) -> Result<Option<Lease>, LedgerError> {
+        let lease = lease.clone();
+        self.write("renew the lease", move |change| {
+            renew(change, &lease, length)
+        })
+        .await
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
+        let lease = lease.clone();
+        self.write("take the lease back", move |change| release(change, &lease))
+            .await
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, LedgerError> {
+        self.read("list the leases", all).await
+    }
+}
+
+fn acquire(
     change: &mut Change<'_>,
     name: &str,
     holder: &str,
@@ -50,11 +91,7 @@ pub(super) fn acquire(
     Ok(LeaseAttempt::Held(lease))
 }
 
-pub(super) fn renew(
-    change: &mut Change<'_>,
-    lease: &Lease,
-    length: Duration,
-) -> Result<Option<Lease>, Fault> {
+fn renew(change: &mut Change<'_>, lease: &Lease, length: Duration) -> Result<Option<Lease>, Fault> {
     let expires_at = lease_end(change.now(), length)?;
     let values = params![
         instant_text(expires_at),
@@ -70,7 +107,7 @@ pub(super) fn renew(
     }))
 }
 
-pub(super) fn release(change: &mut Change<'_>, lease: &Lease) -> Result<(), Fault> {
+fn release(change: &mut Change<'_>, lease: &Lease) -> Result<(), Fault> {
     let values = params![
         instant_text(change.now()),
         lease.name,
@@ -99,12 +136,12 @@ fn last_grant(connection: &Connection, name: &str) -> Result<Option<Grant>, Faul
     let sql = sql!("ledger/sqlite/lease.sql");
     let found = connection.query_row(sql, [name], grant).optional()?;
     Ok(match found {
-        Some((token, holder, at)) => Some((unsigned(token)?, holder, super::instant(&at)?)),
+        Some((token, holder, at)) => Some((unsigned(token)?, holder, instant(&at)?)),
         None => None,
     })
 }
 
-pub(super) fn all(connection: &Connection) -> Result<Vec<Lease>, Fault> {
+fn all(connection: &Connection) -> Result<Vec<Lease>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/leases.sql"))?;
     let mut rows = statement.query(())?;
     let mut leases = Vec::new();

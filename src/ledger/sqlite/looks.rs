@@ -1,15 +1,31 @@
 //! Looks in SQLite.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::value::instant_at;
-use super::{Change, Fault, instant_text, signed, unsigned};
-use crate::ledger::Look;
+use super::Sqlite;
+use super::change::Change;
+use super::fault::Fault;
+use super::value::{instant_at, instant_text, signed, unsigned};
 use crate::ledger::row::storable;
+use crate::ledger::{LedgerError, Look, LookLedger};
 use crate::slot::SlotRange;
 use crate::sql::sql;
 
-pub(super) fn note(change: &Change<'_>, look: &Look) -> Result<(), Fault> {
+#[async_trait]
+impl LookLedger for Sqlite {
+    async fn note_look(&self, look: &Look) -> Result<(), LedgerError> {
+        let look = look.clone();
+        self.write("note what was seen", move |change| note(change, &look))
+            .await
+    }
+
+    async fn looks(&self) -> Result<Vec<Look>, LedgerError> {
+        self.read("list what was seen", all).await
+    }
+}
+
+fn note(change: &Change<'_>, look: &Look) -> Result<(), Fault> {
     let at = storable(look.at)?;
     let (from, to) = (signed(look.range.from)?, signed(look.range.to)?);
     change.execute(sql!("ledger/sqlite/forget_looks.sql"), params![to, from])?;
@@ -20,7 +36,7 @@ pub(super) fn note(change: &Change<'_>, look: &Look) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn all(connection: &Connection) -> Result<Vec<Look>, Fault> {
+fn all(connection: &Connection) -> Result<Vec<Look>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/looks.sql"))?;
     let mut rows = statement.query(())?;
     let mut looks = Vec::new();

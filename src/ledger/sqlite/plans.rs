@@ -1,21 +1,88 @@
 //! Approvals and plans kept for review, in SQLite.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::value::{instant_at, optional_instant_at};
-use super::{Asker, Change, Fault, instant_text, signed, unsigned};
-use crate::ledger::row::{plan_status, storable};
+use super::change::Change;
+use super::fault::Fault;
+use super::value::{instant_at, instant_text, optional_instant_at, signed, unsigned};
+use super::{Asker, Sqlite, change};
+use crate::ledger::row::{oldest_request, plan_status, storable};
 use crate::ledger::{
-    Approval, LedgerError, NewApproval, NewPlan, PlanApproval, PlanRecord, PlanStatus, fact,
+    Approval, Author, Ledger, LedgerError, NewApproval, NewPlan, PlanApproval, PlanLedger,
+    PlanRecord, PlanStatus, RequestKey, fact,
 };
 use crate::sql::sql;
 
-pub(super) fn approve(
-    change: &mut Change<'_>,
-    approval: &NewApproval,
-    by: &str,
-) -> Result<Approval, Fault> {
+#[async_trait]
+impl PlanLedger for Sqlite {
+    async fn approve(&self, approval: &NewApproval, by: &str) -> Result<Approval, LedgerError> {
+        let (approval, by) = (approval.clone(), by.to_owned());
+        self.write("record the approval", move |change| {
+            approve(change, &approval, &by)
+        })
+        .await
+    }
+
+    async fn approved_revision(&self) -> Result<Option<u64>, LedgerError> {
+        self.read("read what was approved", approved_revision).await
+    }
+
+    async fn keep_plan(&self, plan: &NewPlan, by: Author<'_>) -> Result<String, LedgerError> {
+        let (plan, by) = (plan.clone(), Asker::from(by));
+        self.write("keep the plan", move |change| keep(change, &plan, &by))
+            .await
+    }
+
+    async fn kept_by(&self, request: &RequestKey) -> Result<Option<String>, LedgerError> {
+        let request = request.clone();
+        let oldest = oldest_request(self.now().await?);
+        self.read("look for an earlier request", move |connection| {
+            change::earlier(connection, &request, oldest)
+        })
+        .await
+    }
+
+    async fn plans_before(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<PlanRecord>, LedgerError> {
+        let before = before.map(str::to_owned);
+        self.read("list the plans", move |connection| {
+            page(connection, before.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn kept_plan(&self, id: &str) -> Result<Option<(PlanRecord, String)>, LedgerError> {
+        let id = id.to_owned();
+        self.read("read the plan", move |connection| kept(connection, &id))
+            .await
+    }
+
+    async fn approve_plan(
+        &self,
+        id: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<PlanApproval, LedgerError> {
+        let (id, by) = (id.to_owned(), by.to_owned());
+        self.write("approve the plan", move |change| {
+            approve_kept(change, &id, &by, at)
+        })
+        .await
+    }
+
+    async fn mark_plan(&self, id: &str, status: PlanStatus) -> Result<(), LedgerError> {
+        let id = id.to_owned();
+        self.write("mark the plan", move |change| mark(change, &id, status))
+            .await
+    }
+}
+
+fn approve(change: &mut Change<'_>, approval: &NewApproval, by: &str) -> Result<Approval, Fault> {
     let revision = change.revision();
     if approval.revision != revision {
         return Ok(Approval::Stale { revision });
@@ -36,13 +103,13 @@ fn insert_approval(change: &Change<'_>, approval: &NewApproval, by: &str) -> Res
     Ok(())
 }
 
-pub(super) fn approved_revision(connection: &Connection) -> Result<Option<u64>, Fault> {
+fn approved_revision(connection: &Connection) -> Result<Option<u64>, Fault> {
     let sql = sql!("ledger/sqlite/approved_revision.sql");
     let revision: Option<i64> = connection.query_row(sql, (), |row| row.get(0))?;
     Ok(revision.map(unsigned).transpose()?)
 }
 
-pub(super) fn keep(change: &mut Change<'_>, plan: &NewPlan, by: &Asker) -> Result<String, Fault> {
+fn keep(change: &mut Change<'_>, plan: &NewPlan, by: &Asker) -> Result<String, Fault> {
     if let Some(id) = change.repeated(by.request.as_ref())? {
         return Ok(id);
     }
@@ -61,7 +128,7 @@ pub(super) fn keep(change: &mut Change<'_>, plan: &NewPlan, by: &Asker) -> Resul
     Ok(plan.id.clone())
 }
 
-pub(super) fn before(
+fn page(
     connection: &Connection,
     before: Option<&str>,
     limit: u32,
@@ -75,10 +142,7 @@ pub(super) fn before(
     Ok(plans)
 }
 
-pub(super) fn kept(
-    connection: &Connection,
-    id: &str,
-) -> Result<Option<(PlanRecord, String)>, Fault> {
+fn kept(connection: &Connection, id: &str) -> Result<Option<(PlanRecord, String)>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/plan.sql"))?;
     let mut rows = statement.query([id])?;
     Ok(match rows.next()? {
@@ -100,7 +164,7 @@ fn record(row: &Row<'_>) -> Result<PlanRecord, Fault> {
     })
 }
 
-pub(super) fn approve_kept(
+fn approve_kept(
     change: &mut Change<'_>,
     id: &str,
     by: &str,
@@ -131,7 +195,7 @@ pub(super) fn approve_kept(
     Ok(PlanApproval::Done)
 }
 
-pub(super) fn mark(change: &Change<'_>, id: &str, status: PlanStatus) -> Result<(), Fault> {
+fn mark(change: &Change<'_>, id: &str, status: PlanStatus) -> Result<(), Fault> {
     let values = params![status.as_str(), id];
     match change.execute(sql!("ledger/sqlite/mark_plan.sql"), values)? {
         0 => Err(LedgerError::NotOpen {

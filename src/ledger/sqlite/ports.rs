@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::Fault;
+use super::fault::Fault;
 
 const STREAM_ROWS: usize = 500;
 

@@ -1,22 +1,55 @@
 //! Partitions in quarantine, in SQLite.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 
+use super::Sqlite;
+use super::change::Change;
+use super::fault::Fault;
 use super::leases::is_held;
-use super::value::instant_at;
-use super::{Change, Fault, instant_text, signed, unsigned};
+use super::value::{instant_at, instant_text, signed, unsigned};
 use crate::ledger::row::{quarantine_state, storable};
 use crate::ledger::{
-    CYCLE_LEASE, Intended, LedgerError, NewQuarantine, QuarantineChange, QuarantineRecord,
-    QuarantineState, fact,
+    CYCLE_LEASE, Intended, LedgerError, NewQuarantine, QuarantineChange, QuarantineLedger,
+    QuarantineRecord, QuarantineState, fact,
 };
 use crate::sql::sql;
 
-pub(super) fn begin(
-    change: &mut Change<'_>,
-    quarantines: &[NewQuarantine],
-    by: &str,
-) -> Result<(), Fault> {
+#[async_trait]
+impl QuarantineLedger for Sqlite {
+    async fn begin_quarantine(
+        &self,
+        quarantines: &[NewQuarantine],
+        by: &str,
+    ) -> Result<(), LedgerError> {
+        let (new, by) = (quarantines.to_vec(), by.to_owned());
+        self.write("record the quarantine", move |change| {
+            begin(change, &new, &by)
+        })
+        .await
+    }
+
+    async fn change_quarantine(
+        &self,
+        to: &QuarantineChange,
+        by: &str,
+    ) -> Result<Intended, LedgerError> {
+        let (to, by) = (to.clone(), by.to_owned());
+        self.write("record what becomes of the quarantine", move |change| {
+            move_on(change, &to, &by)
+        })
+        .await
+    }
+
+    async fn quarantines(&self, with_history: bool) -> Result<Vec<QuarantineRecord>, LedgerError> {
+        self.read("list the quarantine", move |connection| {
+            all(connection, with_history)
+        })
+        .await
+    }
+}
+
+fn begin(change: &mut Change<'_>, quarantines: &[NewQuarantine], by: &str) -> Result<(), Fault> {
     for new in quarantines {
         let began_at = instant_text(storable(new.began_at)?);
         let values = params![
@@ -35,16 +68,12 @@ pub(super) fn begin(
             by,
         ];
         change.execute(sql!("ledger/sqlite/insert_quarantine.sql"), values)?;
-        change.record(fact::quarantine_begun(new, by))?;
+        change.record(fact::quarantine::begun(new, by))?;
     }
     Ok(())
 }
 
-pub(super) fn move_on(
-    change: &mut Change<'_>,
-    to: &QuarantineChange,
-    by: &str,
-) -> Result<Intended, Fault> {
+fn move_on(change: &mut Change<'_>, to: &QuarantineChange, by: &str) -> Result<Intended, Fault> {
     if !is_held(change, CYCLE_LEASE, to.lease_token)? {
         return Ok(Intended::LeaseLost);
     }
@@ -68,14 +97,11 @@ pub(super) fn move_on(
         let what = format!("the quarantine of partition {}", to.partition);
         return Err(LedgerError::NotOpen { what }.into());
     }
-    change.record(fact::quarantine_changed(to, by))?;
+    change.record(fact::quarantine::changed(to, by))?;
     Ok(Intended::Recorded)
 }
 
-pub(super) fn all(
-    connection: &Connection,
-    with_history: bool,
-) -> Result<Vec<QuarantineRecord>, Fault> {
+fn all(connection: &Connection, with_history: bool) -> Result<Vec<QuarantineRecord>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/quarantines.sql"))?;
     let mut rows = statement.query([with_history])?;
     let mut quarantines = Vec::new();

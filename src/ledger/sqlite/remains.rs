@@ -1,14 +1,32 @@
 //! What is left of deleted rows, in SQLite.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
-use super::value::instant_at;
-use super::{Change, Fault, instant_text};
-use crate::ledger::RemainsNote;
+use super::Sqlite;
+use super::change::Change;
+use super::fault::Fault;
+use super::value::{instant_at, instant_text};
 use crate::ledger::row::storable;
+use crate::ledger::{LedgerError, RemainsLedger, RemainsNote};
 use crate::sql::sql;
 
-pub(super) fn note(change: &Change<'_>, note: &RemainsNote) -> Result<(), Fault> {
+#[async_trait]
+impl RemainsLedger for Sqlite {
+    async fn note_remains(&self, note: &RemainsNote) -> Result<(), LedgerError> {
+        let note = note.clone();
+        self.write("note what is left on disk", move |change| {
+            put(change, &note)
+        })
+        .await
+    }
+
+    async fn remains(&self) -> Result<Vec<RemainsNote>, LedgerError> {
+        self.read("list what is left on disk", all).await
+    }
+}
+
+fn put(change: &Change<'_>, note: &RemainsNote) -> Result<(), Fault> {
     let at = instant_text(storable(note.at)?);
     change.execute(
         sql!("ledger/sqlite/note_remains.sql"),
@@ -17,7 +35,7 @@ pub(super) fn note(change: &Change<'_>, note: &RemainsNote) -> Result<(), Fault>
     Ok(())
 }
 
-pub(super) fn all(connection: &Connection) -> Result<Vec<RemainsNote>, Fault> {
+fn all(connection: &Connection) -> Result<Vec<RemainsNote>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/remains.sql"))?;
     let mut rows = statement.query(())?;
     let mut notes = Vec::new();

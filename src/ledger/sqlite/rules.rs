@@ -1,25 +1,132 @@
 //! Rules in SQLite.
 
+mod list;
+
 use std::ops::Range;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
-use super::value::{instant_at, optional_instant_at};
-use super::{Asker, Change, Fault, Inlet, Outlet, instant_text, signed, unsigned};
-use crate::ledger::fact::{self, Written};
-use crate::ledger::import::{ActiveRule, Keyed, decide, repeat};
-use crate::ledger::row::{RuleRow, scope_columns, storable};
-use crate::ledger::{CreatedRule, Deactivation, ImportRule, ImportedRules, NewRule, RuleRecord};
+use super::change::Change;
+use super::fault::Fault;
+use super::ports::{Inlet, Outlet};
+use super::value::{instant_at, instant_text, signed, unsigned};
+use super::{Asker, Sqlite};
+use crate::ledger::fact::import::Written;
+use crate::ledger::import::{ActiveRule, Batches, Keyed, decide, repeat};
+use crate::ledger::row::{scope_columns, storable};
+use crate::ledger::{
+    Author, CreatedRule, Deactivation, ImportRule, ImportedRules, LedgerError, NewRule, RuleLedger,
+    RuleRecord, fact,
+};
 use crate::rule::RuleId;
 use crate::sql::sql;
 
-pub(super) fn create(
-    change: &mut Change<'_>,
-    rule: NewRule,
-    by: &Asker,
-) -> Result<CreatedRule, Fault> {
+#[async_trait]
+impl RuleLedger for Sqlite {
+    async fn create_rule(
+        &self,
+        rule: &NewRule,
+        by: Author<'_>,
+    ) -> Result<CreatedRule, LedgerError> {
+        let (mut rule, by) = (rule.clone(), Asker::from(by));
+        rule.created_at = storable(rule.created_at)?;
+        self.write("create the rule", move |change| create(change, rule, &by))
+            .await
+    }
+
+    async fn import_rules(
+        &self,
+        rules: &mut (dyn Iterator<Item = Result<ImportRule, String>> + Send),
+        by: &str,
+        now: Timestamp,
+    ) -> Result<ImportedRules, LedgerError> {
+        let (by, now) = (by.to_owned(), storable(now)?);
+        let mut batches = Batches::new();
+        self.write_batches(
+            "import the rules",
+            move || batches.next(rules),
+            move |change, inlet| import(change, inlet, &by, now),
+        )
+        .await
+    }
+
+    async fn deactivate_rule(
+        &self,
+        id: RuleId,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError> {
+        let (by, at) = (by.to_owned(), storable(at)?);
+        self.write("deactivate the rule", move |change| {
+            deactivate(change, id, &by, at)
+        })
+        .await
+    }
+
+    async fn each_rule(
+        &self,
+        with_history: bool,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> {
+        let look = move |connection: &Connection, outlet: &mut Outlet<RuleRecord>| {
+            list::each(connection, with_history, outlet)
+        };
+        self.stream("list the rules", look, visit).await
+    }
+
+    async fn each_rule_at(
+        &self,
+        revision: u64,
+        visit: &mut (dyn FnMut(RuleRecord) + Send),
+    ) -> Result<(), LedgerError> {
+        let look = move |connection: &Connection, outlet: &mut Outlet<RuleRecord>| {
+            list::each_at(connection, revision, outlet)
+        };
+        self.stream("list the rules", look, visit).await
+    }
+
+    async fn each_rule_within(
+        &self,
+        first: u64,
+        last: u64,
+        visit: &mut (dyn FnMut((RuleRecord, Range<u64>)) + Send),
+    ) -> Result<(), LedgerError> {
+        let look = move |connection: &Connection, outlet: &mut Outlet<(RuleRecord, Range<u64>)>| {
+            list::each_within(connection, first, last, outlet)
+        };
+        self.stream("list the rules", look, visit).await
+    }
+
+    async fn rules_after(
+        &self,
+        after: RuleId,
+        with_history: bool,
+        limit: u32,
+    ) -> Result<Vec<RuleRecord>, LedgerError> {
+        self.read("list the rules", move |connection| {
+            list::after(connection, after, with_history, limit)
+        })
+        .await
+    }
+
+    async fn rules_of(&self, ids: &[RuleId]) -> Result<Vec<RuleRecord>, LedgerError> {
+        let ids = ids.to_vec();
+        self.read("list the rules", move |connection| {
+            list::some(connection, &ids)
+        })
+        .await
+    }
+
+    async fn rule(&self, id: RuleId) -> Result<Option<RuleRecord>, LedgerError> {
+        self.read("read the rule", move |connection| list::one(connection, id))
+            .await
+    }
+}
+
+fn create(change: &mut Change<'_>, rule: NewRule, by: &Asker) -> Result<CreatedRule, Fault> {
     if let Some((id, replaced)) = change.repeated(by.request.as_ref())? {
         let is_repeated = true;
         return Ok(CreatedRule {
@@ -45,7 +152,7 @@ pub(super) fn create(
     Ok(created)
 }
 
-pub(super) fn import(
+fn import(
     change: &mut Change<'_>,
     inlet: &mut Inlet<Keyed<ImportRule>>,
     by: &str,
@@ -77,7 +184,7 @@ pub(super) fn import(
     Ok(imported)
 }
 
-pub(super) fn deactivate(
+fn deactivate(
     change: &mut Change<'_>,
     id: RuleId,
     by: &str,
@@ -95,108 +202,6 @@ pub(super) fn deactivate(
     } else {
         Deactivation::NotFound
     })
-}
-
-pub(super) fn each(
-    connection: &Connection,
-    with_history: bool,
-    outlet: &mut Outlet<RuleRecord>,
-) -> Result<(), Fault> {
-    let mut statement = connection.prepare(if with_history {
-        sql!("ledger/sqlite/each_rule.sql")
-    } else {
-        sql!("ledger/sqlite/each_active_rule.sql")
-    })?;
-    let mut rows = statement.query(())?;
-    while let Some(row) = rows.next()? {
-        outlet.push(record(row)?)?;
-    }
-    Ok(())
-}
-
-pub(super) fn each_at(
-    connection: &Connection,
-    revision: u64,
-    outlet: &mut Outlet<RuleRecord>,
-) -> Result<(), Fault> {
-    let mut statement = connection.prepare(sql!("ledger/sqlite/each_rule_at.sql"))?;
-    let mut rows = statement.query([signed(revision)?])?;
-    while let Some(row) = rows.next()? {
-        outlet.push(record(row)?)?;
-    }
-    Ok(())
-}
-
-pub(super) fn each_within(
-    connection: &Connection,
-    first: u64,
-    last: u64,
-    outlet: &mut Outlet<(RuleRecord, Range<u64>)>,
-) -> Result<(), Fault> {
-    let mut statement = connection.prepare(sql!("ledger/sqlite/each_rule_within.sql"))?;
-    let mut rows = statement.query([signed(first)?, signed(last)?])?;
-    while let Some(row) = rows.next()? {
-        let until: Option<i64> = row.get(11)?;
-        let until = until.map(unsigned).transpose()?.unwrap_or(u64::MAX);
-        outlet.push((record(row)?, unsigned(row.get(10)?)?..until))?;
-    }
-    Ok(())
-}
-
-pub(super) fn after(
-    connection: &Connection,
-    after: RuleId,
-    with_history: bool,
-    limit: u32,
-) -> Result<Vec<RuleRecord>, Fault> {
-    let mut statement = connection.prepare_cached(if with_history {
-        sql!("ledger/sqlite/rules_after.sql")
-    } else {
-        sql!("ledger/sqlite/active_rules_after.sql")
-    })?;
-    let mut rows = statement.query(params![signed(after)?, limit])?;
-    let mut rules = Vec::new();
-    while let Some(row) = rows.next()? {
-        rules.push(record(row)?);
-    }
-    Ok(rules)
-}
-
-pub(super) fn some(connection: &Connection, ids: &[RuleId]) -> Result<Vec<RuleRecord>, Fault> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = repeat(sql!("ledger/sqlite/rules_of.sql"), ids.len());
-    let ids = ids.iter().map(|id| signed(*id));
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params_from_iter(ids.collect::<Result<Vec<_>, _>>()?))?;
-    let mut rules = Vec::new();
-    while let Some(row) = rows.next()? {
-        rules.push(record(row)?);
-    }
-    Ok(rules)
-}
-
-pub(super) fn one(connection: &Connection, id: RuleId) -> Result<Option<RuleRecord>, Fault> {
-    let mut statement = connection.prepare_cached(sql!("ledger/sqlite/rule.sql"))?;
-    let mut rows = statement.query([signed(id)?])?;
-    rows.next()?.map(record).transpose()
-}
-
-fn record(row: &Row<'_>) -> Result<RuleRecord, Fault> {
-    let row = RuleRow {
-        id: unsigned(row.get(0)?)?,
-        organization: row.get(1)?,
-        workspace: row.get(2)?,
-        project: row.get(3)?,
-        retention: row.get(4)?,
-        apply_to_past: row.get(5)?,
-        created_at: instant_at(row, 6)?,
-        created_by: row.get(7)?,
-        deactivated_at: optional_instant_at(row, 8)?,
-        deactivated_by: row.get(9)?,
-    };
-    Ok(row.record()?)
 }
 
 fn active(change: &Change<'_>, keys: &[[u8; 32]]) -> Result<Vec<ActiveRule>, Fault> {

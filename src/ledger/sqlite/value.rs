@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::Row;
 
-use super::Fault;
+use super::fault::Fault;
 use crate::ledger::row::Malformed;
 
 /// SQLite's integers are signed.

@@ -1,20 +1,49 @@
 //! The directory in SQLite.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::{Change, Fault, Inlet, Outlet};
-use crate::ledger::fact::Written;
-use crate::ledger::import::{Keyed, Pair, changed_pairs, repeat};
+use super::Sqlite;
+use super::change::Change;
+use super::fault::Fault;
+use super::ports::{Inlet, Outlet};
+use crate::ledger::fact::import::Written;
+use crate::ledger::import::{Batches, Keyed, Pair, changed_pairs, repeat};
+use crate::ledger::{LedgerError, WorkspaceLedger};
 use crate::sql::sql;
 
-pub(super) fn put(
-    change: &mut Change<'_>,
-    inlet: &mut Inlet<Keyed<Pair>>,
-    by: &str,
-) -> Result<u64, Fault> {
+#[async_trait]
+impl WorkspaceLedger for Sqlite {
+    async fn put_workspaces(
+        &self,
+        pairs: &mut (dyn Iterator<Item = Result<(Arc<str>, Arc<str>), String>> + Send),
+        by: &str,
+    ) -> Result<u64, LedgerError> {
+        let by = by.to_owned();
+        let mut batches = Batches::new();
+        self.write_batches(
+            "import the workspaces",
+            move || batches.next(pairs),
+            move |change, inlet| put(change, inlet, &by),
+        )
+        .await
+    }
+
+    async fn each_workspace(
+        &self,
+        visit: &mut (dyn FnMut(String, String) + Send),
+    ) -> Result<(), LedgerError> {
+        let mut visit_pair = |(workspace, organization)| visit(workspace, organization);
+        self.stream("list the workspaces", each, &mut visit_pair)
+            .await
+    }
+}
+
+fn put(change: &mut Change<'_>, inlet: &mut Inlet<Keyed<Pair>>, by: &str) -> Result<u64, Fault> {
     let mut n_changed = 0;
     let mut written = Written::default();
     while let Some(batch) = inlet.next()? {
@@ -57,10 +86,7 @@ fn known(change: &Change<'_>, batch: &[Keyed<Pair>]) -> Result<HashMap<[u8; 32],
     Ok(known.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn each(
-    connection: &Connection,
-    outlet: &mut Outlet<(String, String)>,
-) -> Result<(), Fault> {
+fn each(connection: &Connection, outlet: &mut Outlet<(String, String)>) -> Result<(), Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/each_workspace.sql"))?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {

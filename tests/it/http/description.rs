@@ -58,7 +58,7 @@ async fn the_description_and_its_page_are_served_without_a_token() {
 #[tokio::test]
 async fn every_problem_type_is_documented() {
     let page = std::fs::read_to_string("docs/api.md").unwrap();
-    let code = std::fs::read_to_string("src/http/problem.rs").unwrap();
+    let code = std::fs::read_to_string("src/http/problem/kind.rs").unwrap();
     let kinds: Vec<&str> = code
         .split("StatusCode::")
         .skip(1)

@@ -1,9 +1,27 @@
-//! Holds and pauses as the ledger keeps them.
+//! Holds as the ledger keeps them.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::guard::{HoldRange, PauseScope};
+use super::{Author, Created, Deactivation, LedgerError};
+use crate::guard::HoldRange;
 use crate::rule::Scope;
+
+/// The ledger, as far as it is about holds.
+#[async_trait]
+pub trait HoldLedger: Send + Sync {
+    /// Places a hold; raises the revision.
+    async fn place_hold(&self, hold: &NewHold, by: Author<'_>) -> Result<Created, LedgerError>;
+    /// Releases a hold; the row stays. Raises the revision.
+    async fn release_hold(
+        &self,
+        id: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Deactivation, LedgerError>;
+    /// Holds ordered by id: those in force, or the whole history.
+    async fn holds(&self, with_history: bool) -> Result<Vec<HoldRecord>, LedgerError>;
+}
 
 /// A hold to be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,29 +49,4 @@ pub struct HoldRecord {
     pub created_by: String,
     /// When and by whom it was released, if it was.
     pub released: Option<(Timestamp, String)>,
-}
-
-/// A pause to begin. One scope is paused at most once: a second pause of it is [`super::Created`]
-/// with the number of the first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewPause {
-    /// What is not deleted from.
-    pub scope: PauseScope,
-    /// Why.
-    pub reason: String,
-    /// When it began.
-    pub created_at: Timestamp,
-}
-
-/// A pause as the ledger holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PauseRecord {
-    /// Its number.
-    pub id: u64,
-    /// What was asked for.
-    pub pause: NewPause,
-    /// Who began it.
-    pub created_by: String,
-    /// When and by whom it was ended, if it was.
-    pub ended: Option<(Timestamp, String)>,
 }
