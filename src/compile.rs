@@ -403,14 +403,6 @@ pub fn census(target: &CheckedTarget, future_ms: i64, below_ms: Option<i64>) -> 
     sql.into_string()
 }
 
-/// Compiles the count of a table.
-pub(crate) fn count(target: &CheckedTarget) -> String {
-    let mut sql = Sql::new();
-    sql.raw("SELECT count() FROM ");
-    table(target, &mut sql);
-    sql.into_string()
-}
-
 /// Writes what expired rows of the arms satisfy; returns the shape that was used.
 fn predicate(shape: Shape, target: &CheckedTarget, arms: &[Arm], out: &mut Sql) -> Shape {
     let age = AgeSql::new(&target.age);
