@@ -46,14 +46,6 @@ pub fn census(target: &CheckedTarget, future_ms: i64, below_ms: Option<i64>) -> 
     sql.into_string()
 }
 
-/// Compiles the count of a table.
-pub(crate) fn count(target: &CheckedTarget) -> String {
-    let mut sql = Sql::new();
-    sql.raw("SELECT count() FROM ");
-    table(target, &mut sql);
-    sql.into_string()
-}
-
 /// Counts what is left under the predicate of a statement that the compiler made before, as
 /// [`Statement::predicate`] returned it.
 pub(crate) fn recount(database: &str, table: &str, predicate: &str) -> String {

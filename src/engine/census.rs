@@ -10,7 +10,8 @@
 //!
 //! The rows of the table are counted anew whenever something may be due. The share of a table that
 //! a plan may take is measured by them, and the server's own figure counts masked rows too: that
-//! would let a plan take more.
+//! would let a plan take more. So parts with a mask are opened, and only these; where that would be too
+//! much, their rows do not count, and a plan may take less.
 
 use std::sync::Mutex;
 
@@ -83,9 +84,30 @@ impl Engine {
         let n_rows = if census.is_empty() && known.n_workspaces.is_some() {
             known.n_rows
         } else {
-            shard.count_rows(&compile::count(target)).await?
+            self.count_rows(shard, target).await?
         };
         Ok((census, Totals { n_rows, ..known }))
+    }
+
+    /// The rows of a table, or fewer where those of parts with a mask cannot be counted.
+    async fn count_rows(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+    ) -> Result<u64, WarehouseError> {
+        let (n_rows, left_out) = shard.count_rows(&target.table).await?;
+        if let Some(error) = left_out {
+            tracing::warn!(
+                shard = shard.name(),
+                table = &*target.table,
+                n_rows,
+                error = error_chain(&error),
+                "rows of parts with deleted rows could not be counted: a plan may take less of the \
+                 table than max_share_of_table says; a higher clickhouse.probe_rows or probe_timeout \
+                 counts them"
+            );
+        }
+        Ok(n_rows)
     }
 
     /// A census of all rows, and its totals remembered for the day; nothing if it would read too much.

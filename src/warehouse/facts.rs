@@ -178,7 +178,7 @@ impl Shard {
     ) -> Result<AgeCounts, WarehouseError> {
         let query = self.probes.query_raw(sql);
         let query = query.with_setting("max_rows_to_read", max_rows.to_string());
-        self.fetch_one(query).await
+        self.fetch_one_in_turn(query).await
     }
 
     async fn ask<T: RowOwned + RowRead>(&self, text: &str) -> Result<Vec<T>, WarehouseError> {

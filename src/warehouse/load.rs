@@ -69,7 +69,9 @@ impl Shard {
             let query = self
                 .probes
                 .query_raw(sql!("clickhouse/foreground_read.sql"))
-                // Like a user's, it does not stand back.
+                // Like a user's, it does not stand back. The server counts the rows of all parts as
+                // read, though it stops after the first.
+                .with_setting("max_rows_to_read", "0")
                 .with_setting("priority", "0")
                 .with_setting("os_thread_priority", "0")
                 .with_setting("max_execution_time", PATIENCE.as_secs().to_string())

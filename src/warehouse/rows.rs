@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
 use crate::plan::{Bucket, CensusRow, DueRow};
+use crate::sql::sql;
 
 /// A row of a census, with the column names that the compiler writes.
 #[derive(clickhouse::Row, Deserialize)]
@@ -143,6 +144,13 @@ pub(crate) struct StraysRow {
     pub(crate) ebbtide_parts: Vec<String>,
 }
 
+/// What a table holds in parts without a mask.
+#[derive(clickhouse::Row, Deserialize)]
+struct UnmaskedRows {
+    n_rows: u64,
+    n_masked_parts: u64,
+}
+
 /// What is left under a predicate.
 #[derive(clickhouse::Row, Deserialize)]
 struct LeftRow {
@@ -158,7 +166,7 @@ impl Shard {
 
     /// Runs a compiled preview. The columns are those that [`crate::preview`] lists.
     pub(crate) async fn preview(&self, sql: &str) -> Result<PreviewRow, WarehouseError> {
-        self.fetch_one(self.probes.query_raw(sql)).await
+        self.fetch_one_in_turn(self.probes.query_raw(sql)).await
     }
 
     /// Runs a compiled census. The columns are those that [`crate::census`] lists.
@@ -184,9 +192,29 @@ impl Shard {
         Ok(rows.iter().map(|row| row.rows).sum())
     }
 
-    /// Runs a compiled count of a table: its rows without masked ones.
-    pub(crate) async fn count_rows(&self, sql: &str) -> Result<u64, WarehouseError> {
-        self.fetch_one(self.probes.query_raw(sql)).await
+    /// The rows of a table without masked ones. Parts without a mask are not opened; where those with
+    /// one would be too much for a probe, their rows are left out, and the second value is why.
+    pub(crate) async fn count_rows(
+        &self,
+        table: &str,
+    ) -> Result<(u64, Option<WarehouseError>), WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/unmasked_rows.sql"))
+            .param("table", table);
+        let unmasked: UnmaskedRows = self.fetch_one(query).await?;
+        if unmasked.n_masked_parts == 0 {
+            return Ok((unmasked.n_rows, None));
+        }
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/rows_of_masked_parts.sql"))
+            .param("name", table);
+        match self.fetch_one_in_turn::<u64>(query).await {
+            Ok(n_rows) => Ok((unmasked.n_rows.saturating_add(n_rows), None)),
+            Err(error) if error.is_out_of_limits() => Ok((unmasked.n_rows, Some(error))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs a compiled count of what is due. The columns are those that [`crate::probe`] lists.
@@ -210,7 +238,7 @@ impl Shard {
 
     /// Runs a compiled count of what is left under a predicate.
     pub(crate) async fn recount(&self, sql: &str) -> Result<u64, WarehouseError> {
-        let row: LeftRow = self.fetch_one(self.probes.query_raw(sql)).await?;
+        let row: LeftRow = self.fetch_one_in_turn(self.probes.query_raw(sql)).await?;
         Ok(row.ebbtide_left)
     }
 

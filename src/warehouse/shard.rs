@@ -209,6 +209,19 @@ impl Shard {
         T: RowOwned + RowRead,
     {
         let rows = self.fetch(query).await?;
+        self.only_row(rows)
+    }
+
+    /// [`Shard::fetch_one`] of a read of the user's tables: so many at once, and no more.
+    pub(super) async fn fetch_one_in_turn<T>(&self, query: Query) -> Result<T, WarehouseError>
+    where
+        T: RowOwned + RowRead,
+    {
+        let rows = self.fetch_in_turn(query).await?;
+        self.only_row(rows)
+    }
+
+    fn only_row<T>(&self, rows: Vec<T>) -> Result<T, WarehouseError> {
         rows.into_iter()
             .next()
             .ok_or_else(|| WarehouseError::Answer {

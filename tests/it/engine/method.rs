@@ -299,4 +299,24 @@ async fn a_table_that_is_too_large_to_be_counted_whole_is_planned_all_the_same()
     assert_eq!((totals.n_rows, totals.n_undatable), (400, None));
     assert_eq!((made.n_due(), &*made.unprobed), (552, &[][..]));
     assert_eq!(made.steps.len(), 4);
+    run(&engine).await.unwrap();
+    // Now that something is masked the server itself has to open parts to count rows.
+    for (day, n_rows) in [("2026-07-01", 3), ("2026-11-20", 1_000)] {
+        let more = format!(
+            "INSERT INTO spans SELECT 'w1', 'p', toDateTime('{day} 00:00:00', 'UTC'), number FROM numbers({n_rows})"
+        );
+        world.sql(&more).await;
+    }
+    let second = plan(&engine).await;
+    assert_eq!((second.n_due(), &*second.unprobed), (3, &[][..]));
+    assert_eq!(second.tables[0].totals.n_rows, 1_127);
+    assert_eq!(world.count("spans").await, 1_127);
+    // Where they cannot be counted either, they do not count: a plan may take less, never more.
+    world
+        .sql("DELETE FROM spans WHERE at = '2026-11-20 00:00:00' AND n = 7")
+        .await;
+    let third = plan(&engine).await;
+    assert_eq!((third.n_due(), &*third.unprobed), (3, &[][..]));
+    let n_rows = third.tables[0].totals.n_rows;
+    assert!((3..127).contains(&n_rows), "{n_rows}");
 }
