@@ -289,6 +289,9 @@ pub trait Ledger: Send + Sync {
         token: u64,
         since: Timestamp,
     ) -> Result<Vec<StepRecord>, LedgerError>;
+    /// Steps intended at or after an instant that the server refused, and would refuse again, the
+    /// latest first: their error begins with [`StepOutcome::REFUSED`].
+    async fn refused_steps(&self, since: Timestamp) -> Result<Vec<StepRecord>, LedgerError>;
     /// The ranges of a day whose cycles ended as `done`.
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError>;
     /// When a cycle last ended as `done` or `partial`; a backfill is of one scope and does not count.

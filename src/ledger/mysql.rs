@@ -490,6 +490,10 @@ impl Ledger for MySql {
         on_connection!(self, "list the steps without an outcome", connection => cycles::unsettled(connection, token, since))
     }
 
+    async fn refused_steps(&self, since: Timestamp) -> Result<Vec<StepRecord>, LedgerError> {
+        on_connection!(self, "list the steps that were refused", connection => cycles::refused(connection, since))
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         on_connection!(self, "list the slots", connection => cycles::slots_done(connection, day))
     }

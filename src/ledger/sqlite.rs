@@ -702,6 +702,13 @@ impl Ledger for Sqlite {
         .await
     }
 
+    async fn refused_steps(&self, since: Timestamp) -> Result<Vec<StepRecord>, LedgerError> {
+        self.read("list the steps that were refused", move |connection| {
+            cycles::refused(connection, since)
+        })
+        .await
+    }
+
     async fn slots_done(&self, day: &str) -> Result<Vec<SlotRange>, LedgerError> {
         let day = day.to_owned();
         self.read("list the slots", move |connection| {

@@ -267,6 +267,16 @@ pub(super) async fn unsettled(
     rows.into_iter().map(|mut row| step(&mut row)).collect()
 }
 
+pub(super) async fn refused(
+    connection: &mut Conn,
+    since: Timestamp,
+) -> Result<Vec<StepRecord>, Fault> {
+    let sql = sql!("ledger/mysql/refused_steps.sql");
+    let since = instant_value(whole_microseconds(since));
+    let rows: Vec<Row> = connection.exec(sql, (since, StepOutcome::REFUSED)).await?;
+    rows.into_iter().map(|mut row| step(&mut row)).collect()
+}
+
 fn step(row: &mut Row) -> Result<StepRecord, Fault> {
     let intent = StepIntent {
         cycle: column(row, 0)?,

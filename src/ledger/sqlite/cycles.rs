@@ -252,6 +252,16 @@ pub(super) fn unsettled(
     Ok(steps)
 }
 
+pub(super) fn refused(connection: &Connection, since: Timestamp) -> Result<Vec<StepRecord>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/refused_steps.sql"))?;
+    let mut rows = statement.query(params![instant_text(since), StepOutcome::REFUSED])?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(step(row)?);
+    }
+    Ok(steps)
+}
+
 fn step(row: &Row<'_>) -> Result<StepRecord, Fault> {
     let intent = StepIntent {
         cycle: row.get(0)?,
