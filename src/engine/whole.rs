@@ -90,7 +90,8 @@ impl Engine {
             let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
             !partition.goes_whole && partition.n_due > 0 && partition.n_due >= n_nearly_all
         };
-        let candidates = ids(partitions.found.iter().filter(is_due));
+        let mut candidates = ids(partitions.found.iter().filter(is_due));
+        candidates.retain(|id| !whole.barred.contains(id));
         let n_before = whole.ids.len();
         self.prove_whole(shard, target, expired, candidates, partitions, whole)
             .await;

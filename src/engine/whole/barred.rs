@@ -107,6 +107,12 @@ impl From<StepRecord> for Refused {
 }
 
 impl Barred {
+    /// Whether a partition is one of them.
+    pub(super) fn contains(&self, id: &Arc<str>) -> bool {
+        let refused = self.refused.iter();
+        self.too_large.0.contains(id) || refused.map(|of| &of.partitions).any(|of| of.contains(id))
+    }
+
     /// What is left to a person, of partitions with something due.
     pub(super) fn by_hand(
         &self,
@@ -133,8 +139,7 @@ impl Barred {
             let why = &refused.why;
             let said = format!(
                 "ClickHouse refused at {at:.0} to let it go: {why}; until {until:.0} its rows are \
-                 masked instead, and then it is tried again; mend that, or write targets[].method: \
-                 lightweight"
+                 masked instead, and then it is tried again; mend the cause, or drop it by hand"
             );
             (left(&refused.partitions), said)
         });

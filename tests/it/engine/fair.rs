@@ -22,7 +22,7 @@ async fn fill_second(server: &Embedded, database: &str) -> clickhouse::Client {
         );
         let fill = format!(
             "INSERT INTO {table} SELECT 'w1', 'p', toDateTime('2026-11-21 10:00:00', 'UTC') \
-             - toIntervalDay(96 + number), number FROM numbers({N_OF_SECOND})"
+             - toIntervalDay(if(number < {N_OF_SECOND}, 96 + number, 1)), number FROM numbers(50)"
         );
         for sql in [create, fill] {
             client.query_raw(&sql).execute().await.unwrap();
@@ -61,6 +61,6 @@ async fn no_shard_waits_for_what_another_one_has_to_do() {
         assert_eq!(world.count("spans").await, 400 - n_cycles);
         let left = of_second.query("SELECT count() FROM spans");
         let left: u64 = left.fetch_one().await.unwrap();
-        assert_eq!(left, N_OF_SECOND - n_cycles);
+        assert_eq!(left, 50 - n_cycles);
     }
 }
