@@ -31,6 +31,7 @@ mod review;
 mod rounds;
 mod rulebook;
 mod settings;
+mod spent;
 mod split;
 mod step;
 mod survey;
@@ -49,7 +50,9 @@ use crate::clock::Clock;
 use crate::config::{ApprovalMode, Config, DirectoryConfig};
 use crate::ledger::Ledger;
 use crate::pace::Pacer;
-use crate::plan::{Basis, Limits, Plan, ReclaimLimits, Snapshot, Step, Terms, Unprobed, decide};
+use crate::plan::{
+    Basis, Budget, Limits, Plan, ReclaimLimits, Snapshot, Step, Terms, Unprobed, decide,
+};
 use crate::resolve::resolve;
 use crate::rule::{Periods, Retention};
 use crate::target::{CheckedTarget, Target};
@@ -180,8 +183,17 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] where nothing can be planned at all. A shard that is down, or a table that
     /// cannot be probed, is listed in [`Plan::unprobed`] instead.
-    #[tracing::instrument(name = "plan", skip_all, fields(basis = request.basis.as_str()))]
     pub async fn plan(&self, request: &PlanRequest) -> Result<Plan, EngineError> {
+        self.plan_within(self.limits.budget, request).await
+    }
+
+    /// The same within a budget.
+    #[tracing::instrument(name = "plan", skip_all, fields(basis = request.basis.as_str()))]
+    async fn plan_within(
+        &self,
+        budget: Budget,
+        request: &PlanRequest,
+    ) -> Result<Plan, EngineError> {
         if request.basis == Basis::Proposed {
             self.note_settings(PLANNER).await?;
         }
@@ -204,7 +216,7 @@ impl Engine {
             slot: request.slot,
             with_totals: request.with_totals,
         };
-        let mut plan = self.plan_on(&terms, rulebook.revision).await?;
+        let mut plan = self.plan_on(budget, &terms, rulebook.revision).await?;
         self.check_ledger_clock().await?;
         if !plan.waiting.is_empty() {
             plan.armed_at = self.armed_at(rulebook.revision).await?;
@@ -213,7 +225,12 @@ impl Engine {
         Ok(plan)
     }
 
-    async fn plan_on(&self, terms: &Terms<'_>, revision: u64) -> Result<Plan, EngineError> {
+    async fn plan_on(
+        &self,
+        budget: Budget,
+        terms: &Terms<'_>,
+        revision: u64,
+    ) -> Result<Plan, EngineError> {
         let deleted = self.deleted_today().await?;
         let costs = self.ledger.step_costs(terms.made_at - COSTS_OF).await?;
         let mut surveys: Vec<Vec<SurveyedTable>> = Vec::new();
@@ -239,7 +256,11 @@ impl Engine {
             tables: targets.iter().zip(inventories).collect(),
             unprobed,
         };
-        Ok(decide(snapshot, &self.limits))
+        let limits = Limits {
+            budget,
+            ..self.limits
+        };
+        Ok(decide(snapshot, &limits))
     }
 
     /// One full cycle: plan and apply, again from the plan where rules, holds or pauses change

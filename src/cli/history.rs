@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, Exit, Output};
-use crate::ledger::{CycleRecord, Ledger, StepRecord};
+use crate::ledger::{CycleRecord, Ledger, StepIntent, StepRecord};
+use crate::plan::Method;
 use crate::slot::SlotRange;
 
 /// Cycles are read in pages of so many.
@@ -67,6 +68,8 @@ struct StepView {
     shard: String,
     table: String,
     method: String,
+    /// What it does to rows: `mask`, `drop`, `move` or `rewrite`.
+    effect: &'static str,
     shape: String,
     n_workspaces: u64,
     rows_before: u64,
@@ -113,6 +116,7 @@ impl From<StepRecord> for StepView {
         let StepRecord { intent, outcome } = record;
         let outcome = outcome.as_ref();
         Self {
+            effect: effect(&intent),
             step: intent.step,
             shard: intent.shard,
             table: intent.table,
@@ -131,6 +135,17 @@ impl From<StepRecord> for StepView {
             predicate: intent.predicate,
             bounds: serde_json::from_str(&intent.bounds).unwrap_or(Value::Null),
         }
+    }
+}
+
+/// What a step does to rows. Whole partitions are dropped, or moved to quarantine.
+pub(super) fn effect(intent: &StepIntent) -> &'static str {
+    let is_whole = intent.method == Method::Partition.as_str();
+    match &*intent.method {
+        _ if is_whole && intent.predicate.starts_with("MOVE ") => "move",
+        _ if is_whole => "drop",
+        "reclaim" => "rewrite",
+        _ => "mask",
     }
 }
 

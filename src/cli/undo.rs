@@ -7,12 +7,13 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
+use super::history::effect;
 use super::output::{counted, table};
 use super::quarantine::{QuarantineView, text, waits_for_pause};
 use super::turn::Turn;
 use super::{Context, Exit, Output, confirm, context, progress};
 use crate::engine::{EngineError, Undone};
-use crate::ledger::QuarantineRecord;
+use crate::ledger::{Ledger, LedgerError, QuarantineRecord, StepRecord};
 
 /// So long a cycle that is at work may take until it lets go of the lease.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -58,6 +59,17 @@ pub struct Undo {
     yes: bool,
 }
 
+impl Undo {
+    /// Whether a partition is one of those that it is about.
+    fn means(&self, record: &QuarantineRecord) -> bool {
+        let new = &record.quarantine;
+        let wanted = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
+        wanted(&self.cycle, &new.cycle)
+            && wanted(&self.table, &new.table)
+            && wanted(&self.partition, &new.partition)
+    }
+}
+
 pub(super) async fn run(
     args: &Undo,
     context: &Context,
@@ -65,17 +77,11 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     let config = context.config()?;
     let ledger = context.ledger(&config).await?;
-    let is_chosen = |record: &QuarantineRecord| {
-        let new = &record.quarantine;
-        let wanted = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|w| w == is);
-        wanted(&args.cycle, &new.cycle)
-            && wanted(&args.table, &new.table)
-            && wanted(&args.partition, &new.partition)
-    };
     let mut chosen = ledger.quarantines(false).await?;
-    chosen.retain(is_chosen);
+    chosen.retain(|record| args.means(record));
     if chosen.is_empty() {
-        bail!("nothing like that is in quarantine; `ebbtide quarantine` lists what is");
+        let why = why_nothing(args, &*ledger).await?;
+        bail!("nothing like that is in quarantine{why}; `ebbtide quarantine` lists what is");
     }
     let views: Vec<QuarantineView<'_>> = chosen.iter().map(QuarantineView::from).collect();
     if args.dry_run {
@@ -125,6 +131,33 @@ pub(super) async fn run(
         );
     }
     said(&undone, output)
+}
+
+/// What became of it instead, as far as is known.
+async fn why_nothing(args: &Undo, ledger: &dyn Ledger) -> Result<String, LedgerError> {
+    let mut over = ledger.quarantines(true).await?;
+    over.retain(|record| args.means(record));
+    if let Some(last) = over.last() {
+        let (state, at) = (last.state.as_str(), last.changed_at);
+        return Ok(format!(": the last of it was {state} at {at:.0}"));
+    }
+    let Some(cycle) = &args.cycle else {
+        return Ok(String::new());
+    };
+    let steps = ledger.steps(cycle).await?;
+    let is_dropped = |step: &&StepRecord| effect(&step.intent) == "drop";
+    let dropped = steps.iter().filter(is_dropped);
+    let mut tables: Vec<&str> = dropped.map(|step| step.intent.table.as_str()).collect();
+    tables.dedup();
+    Ok(if tables.is_empty() {
+        String::new()
+    } else {
+        format!(
+            ": that cycle did not move partitions of {}, it dropped them, and what is dropped does not \
+             come back",
+            tables.join(", ")
+        )
+    })
 }
 
 fn said(undone: &[Undone], output: &mut Output) -> anyhow::Result<Exit> {

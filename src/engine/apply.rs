@@ -1,15 +1,20 @@
 //! Applying a plan: guards, then step by step, shard by shard.
 
+use std::cmp::Reverse;
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::damaged::Damaged;
 use super::renew::Moved;
+use super::report::lag_s;
+use super::spent::Spent;
 use super::step::Part;
 use super::survey::error_chain;
-use super::turn::{Spent, Waited};
+use super::turn::Waited;
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
-use crate::plan::{Arm, Backfill, Basis, Plan, Step};
+use crate::plan::{Arm, Backfill, Basis, Method, Plan, Step};
 use crate::warehouse::Shard;
 
 /// What a cycle has come across: what stays although it was planned.
@@ -72,6 +77,19 @@ impl Engine {
         tenure: &Tenure,
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
+        let time = self.limits.budget.time;
+        self.apply_for(time, plan, kind, tenure, stop).await
+    }
+
+    /// The same for so long: after it nothing more is sent.
+    pub(super) async fn apply_for(
+        &self,
+        time: Duration,
+        plan: &Plan,
+        kind: CycleKind,
+        tenure: &Tenure,
+        stop: &CancellationToken,
+    ) -> Result<CycleReport, EngineError> {
         self.check_window()?;
         // If they were not noted when the plan was made, this makes it stale.
         self.note_settings(&tenure.holder()).await?;
@@ -83,7 +101,7 @@ impl Engine {
             tenure,
             stop,
             waited: Waited::default(),
-            spent: Spent::new(),
+            spent: Spent::new(time),
         };
         let start = CycleStart {
             id: cycle.id.clone(),
@@ -120,11 +138,15 @@ impl Engine {
         let mut steps = Vec::new();
         let mut course = Course::default();
         let mut halted = None;
-        for shard in self.most_overdue_first(plan) {
-            if halted.is_none() {
-                halted = self
-                    .apply_shard(cycle, shard, &mut course, &mut steps)
-                    .await?;
+        let shards = self.most_overdue_first(plan);
+        let n_shards = u32::try_from(shards.len()).unwrap_or(u32::MAX);
+        for (shard, n_to_follow) in shards.into_iter().zip((0..n_shards).rev()) {
+            cycle.spent.begin_turn(n_shards, n_to_follow);
+            let of_shard = self.apply_shard(cycle, shard, &mut course, &mut steps);
+            halted = of_shard.await?.or(halted);
+            // Whose time is over leaves the others theirs.
+            if !matches!(halted, None | Some(CycleStatus::Deferred)) {
+                break;
             }
         }
         let all_verified = steps.iter().all(StepReport::is_verified) && plan.unprobed.is_empty();
@@ -146,16 +168,25 @@ impl Engine {
         })
     }
 
-    /// The shards: where the budget ends before all had their turn, the next cycle begins with another.
+    /// The shards with steps. What is paused makes none of them go first.
     fn most_overdue_first(&self, plan: &Plan) -> Vec<&Shard> {
-        let lag_s = |shard: &Shard| {
-            let tables = plan.tables.iter();
-            let of_shard = tables.filter(|table| *table.shard == *shard.name());
-            of_shard.map(|table| table.lag_s).max()
+        let lag_of = |step: &Step| match step.method {
+            Method::Partition => {
+                let mut tables = plan.tables.iter();
+                let table = tables.find(|of| (&of.shard, &of.table) == (&step.shard, &step.table));
+                table.map_or(0, |table| table.lag_s)
+            }
+            Method::Lightweight | Method::Patch => lag_s(&step.arms),
         };
-        let mut shards: Vec<&Shard> = self.warehouse.shards().iter().collect();
-        shards.sort_by_key(|shard| std::cmp::Reverse(lag_s(shard)));
-        shards
+        let with_lag = |shard| {
+            let steps = plan.steps.iter();
+            let of_shard = steps.filter(|step| *step.shard == *Shard::name(shard));
+            Some((of_shard.map(lag_of).max()?, shard))
+        };
+        let shards = self.warehouse.shards().iter();
+        let mut shards: Vec<(u32, &Shard)> = shards.filter_map(with_lag).collect();
+        shards.sort_by_key(|(lag_s, _)| Reverse(*lag_s));
+        shards.into_iter().map(|(_, shard)| shard).collect()
     }
 
     /// Applies the steps of one shard; returns why the rest was left, if it was.
@@ -169,9 +200,6 @@ impl Engine {
         let plan = cycle.plan;
         let of_shard = |step: &&Step| &*step.shard == shard.name();
         let steps: Vec<&Step> = plan.steps.iter().filter(of_shard).collect();
-        if steps.is_empty() {
-            return Ok(None);
-        }
         let of_project = |arm: &Arm| arm.project().is_some() || !arm.exceptions().is_empty();
         let needs_project = steps.iter().flat_map(|step| &step.arms).any(of_project);
         // The schema may have changed since the plan was made.

@@ -11,7 +11,7 @@ use super::report::lag_s;
 use super::tally::Tally;
 use crate::compile::{self, Within};
 use crate::plan::{
-    Arm, Basis, CensusRow, Rates, StepCost, TableInventory, Terms, candidates, pack,
+    Arm, Basis, CensusRow, Partition, Rates, StepCost, TableInventory, Terms, candidates, pack,
 };
 use crate::target::CheckedTarget;
 use crate::warehouse::{MutationState, Partitions, Shard, WarehouseError};
@@ -113,6 +113,11 @@ impl Engine {
             .find_more(shard, target, &of_table, left_out, more)
             .await
         {
+            let is_left = |partition: &Partition| !partition.goes_whole && partition.n_due > 0;
+            if !partitions.found.iter().any(is_left) {
+                // All that was counted is in them.
+                due.arms.clear();
+            }
             tally = Tally::of(std::mem::take(&mut partitions.found));
             let rest = Within::Except(&whole.ids);
             let counted = self.count_packed(shard, target, due.arms, rest, &mut tally);

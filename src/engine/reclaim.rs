@@ -14,7 +14,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Cycle;
-use super::turn::{Place, Spent, Waited};
+use super::spent::Spent;
+use super::turn::{Place, Waited};
 use super::{CycleKind, CycleStatus, Engine, EngineError, Event, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Plan, Reclaim, Remains};
@@ -126,7 +127,7 @@ impl Engine {
             tenure,
             stop,
             waited: Waited::default(),
-            spent: Spent::new(),
+            spent: Spent::new(self.limits.budget.time),
         };
         let mut report = self.reclaim_in(&cycle, remains).await?;
         report.duration = began.elapsed();

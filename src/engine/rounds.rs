@@ -2,12 +2,18 @@
 //! share this loop.
 //!
 //! Invariant: a round that sent something is followed by another one however often that happens, as
-//! long as something changes; rounds that send nothing come to an end.
+//! long as something changes and the budget is not used up, which is one for all rounds; rounds that
+//! send nothing come to an end.
+
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, PlanRequest, Tenure};
-use crate::plan::{Plan, Refusal};
+use super::{
+    CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, PlanRequest, StepOutcomeKind,
+    StepReport, Tenure,
+};
+use crate::plan::{Budget, Method, Plan, Refusal};
 
 /// So many rounds in a row may send nothing before the next cycle has to go on.
 const MAX_IDLE: u32 = 3;
@@ -24,6 +30,9 @@ pub(crate) struct Rounds<'e> {
     before: Option<CycleReport>,
     /// What the last round did.
     last: Option<CycleReport>,
+    /// What is left of the budget, and since when the first round is at work.
+    budget: Budget,
+    began_at: Option<Instant>,
 }
 
 impl<'e> Rounds<'e> {
@@ -41,6 +50,8 @@ impl<'e> Rounds<'e> {
             plan: None,
             before: None,
             last: None,
+            budget: engine.limits.budget,
+            began_at: None,
         }
     }
 
@@ -71,6 +82,9 @@ impl<'e> Rounds<'e> {
                 Ok(report) if sent_something(report) => 0,
                 _ => n_idle + 1,
             };
+            if let Ok(report) = &applied {
+                self.spend(report);
+            }
             match applied {
                 Err(EngineError::Stopped) if self.last.is_some() => {
                     let last = self.last.take();
@@ -81,6 +95,13 @@ impl<'e> Rounds<'e> {
                     return stopped.ok_or(EngineError::Stopped);
                 }
                 applied if n_idle > MAX_IDLE || !may_do_better(&applied) => return applied,
+                // Other rounds have nothing to spend.
+                Ok(report) if n_idle == 0 && self.is_used_up() => {
+                    return Ok(CycleReport {
+                        status: CycleStatus::Deferred,
+                        ..report
+                    });
+                }
                 Ok(report) => self.last = Some(report),
                 Err(_) => {}
             }
@@ -99,10 +120,29 @@ impl<'e> Rounds<'e> {
 
     async fn round(&mut self, stop: &CancellationToken) -> Result<CycleReport, EngineError> {
         let engine = self.engine;
-        let plan = unless_told(stop, engine.plan(&self.request)).await?;
+        let planned = engine.plan_within(self.budget, &self.request);
+        let plan = unless_told(stop, planned).await?;
         self.before = self.together(None);
         let plan = self.plan.insert(plan);
-        engine.apply(plan, self.kind, self.tenure, stop).await
+        let worked = self.began_at.get_or_insert_with(Instant::now).elapsed();
+        let time = self.budget.time.saturating_sub(worked);
+        let applied = engine.apply_for(time, plan, self.kind, self.tenure, stop);
+        applied.await
+    }
+
+    /// Takes what a round did from the budget. Rows of partitions that go as a whole do not count.
+    fn spend(&mut self, round: &CycleReport) {
+        let was_sent =
+            |step: &&StepReport| !matches!(step.outcome, StepOutcomeKind::Skipped { .. });
+        let counts = |step: &&StepReport| was_sent(step) && step.method != Method::Partition;
+        let rows = round.steps.iter().filter(counts).map(|step| step.n_due);
+        self.budget.rows = self.budget.rows.saturating_sub(rows.sum());
+        self.budget.statements = self.budget.statements.saturating_sub(round.n_statements());
+    }
+
+    fn is_used_up(&self) -> bool {
+        let worked = self.began_at.map_or(Duration::ZERO, |at| at.elapsed());
+        self.budget.rows == 0 || self.budget.statements == 0 || worked >= self.budget.time
     }
 }
 

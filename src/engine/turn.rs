@@ -1,7 +1,6 @@
 //! The turn of a statement: when it may be sent, and how ClickHouse copes while it runs.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,32 +45,6 @@ impl Waited {
     }
 }
 
-/// What a cycle has spent of its budget.
-#[derive(Debug)]
-pub(super) struct Spent {
-    began_at: Instant,
-    has_sent: AtomicBool,
-}
-
-impl Spent {
-    pub(super) fn new() -> Self {
-        Self {
-            began_at: Instant::now(),
-            has_sent: AtomicBool::new(false),
-        }
-    }
-
-    /// A statement is about to be sent.
-    pub(super) fn send(&self) {
-        self.has_sent.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was so long. However long the wait was, each cycle sends something.
-    fn is_used_up(&self, time: Duration) -> bool {
-        self.has_sent.load(Ordering::Relaxed) && self.began_at.elapsed() >= time
-    }
-}
-
 impl Engine {
     /// Fails outside of the window in which statements may be sent.
     ///
@@ -88,8 +61,7 @@ impl Engine {
     /// Why nothing more may be sent in a cycle, if so.
     pub(super) fn halt(&self, cycle: &Cycle<'_>) -> Option<CycleStatus> {
         let closed = || self.check_window().is_err().then_some(CycleStatus::Stopped);
-        let is_used_up = || cycle.spent.is_used_up(self.limits.budget.time);
-        let deferred = || is_used_up().then_some(CycleStatus::Deferred);
+        let deferred = || cycle.spent.is_used_up().then_some(CycleStatus::Deferred);
         cycle.halt().or_else(closed).or_else(deferred)
     }
 

@@ -8,6 +8,9 @@
 //! understood, before anything else is counted there; and for other keys by how many of their rows
 //! are due.
 
+mod again;
+mod barred;
+
 use std::sync::Arc;
 
 use super::Engine;
@@ -15,13 +18,12 @@ use super::probe::LeftOut;
 use super::survey::error_chain;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
-use crate::plan::{ByHand, MOST_PARTS_DROPPED, Partition, Step, Terms, for_everybody, inside};
+use crate::plan::{ByHand, MOST_PARTS_DROPPED, Partition, Terms, for_everybody, inside};
 use crate::target::CheckedTarget;
-use crate::warehouse::{Partitions, Shard, StraysRow, WarehouseError};
+use crate::warehouse::{Partitions, Shard, StraysRow};
 
-/// Of a hundred rows that a plan counted so many more may be there when its step begins: the share of
-/// the table was allowed for those of the plan.
-const MOST_GROWTH_PERCENT: u64 = 10;
+use barred::Barred;
+
 /// Partitions that go as a whole in one plan: each is named in later counts, and the server reads
 /// 256 KiB at most.
 const MOST_WHOLE: usize = 1_000;
@@ -32,8 +34,8 @@ pub(super) struct Whole {
     pub(super) expired: Option<Bounds>,
     pub(super) ids: Vec<Arc<str>>,
     pub(super) lag_s: u32,
-    /// Larger than what the server lets this user drop.
-    too_large: Vec<Arc<str>>,
+    /// Those that the server does not let go.
+    barred: Barred,
 }
 
 impl Engine {
@@ -61,11 +63,8 @@ impl Engine {
         let found = inside(expired, period, &partitions.found);
         let found = found.filter(ends_before_children);
         let found = found.filter(|partition| may_move(target, partition));
-        let (too_large, candidates): (Vec<&Partition>, Vec<&Partition>) =
-            found.partition(|partition| partitions.is_too_large(partition));
-        whole.too_large = ids(&too_large);
-        let candidates = ids(&candidates);
-        self.prove_whole(shard, target, expired, &candidates, partitions, &mut whole)
+        let candidates = ids(found);
+        self.prove_whole(shard, target, expired, candidates, partitions, &mut whole)
             .await;
         whole
     }
@@ -89,15 +88,12 @@ impl Engine {
         };
         let is_due = |partition: &&Partition| {
             let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
-            !partitions.is_too_large(partition)
-                && !partition.goes_whole
-                && partition.n_due > 0
-                && partition.n_due >= n_nearly_all
+            !partition.goes_whole && partition.n_due > 0 && partition.n_due >= n_nearly_all
         };
-        let candidates: Vec<&Partition> = partitions.found.iter().filter(is_due).collect();
-        let candidates = ids(&candidates);
+        let mut candidates = ids(partitions.found.iter().filter(is_due));
+        candidates.retain(|id| !whole.barred.contains(id));
         let n_before = whole.ids.len();
-        self.prove_whole(shard, target, expired, &candidates, partitions, whole)
+        self.prove_whole(shard, target, expired, candidates, partitions, whole)
             .await;
         whole.ids.len() > n_before
     }
@@ -109,13 +105,15 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         expired: Bounds,
-        candidates: &[Arc<str>],
+        candidates: Vec<Arc<str>>,
         partitions: &mut Partitions,
         whole: &mut Whole,
     ) {
-        for some in together(candidates, &partitions.found) {
+        let barred = &mut whole.barred;
+        let candidates = self.without_barred(shard, target, candidates, partitions, barred);
+        for some in together(&candidates.await, &partitions.found) {
             let counted = match self.count_strays(shard, target, &some, expired).await {
-                Ok(counted) => counted,
+                Ok((counted, _)) => counted,
                 Err(reason) => {
                     let (shard, table) = (shard.name(), &*target.table);
                     tracing::warn!(
@@ -144,114 +142,41 @@ impl Engine {
         }
     }
 
-    /// What partitions hold, and how much of it somebody could want; or why that is unknown: a row
-    /// policy hides rows from a count, and not from a drop.
+    /// What partitions hold, and how much of it somebody could want, with their parts, the smallest
+    /// first; or why that is unknown: a row policy hides rows from a count, and not from a drop.
     async fn count_strays(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         partitions: &[Arc<str>],
         expired: Bounds,
-    ) -> Result<Vec<StraysRow>, String> {
+    ) -> Result<(Vec<StraysRow>, Vec<String>), String> {
         let counted = shard.strays(&strays(target, partitions, expired)).await;
         let rows = counted.map_err(|error| error_chain(&error))?;
         let parts = rows.iter().flat_map(|row| &row.ebbtide_parts);
         let parts: Vec<&str> = parts.map(String::as_str).collect();
-        let of_parts = shard.rows_of_parts(&target.table, &parts).await;
-        let of_parts = of_parts.map_err(|error| error_chain(&error))?;
-        if of_parts.n_seen != of_parts.n_stored {
+        let now = shard.parts_now(&target.table, &parts).await;
+        let now = now.map_err(|error| error_chain(&error))?;
+        if now.n_seen != now.n_stored || now.by_size.len() != parts.len() {
             return Err(format!(
                 "not dropped: of {} rows in its parts this user sees {}; a row policy hides the others, \
                  or they are being merged",
-                of_parts.n_stored, of_parts.n_seen
+                now.n_stored, now.n_seen
             ));
         }
-        Ok(rows)
-    }
-
-    /// The parts of the partitions of a step, each counted now; or why they must not be dropped.
-    pub(super) async fn count_parts(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        step: &Step,
-    ) -> Result<Vec<String>, String> {
-        let Some(expired) = step.expired.filter(|_| {
-            target.keep.is_empty() && target.ways.may_drop() && !step.partitions.is_empty()
-        }) else {
-            return Err("nothing proves that its partitions may be dropped now".into());
-        };
-        let rows = self
-            .count_strays(shard, target, &step.partitions, expired)
-            .await?;
-        if let Some(row) = rows.iter().find(|row| row.ebbtide_strays > 0) {
-            return Err(format!(
-                "not dropped: partition {} holds {} rows that are not expired for everybody, or have \
-                 no age or workspace",
-                row.ebbtide_partition, row.ebbtide_strays
-            ));
-        }
-        let n_rows: u64 = rows.iter().map(|row| row.ebbtide_rows).sum();
-        if n_rows
-            > step
-                .n_due
-                .saturating_add(step.n_due / 100 * MOST_GROWTH_PERCENT)
-        {
-            return Err(format!(
-                "not dropped: the partitions hold {n_rows} rows, and the plan counted {}; the next \
-                 one counts again",
-                step.n_due
-            ));
-        }
-        let parts: Vec<String> = rows.into_iter().flat_map(|row| row.ebbtide_parts).collect();
-        if parts.is_empty() {
-            return Err("nothing is left in its partitions".into());
-        }
-        Ok(parts)
-    }
-
-    /// Rows that are left in the partitions of a step.
-    pub(super) async fn count_whole(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        step: &Step,
-    ) -> Result<u64, WarehouseError> {
-        let expired = step.expired.unwrap_or(Bounds {
-            below_ms: i64::MIN,
-            from_ms: None,
-        });
-        let rows = shard
-            .strays(&strays(target, &step.partitions, expired))
-            .await?;
-        Ok(rows.iter().map(|row| row.ebbtide_rows).sum())
+        Ok((rows, now.by_size))
     }
 }
 
 impl Whole {
-    /// Partitions that would go as a whole if the server let this user drop them.
+    /// What of it is left to a person.
     pub(super) fn by_hand(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         partitions: &Partitions,
-    ) -> Option<ByHand> {
-        let is_left =
-            |partition: &&Partition| partition.n_due > 0 && self.too_large.contains(&partition.id);
-        let left = partitions.found.iter().filter(is_left);
-        let ids: Vec<Arc<str>> = left.map(|partition| Arc::clone(&partition.id)).collect();
-        (!ids.is_empty()).then(|| ByHand {
-            shard: shard.name().into(),
-            table: target.table.as_str().into(),
-            reason: format!(
-                "every row of {} is expired for everybody, but each is larger than \
-                 max_partition_size_to_drop ({} bytes): its rows are masked instead; raise the \
-                 setting for this user, or drop it by hand",
-                ids.join(", "),
-                partitions.most_bytes
-            ),
-            partitions: ids,
-        })
+    ) -> Vec<ByHand> {
+        self.barred.by_hand(shard, target, partitions)
     }
 }
 
@@ -288,7 +213,7 @@ fn may_move(target: &CheckedTarget, partition: &Partition) -> bool {
     target.ways.quarantine.is_none() || partition.n_patches == 0
 }
 
-fn ids(partitions: &[&Partition]) -> Vec<Arc<str>> {
-    let ids = partitions.iter().map(|partition| Arc::clone(&partition.id));
+fn ids<'p>(partitions: impl Iterator<Item = &'p Partition>) -> Vec<Arc<str>> {
+    let ids = partitions.map(|partition| Arc::clone(&partition.id));
     ids.collect()
 }

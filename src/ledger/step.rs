@@ -23,6 +23,9 @@ pub trait StepLedger: Send + Sync {
         token: u64,
         since: Timestamp,
     ) -> Result<Vec<StepRecord>, LedgerError>;
+    /// Steps intended at or after an instant that the server refused, and would refuse again, the
+    /// latest first: their error begins with [`StepOutcome::REFUSED`].
+    async fn refused_steps(&self, since: Timestamp) -> Result<Vec<StepRecord>, LedgerError>;
     /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
     /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;
@@ -58,7 +61,7 @@ pub struct StepIntent {
     /// The predicate: the text of the statement after WHERE. Names and bounds, no row data.
     pub predicate: String,
     /// Rules and cutoffs as JSON: `[{"rule": 3, "retention": "7d", "cutoff": "2026-11-14T00:00:00Z",
-    /// "from": null, "n_policies": 12, "n_due": 3400}]`.
+    /// "from": null, "n_policies": 12, "n_due": 3400}]`; with `partitions` where they go as a whole.
     pub bounds: String,
     /// When.
     pub intended_at: Timestamp,
@@ -81,6 +84,11 @@ pub struct StepOutcome {
     pub duration_ms: u64,
     /// When.
     pub finished_at: Timestamp,
+}
+
+impl StepOutcome {
+    /// How the error begins of a step that the server refused, and would refuse again.
+    pub const REFUSED: &'static str = "refused: ";
 }
 
 /// What became of an intent, or of the renewal of a cycle.

@@ -1,5 +1,7 @@
 //! What can go wrong with the warehouse, and what it means for a statement that was sent.
 
+mod lasting;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

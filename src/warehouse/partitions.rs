@@ -23,44 +23,50 @@ struct PartitionRow {
 pub(crate) struct Partitions {
     /// By id.
     pub(crate) found: Vec<Partition>,
-    /// The largest one that the server lets this user drop; 0 for any.
-    pub(crate) most_bytes: u64,
+    /// The largest one that this user may drop by its own settings, in bytes; 0 for any.
+    most_bytes: u64,
+    /// Whether that was set for the user: elsewhere the limit of the server holds.
+    is_of_user: bool,
 }
 
 impl Partitions {
-    /// Whether the server does not let this user drop it.
-    pub(crate) fn is_too_large(&self, partition: &Partition) -> bool {
-        self.most_bytes > 0 && partition.n_bytes > self.most_bytes
-    }
-
     /// Rows in the active parts of a partition.
     pub(crate) fn n_rows_of(&self, id: &str) -> u64 {
+        self.of(id).map_or(0, |partition| partition.n_rows)
+    }
+
+    /// How large a partition is.
+    pub(crate) fn n_bytes_of(&self, id: &str) -> u64 {
+        self.of(id).map_or(0, |partition| partition.n_bytes)
+    }
+
+    fn of(&self, id: &str) -> Option<&Partition> {
         let mut found = self.found.iter();
-        found
-            .find(|partition| *partition.id == *id)
-            .map_or(0, |partition| partition.n_rows)
+        found.find(|partition| *partition.id == *id)
     }
 }
 
-/// The rows of some parts.
+/// Some parts of a table.
 #[derive(clickhouse::Row, Deserialize)]
-pub(crate) struct RowsOfParts {
-    /// As the server stores them.
+pub(crate) struct PartsNow {
+    /// Those that are active, the smallest first.
+    pub(crate) by_size: Vec<String>,
+    /// Their rows as the server stores them, masked ones included.
     pub(crate) n_stored: u64,
-    /// As this user sees them.
+    /// Their rows as this user sees them.
     pub(crate) n_seen: u64,
 }
 
 impl Shard {
-    /// Rows of parts, masked ones included.
-    pub(crate) async fn rows_of_parts(
+    /// What parts are and hold now.
+    pub(crate) async fn parts_now(
         &self,
         table: &str,
         parts: &[&str],
-    ) -> Result<RowsOfParts, WarehouseError> {
+    ) -> Result<PartsNow, WarehouseError> {
         let query = self
             .probes
-            .query_raw(sql!("clickhouse/rows_of_parts.sql"))
+            .query_raw(sql!("clickhouse/parts_now.sql"))
             .param("table", table)
             .param("parts", parts);
         self.fetch_one(query).await
@@ -76,13 +82,6 @@ impl Shard {
         let (most_bytes, is_of_user) = rows
             .first()
             .map_or((0, true), |row| (row.most_bytes, row.is_of_user == 1));
-        // Where the user has no limit of its own, that of the server holds; not all may read it.
-        let most_bytes = if is_of_user {
-            most_bytes
-        } else {
-            let of_server = self.drop_limit().await;
-            of_server.map_or(most_bytes, |limit| limit.unwrap_or(0))
-        };
         let partition = |row: PartitionRow| Partition {
             id: row.id.into(),
             value: row.value,
@@ -95,6 +94,17 @@ impl Shard {
         Ok(Partitions {
             found: rows.into_iter().map(partition).collect(),
             most_bytes,
+            is_of_user,
         })
+    }
+
+    /// The largest of the partitions that the server lets this user drop, in bytes; 0 for any.
+    pub(crate) async fn most_bytes_to_drop(&self, partitions: &Partitions) -> u64 {
+        if partitions.is_of_user {
+            return partitions.most_bytes;
+        }
+        // Not all may read it.
+        let of_server = self.drop_limit().await;
+        of_server.map_or(partitions.most_bytes, |limit| limit.unwrap_or(0))
     }
 }

@@ -50,11 +50,12 @@ impl Shard {
     /// When the server cannot be asked, or the user may not read a system table.
     pub async fn schemas(&self, tables: &[&str]) -> Result<Vec<TableSchema>, WarehouseError> {
         let ask = |text: &str| -> Query { self.probes.query_raw(text).param("tables", tables) };
-        let found: Vec<TableRow> = self.fetch(ask(sql!("clickhouse/tables.sql"))).await?;
-        let columns: Vec<ColumnRow> = self.fetch(ask(sql!("clickhouse/columns.sql"))).await?;
-        let projections: Vec<ProjectionRow> =
-            self.fetch(ask(sql!("clickhouse/projections.sql"))).await?;
-        let parts: Vec<PartsRow> = self.fetch(ask(sql!("clickhouse/parts.sql"))).await?;
+        let (found, columns, projections, parts) = tokio::try_join!(
+            self.fetch::<TableRow>(ask(sql!("clickhouse/tables.sql"))),
+            self.fetch::<ColumnRow>(ask(sql!("clickhouse/columns.sql"))),
+            self.fetch::<ProjectionRow>(ask(sql!("clickhouse/projections.sql"))),
+            self.fetch::<PartsRow>(ask(sql!("clickhouse/parts.sql"))),
+        )?;
 
         let mut columns_of = group(columns, |row| {
             let ColumnRow {

@@ -51,8 +51,10 @@ impl Shard {
             });
         }
         let facts = sql!("clickhouse/server_facts.sql");
-        let _as_probe: FactsRow = self.fetch_one(self.probes.query_raw(facts)).await?;
-        let facts: FactsRow = self.fetch_one(self.prepare_statement(facts)).await?;
+        let (_as_probe, facts) = tokio::try_join!(
+            self.fetch_one::<FactsRow>(self.probes.query_raw(facts)),
+            self.fetch_one::<FactsRow>(self.prepare_statement(facts)),
+        )?;
         let problem = |message: &str| WarehouseError::Setting {
             shard: self.asker.shard.clone(),
             user: self.asker.user.clone(),

@@ -78,7 +78,7 @@ fn steps(steps: &[StepView]) -> String {
         [
             step.step.to_string(),
             step.table.clone(),
-            format!("{} {}", step.method, step.shape),
+            format!("{} {}", method(step), step.shape),
             grouped(step.rows_before),
             step.rows_after.map_or_else(|| "?".into(), grouped),
             verdict(step),
@@ -93,6 +93,14 @@ fn steps(steps: &[StepView]) -> String {
         &[0, 3, 4],
         rows,
     )
+}
+
+/// How it deletes. What whole partitions do is more than their name says.
+fn method(step: &StepView) -> &str {
+    match step.effect {
+        "drop" | "move" => step.effect,
+        _ => &step.method,
+    }
 }
 
 fn verdict(step: &StepView) -> String {
@@ -139,6 +147,17 @@ fn particulars(step: &StepView) -> String {
 fn bound_line(bound: &serde_json::Value) -> String {
     let text = |key: &str| bound.get(key).and_then(serde_json::Value::as_str);
     let number = |key: &str| bound.get(key).and_then(serde_json::Value::as_u64);
+    if let Some(partitions) = bound.get("partitions").and_then(|value| value.as_array()) {
+        let ids = partitions.iter().filter_map(|id| id.as_str());
+        let ids: Vec<&str> = ids.collect();
+        return format!(
+            "what is expired for everybody, before {}: all {} of partition{} {}",
+            text("cutoff").unwrap_or("?"),
+            counted(number("n_due").unwrap_or(0), "row"),
+            if ids.len() == 1 { "" } else { "s" },
+            ids.join(", ")
+        );
+    }
     if let Some(partition) = text("partition") {
         let size = |key: &str| Bytes(number(key).unwrap_or(0));
         return format!(

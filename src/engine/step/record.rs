@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::cutoff::Bounds;
 use crate::engine::renew::Renewed;
 use crate::engine::{Engine, StepOutcomeKind, StepReport};
 use crate::ledger::{StepIntent, StepOutcome};
-use crate::plan::Arm;
+use crate::plan::{Arm, Method};
 use crate::rule::RuleId;
 use crate::verify::Verdict;
 
@@ -82,6 +83,9 @@ struct BoundsLine<'a> {
     from: Option<Timestamp>,
     n_policies: u64,
     n_due: u64,
+    /// Those that go as a whole.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    partitions: &'a [Arc<str>],
 }
 
 /// The rules and cutoffs of a step as JSON.
@@ -97,6 +101,10 @@ fn bounds(part: &Part<'_>, renewed: Option<&Renewed>, arms: &[Arm]) -> String {
         *n_policies += 1;
         *n_due += arm.n_due;
     }
+    let partitions = match step.method {
+        Method::Partition => &*step.partitions,
+        Method::Lightweight | Method::Patch => &[],
+    };
     let instant = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
     let line = |((rule, bounds), (n_policies, n_due)): (_, _)| {
         let (rule, bounds): (Option<RuleId>, Bounds) = (rule, bounds);
@@ -112,6 +120,7 @@ fn bounds(part: &Part<'_>, renewed: Option<&Renewed>, arms: &[Arm]) -> String {
             from: bounds.from_ms.map(instant),
             n_policies,
             n_due,
+            partitions,
         }
     };
     let lines: Vec<BoundsLine<'_>> = sums.into_iter().map(line).collect();

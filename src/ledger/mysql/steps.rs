@@ -42,6 +42,10 @@ impl StepLedger for MySql {
         on_connection!(self, "list the steps without an outcome", connection => unsettled(connection, token, since))
     }
 
+    async fn refused_steps(&self, since: Timestamp) -> Result<Vec<StepRecord>, LedgerError> {
+        on_connection!(self, "list the steps that were refused", connection => refused(connection, since))
+    }
+
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
         on_connection!(self, "sum up the steps", connection => deleted_since(connection, since))
     }
@@ -154,6 +158,13 @@ async fn unsettled(
     let sql = sql!("ledger/mysql/unsettled_steps.sql");
     let since = instant_value(whole_microseconds(since));
     let rows: Vec<Row> = connection.exec(sql, (since, token)).await?;
+    rows.into_iter().map(|mut row| step(&mut row)).collect()
+}
+
+async fn refused(connection: &mut Conn, since: Timestamp) -> Result<Vec<StepRecord>, Fault> {
+    let sql = sql!("ledger/mysql/refused_steps.sql");
+    let since = instant_value(whole_microseconds(since));
+    let rows: Vec<Row> = connection.exec(sql, (since, StepOutcome::REFUSED)).await?;
     rows.into_iter().map(|mut row| step(&mut row)).collect()
 }
 

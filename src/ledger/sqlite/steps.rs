@@ -52,6 +52,13 @@ impl StepLedger for Sqlite {
         .await
     }
 
+    async fn refused_steps(&self, since: Timestamp) -> Result<Vec<StepRecord>, LedgerError> {
+        self.read("list the steps that were refused", move |connection| {
+            refused(connection, since)
+        })
+        .await
+    }
+
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError> {
         self.read("sum up the steps", move |connection| {
             deleted_since(connection, since)
@@ -162,6 +169,16 @@ fn unsettled(
 ) -> Result<Vec<StepRecord>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/unsettled_steps.sql"))?;
     let mut rows = statement.query(params![instant_text(since), signed(token)?])?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(step(row)?);
+    }
+    Ok(steps)
+}
+
+fn refused(connection: &Connection, since: Timestamp) -> Result<Vec<StepRecord>, Fault> {
+    let mut statement = connection.prepare(sql!("ledger/sqlite/refused_steps.sql"))?;
+    let mut rows = statement.query(params![instant_text(since), StepOutcome::REFUSED])?;
     let mut steps = Vec::new();
     while let Some(row) = rows.next()? {
         steps.push(step(row)?);

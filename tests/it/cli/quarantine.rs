@@ -135,3 +135,59 @@ async fn a_partition_is_listed_and_comes_back_when_asked_for() {
     drop(scene);
     drop(server);
 }
+
+/// What was dropped does not come back, and both verbs say so.
+#[tokio::test]
+async fn a_drop_and_a_move_are_told_apart() {
+    let scene = Scene::new().await;
+    scene.execute("DROP TABLE traces SYNC").await;
+    for sql in [
+        "CREATE TABLE traces (w String, at DateTime('UTC')) ENGINE = MergeTree \
+         PARTITION BY toYYYYMM(at) ORDER BY (w, at)",
+        "INSERT INTO traces SELECT 'w', now() - toIntervalDay(number) FROM numbers(400)",
+    ] {
+        scene.execute(sql).await;
+    }
+    let mut cycles = Vec::new();
+    for (default, more, effect) in [
+        ("200d", "", "drop"),
+        ("60d", ", quarantine: {for: 7d}", "move"),
+    ] {
+        let retention = format!("retention: {{default: {default}, max_share_of_table: 0.9}}\n");
+        let target =
+            format!("targets: [{{table: traces, workspace: w, age: {{time: at}}{more}}}]\n");
+        scene.configure(&retention, &target);
+        scene.good(&["run"]);
+        let text = scene.good(&["history", "--limit", "1"]).stdout;
+        assert!(text.contains(&format!("{effect} whole")), "{text}");
+        let history = json(
+            &scene
+                .good(&["history", "--limit", "1", "--format=json"])
+                .stdout,
+        );
+        let steps = history[0]["steps"].as_array().unwrap();
+        let of = |step: &Value| (step["method"].clone(), step["effect"].clone());
+        assert_eq!(of(&steps[0]), ("partition".into(), effect.into()));
+        // The rest of a month is masked.
+        assert_eq!(of(&steps[1]), ("lightweight".into(), "mask".into()));
+        cycles.push(history[0]["cycle"].as_str().unwrap().to_owned());
+    }
+    let in_full = scene.good(&["history", "--cycle", &cycles[0]]).stdout;
+    assert!(
+        in_full.contains("what is expired for everybody"),
+        "{in_full}"
+    );
+    let undo = |cycle: &str| scene.run(&["undo", "--cycle", cycle, "--yes"]);
+    let dropped = undo(&cycles[0]);
+    assert_eq!(dropped.code, 2, "{}", dropped.transcript);
+    assert!(
+        dropped.stderr.contains("it dropped them"),
+        "{}",
+        dropped.stderr
+    );
+    assert_eq!(undo(&cycles[1]).code, 0);
+    let again = undo(&cycles[1]);
+    assert!(again.stderr.contains("was undone at"), "{}", again.stderr);
+    let unknown = undo("none").stderr;
+    assert!(unknown.contains("is in quarantine; `ebbtide"), "{unknown}");
+}

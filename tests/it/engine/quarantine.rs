@@ -530,3 +530,29 @@ async fn a_target_that_could_have_none_is_refused() {
         assert!(text.contains("quarantine") && text.contains(why), "{text}");
     }
 }
+
+/// What a rewrite or a delete has begun in a partition would not go on where it is moved to.
+#[tokio::test]
+async fn while_a_rewrite_is_not_finished_nothing_is_moved() {
+    let world = kept_for_a_week().await;
+    world.sql("DELETE FROM spans WHERE w = 'w3'").await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let rewrite = "ALTER TABLE spans APPLY DELETED MASK SETTINGS mutations_sync = 0";
+    world.sql(rewrite).await;
+    let (made, report) = run(&world.engine()).await.unwrap();
+    assert_eq!(steps(&made)[0].0, Method::Partition);
+    assert_eq!(report.n_statements(), 0, "{report:#?}");
+    let why = report.steps[0].why();
+    assert!(why.contains("a rewrite that frees the disk"), "{why}");
+    assert_eq!(records(&world).await, []);
+    assert_eq!(old_rows(&world, "spans").await.len(), 192 - 48);
+
+    world.sql("SYSTEM START MERGES spans").await;
+    world.wait_for(UNFINISHED, 0).await;
+    let (_, report) = run(&world.engine()).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    assert_eq!(records(&world).await.len(), 4);
+}
+
+const UNFINISHED: &str =
+    "system.mutations WHERE database = currentDatabase() AND table = 'spans' AND NOT is_done";

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use ebbtide::{CycleStart, DeletedRows, ImportRule, Look, NewRule, RuleId, SlotRange};
+use ebbtide::{CycleStart, DeletedRows, ImportRule, Look, NewRule, RuleId, SlotRange, StepOutcome};
 
 use super::contract::{intent, outcome, start};
 use super::{Fresh, at, on_both, rule, workspace};
@@ -21,6 +21,7 @@ on_both!(
     the_last_success_is_found_behind_many_failures,
     a_look_takes_the_place_of_what_it_overlaps,
     steps_without_an_outcome_are_those_of_earlier_leases,
+    refused_steps_are_those_that_say_so,
 );
 
 async fn the_clock_of_the_database_goes(fresh: Fresh) {
@@ -409,4 +410,38 @@ async fn steps_without_an_outcome_are_those_of_earlier_leases(fresh: Fresh) {
     let all = ledger.steps("c1").await.unwrap();
     let since = at("2026-11-21T12:00:00Z");
     assert_eq!(ledger.unsettled_steps(9, since).await.unwrap(), all[3..]);
+}
+
+async fn refused_steps_are_those_that_say_so(fresh: Fresh) {
+    fresh.lease().await;
+    let ledger = &fresh.ledger;
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    let ends = [
+        ("09:00:00Z", "failed", Some("refused: too large")),
+        ("10:00:00Z", "failed", Some("refused: 100 % of it")),
+        (
+            "11:00:00Z",
+            "failed",
+            Some("not started: it was refused: no"),
+        ),
+        ("12:00:00Z", "failed", None),
+        ("13:00:00Z", "verified", Some("refused: by nobody")),
+        ("14:00:00Z", "failed", Some("refused: no grant")),
+    ];
+    for (number, (time, verdict, error)) in (1..).zip(ends) {
+        let mut step = intent(number);
+        step.intended_at = at(&format!("2026-11-21T{time}"));
+        ledger.intend_step(&step).await.unwrap();
+        let outcome = StepOutcome {
+            error: error.map(str::to_owned),
+            ..outcome(number, verdict)
+        };
+        ledger.finish_step(&outcome).await.unwrap();
+    }
+    let mut all = ledger.steps("c1").await.unwrap();
+    let refused = async |since: &str| ledger.refused_steps(at(since)).await.unwrap();
+    let latest = refused("2026-11-21T10:00:00Z").await;
+    assert_eq!(latest, [all.remove(5), all.remove(1)], "the latest first");
+    assert_eq!(refused("2026-11-21T09:00:00Z").await.len(), 3);
+    assert_eq!(refused("2026-11-21T14:00:00.000001Z").await, []);
 }

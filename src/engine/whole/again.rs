@@ -1,0 +1,71 @@
+//! Whole partitions once more, immediately before they go and after it.
+
+use crate::compile::strays;
+use crate::cutoff::Bounds;
+use crate::engine::Engine;
+use crate::plan::Step;
+use crate::target::CheckedTarget;
+use crate::warehouse::{Shard, WarehouseError};
+
+/// Of a hundred rows that a plan counted so many more may be there when its step begins: the share of
+/// the table was allowed for those of the plan.
+const MOST_GROWTH_PERCENT: u64 = 10;
+
+impl Engine {
+    /// The parts of the partitions of a step, the smallest first, each counted now; or why they must not be dropped.
+    pub(in crate::engine) async fn count_parts(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        step: &Step,
+    ) -> Result<Vec<String>, String> {
+        let Some(expired) = step.expired.filter(|_| {
+            target.keep.is_empty() && target.ways.may_drop() && !step.partitions.is_empty()
+        }) else {
+            return Err("nothing proves that its partitions may be dropped now".into());
+        };
+        let (rows, parts) = self
+            .count_strays(shard, target, &step.partitions, expired)
+            .await?;
+        if let Some(row) = rows.iter().find(|row| row.ebbtide_strays > 0) {
+            return Err(format!(
+                "not dropped: partition {} holds {} rows that are not expired for everybody, or have \
+                 no age or workspace",
+                row.ebbtide_partition, row.ebbtide_strays
+            ));
+        }
+        let n_rows: u64 = rows.iter().map(|row| row.ebbtide_rows).sum();
+        if n_rows
+            > step
+                .n_due
+                .saturating_add(step.n_due / 100 * MOST_GROWTH_PERCENT)
+        {
+            return Err(format!(
+                "not dropped: the partitions hold {n_rows} rows, and the plan counted {}; the next \
+                 one counts again",
+                step.n_due
+            ));
+        }
+        if parts.is_empty() {
+            return Err("nothing is left in its partitions".into());
+        }
+        Ok(parts)
+    }
+
+    /// Rows that are left in the partitions of a step.
+    pub(in crate::engine) async fn count_whole(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        step: &Step,
+    ) -> Result<u64, WarehouseError> {
+        let expired = step.expired.unwrap_or(Bounds {
+            below_ms: i64::MIN,
+            from_ms: None,
+        });
+        let rows = shard
+            .strays(&strays(target, &step.partitions, expired))
+            .await?;
+        Ok(rows.iter().map(|row| row.ebbtide_rows).sum())
+    }
+}
