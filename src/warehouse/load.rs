@@ -36,6 +36,8 @@ impl Shard {
             let query = self
                 .probes
                 .query_raw(sql!("clickhouse/load.sql"))
+                // The limit is meant for rows of users.
+                .with_setting("max_rows_to_read", "0")
                 .with_setting("max_execution_time", PATIENCE.as_secs().to_string())
                 .param("table", table);
             let row: LoadRow = self.fetch_one(query).await?;
