@@ -12,7 +12,7 @@ pub(super) fn describe(view: &StatusView) -> String {
     if let Some(looked_at) = view.looked_at {
         text.push_str(&left(&view.targets));
         text.push_str(&format!(
-            "\nas `ebbtide serve` looked last, since {looked_at}\n\n"
+            "\n\nas `ebbtide serve` looked last, since {looked_at}\n\n"
         ));
     }
     text.push_str(&disk(&view.targets));
