@@ -123,9 +123,10 @@ pub enum Verb {
     Backfill(backfill::BackfillArgs),
     /// The sidecar: works through the slots of each day, and answers the API.
     Serve(serve::Serve),
-    /// Who is at work, what is left of each table, and when it should be gone.
+    /// Who is at work, what holds each table back, what is left of it, and when it should be gone.
     ///
-    /// It asks only the ledger: what is left is what `serve` saw last, on whichever instance.
+    /// What is left is what `serve` saw last, on whichever instance, as the ledger has it. What holds a
+    /// table back is also asked of ClickHouse at this moment.
     Status,
     /// Place, list and release holds: rows that must stay, whatever the rules say.
     #[command(subcommand)]

@@ -20,6 +20,7 @@ mod next;
 mod reclaim;
 mod reload;
 mod slot;
+mod standing;
 mod status;
 mod stop;
 mod world;
@@ -47,6 +48,7 @@ use self::reclaim::Reclaiming;
 use self::world::World;
 
 pub(crate) use backlog::left_everywhere;
+pub(crate) use held::HeldBack;
 pub(crate) use kept::LARGEST_PLAN;
 pub use live::Live;
 pub use reload::{ReloadError, Reloader};
@@ -237,6 +239,12 @@ impl Sidecar {
             return Ok(Then::Again);
         };
         self.show_day(&world, n_slots);
+        // Of interest also while slots are due, paused, or out of the window, and whoever deleted them:
+        // a long backlog is when they grow most.
+        if self.is_time_to_look(live, &world) {
+            self.look_at_remains(live, &world, stop).await?;
+            return Ok(Then::Again);
+        }
         if !live.config.enabled {
             return self.rehearse(live, &world, n_slots, stop).await;
         }

@@ -23,8 +23,8 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// The defaults of the configuration, but that nothing needs an approval and a day's slots need
-    /// not wait for each other.
+    /// The defaults of the configuration, but that nothing needs an approval, a day's slots need not
+    /// wait for each other, and the disk of this machine may be full.
     pub async fn new(server: &Server, table: &str, due: &[Due], is_hasty: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let same = due.len() == N_WORKSPACES as usize
@@ -36,7 +36,7 @@ impl Ready {
             false => "unlimited".into(),
         };
         let pace = if is_hasty {
-            "pace: {statements_per_minute: 6000}\n"
+            ", statements_per_minute: 6000"
         } else {
             ""
         };
@@ -44,7 +44,8 @@ impl Ready {
             "version: 1\n\
              clickhouse: {{shards: [{{url: \"{}\"}}], database: {DATABASE}}}\n\
              ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
-             retention: {{approval: none, default: {default}}}\n{pace}\
+             retention: {{approval: none, default: {default}}}\n\
+             pace: {{backpressure: {{free_disk_share: 0}}{pace}}}\n\
              targets:\n\
              - {{table: {table}, workspace: workspace_id, project: project_id, age: {{uuid_v7: trace_id}}}}\n",
             server.url(),

@@ -1,120 +1,110 @@
-//! `ebbtide status`: who is at work, what is left of each table, and until when.
+//! `ebbtide status`: who is at work, what holds each table back, what is left of it, and until when.
+//!
+//! What is left is what sidecars saw last, as the ledger has it; what holds tables back is also asked
+//! of ClickHouse, which deletes nothing and reads no table of a user but for one row.
 
-use std::num::NonZeroU32;
+mod now;
+mod target;
+mod text;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::output::{grouped, table};
-use super::progress::length;
+use self::now::{Answer, Silent};
+use self::target::{Known, TargetView};
 use super::{Context, Exit, Output};
 use crate::engine::COSTS_OF;
-use crate::ledger::{CYCLE_LEASE, Look};
-use crate::plan::{StepCost, rows_per_second, time_left};
-use crate::schedule::left_everywhere;
+use crate::ledger::{CYCLE_LEASE, PauseRecord};
+use crate::warehouse::Shard;
 
 /// How things stand.
 #[derive(Debug, Serialize)]
 struct StatusView {
+    /// False if sidecars only plan.
+    enabled: bool,
     /// Who holds the lease.
     holder: Option<String>,
     last_success_at: Option<Timestamp>,
+    window: String,
+    /// Nothing while the window is open.
+    window_opens_at: Option<Timestamp>,
+    pauses: Vec<PauseView>,
+    /// Servers that could not be asked.
+    silent: Vec<Silent>,
     /// The oldest of the looks that the numbers are from; nothing if nobody looked yet.
     looked_at: Option<Timestamp>,
     targets: Vec<TargetView>,
 }
 
-/// One table.
 #[derive(Debug, Serialize)]
-struct TargetView {
-    table: String,
-    backlog_rows: u64,
-    waiting_rows: u64,
-    retention_lag_seconds: u64,
-    /// Nothing if no step of the last 30 days says.
-    rows_per_second: Option<u64>,
-    seconds_left: Option<u64>,
-    eta: Option<Timestamp>,
+struct PauseView {
+    scope: String,
+    reason: String,
+    since: Timestamp,
 }
 
 pub(super) async fn run(context: &Context, output: &mut Output) -> anyhow::Result<Exit> {
     let config = context.config()?;
     let ledger = context.ledger(&config).await?;
     let now = context.now();
+    let mut shards = Vec::new();
+    for options in &config.shards {
+        shards.push(Shard::new(options.clone())?);
+    }
+    let known = Known {
+        now,
+        looks: ledger.looks().await?,
+        costs: ledger.step_costs(now - COSTS_OF).await?,
+        remains: ledger.remains().await?,
+        quarantines: ledger.quarantines(false).await?,
+        pauses: ledger.pauses(false).await?,
+        most: config.pace.rows_per_second,
+    };
     let leases = ledger.leases().await?;
-    let looks = ledger.looks().await?;
-    let costs = ledger.step_costs(now - COSTS_OF).await?;
-    let most = config.pace.rows_per_second;
+    let last_success_at = ledger.last_success().await?;
+    let answers = now::ask(&shards, &config).await;
     let targets = config.targets.iter();
     let view = StatusView {
+        enabled: config.enabled,
         holder: leases
             .into_iter()
             .find(|lease| lease.name == CYCLE_LEASE)
             .map(|lease| lease.holder),
-        last_success_at: ledger.last_success().await?,
-        looked_at: looks.iter().map(|look| look.at).min(),
+        last_success_at,
+        window: config.pace.window.to_string(),
+        window_opens_at: config.pace.window.opens_at(now),
+        pauses: known.pauses.iter().map(PauseView::from).collect(),
+        silent: answers
+            .iter()
+            .filter_map(|answer| answer.silent.clone())
+            .collect(),
+        looked_at: known.looks.iter().map(|look| look.at).min(),
         targets: targets
-            .map(|target| TargetView::new(&target.table, &looks, &costs, most, now))
+            .map(|target| known.target(&target.table, &shards, &answers))
             .collect(),
     };
-    output.result(&view, describe)?;
-    Ok(Exit::Done)
+    output.result(&view, text::describe)?;
+    Ok(exit(&answers))
 }
 
-impl TargetView {
-    fn new(
-        table: &str,
-        looks: &[Look],
-        costs: &[StepCost],
-        most: NonZeroU32,
-        now: Timestamp,
-    ) -> Self {
-        let left = left_everywhere(looks, table);
-        let time_left = time_left(table, left.n_rows, costs, most);
-        Self {
-            table: table.to_owned(),
-            backlog_rows: left.n_rows,
-            waiting_rows: left.n_waiting,
-            retention_lag_seconds: left.lag_s,
-            rows_per_second: rows_per_second(table, costs, most),
-            seconds_left: time_left.map(|left| left.as_secs()),
-            eta: time_left.and_then(|left| now.checked_add(left).ok()),
-        }
+/// Whatever the ledger knows was said; but who could not be asked is no success.
+fn exit(answers: &[Answer]) -> Exit {
+    let is_gone = |answer: &Answer| answer.silent.as_ref().is_some_and(|one| one.is_unreachable);
+    if answers.iter().all(is_gone) {
+        Exit::Unreachable
+    } else if answers.iter().any(Answer::is_lacking) {
+        Exit::Incomplete
+    } else {
+        Exit::Done
     }
 }
 
-fn describe(view: &StatusView) -> String {
-    let holder = view.holder.as_deref().unwrap_or("nobody");
-    let last = view
-        .last_success_at
-        .map_or_else(|| "never".into(), |at| at.to_string());
-    let mut text = format!("at work    {holder}\nlast done  {last}\n");
-    let Some(looked_at) = view.looked_at else {
-        text.push_str("\nno sidecar has looked yet; `ebbtide plan` looks now");
-        return text;
-    };
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    let rows = view.targets.iter().map(|target| {
-        [
-            target.table.clone(),
-            grouped(target.backlog_rows),
-            grouped(target.waiting_rows),
-            length(target.retention_lag_seconds),
-            or_dash(target.rows_per_second.map(grouped)),
-            or_dash(target.seconds_left.map(length)),
-            or_dash(target.eta.map(|at| at.to_string())),
-        ]
-    });
-    text.push('\n');
-    text.push_str(&table(
-        [
-            "table", "left", "waits", "lag", "rows/s", "takes", "done by",
-        ],
-        &[1, 2, 3, 4, 5],
-        rows,
-    ));
-    text.push_str(&format!(
-        "\n\nas `ebbtide serve` looked last, since {looked_at}"
-    ));
-    text
+impl From<&PauseRecord> for PauseView {
+    fn from(record: &PauseRecord) -> Self {
+        Self {
+            scope: record.pause.scope.to_string(),
+            reason: record.pause.reason.clone(),
+            since: record.pause.created_at,
+        }
+    }
 }

@@ -11,22 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::overlap;
 use super::cycle::Cycled;
-use super::held::held_back;
+use super::held::{HeldBack, held_back};
 use super::world::World;
 use super::{Sidecar, Stop, error_chain};
 use crate::engine::{COSTS_OF, CycleReport, CycleStatus, StepOutcomeKind};
 use crate::ledger::{LedgerError, Look};
-use crate::plan::{Plan, StepCost, Unprobed, time_left};
+use crate::plan::{Plan, StepCost, Unprobed};
 use crate::slot::SlotRange;
 use crate::telemetry::metric;
 use crate::verify::Verdict;
 
 /// What is left of one table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Left {
     /// Expired rows still there.
     pub(crate) n_rows: u64,
+    /// Rows of those that the budget left to later cycles.
+    pub(crate) n_deferred: u64,
     /// Seconds from the oldest of them to its cutoff.
     pub(crate) lag_s: u64,
     /// Rows that wait for an approval, or for their armed time.
@@ -35,6 +37,8 @@ pub(crate) struct Left {
     n_undatable: u64,
     /// Rows of the whole table from the future.
     n_future: u64,
+    /// What held it back.
+    pub(crate) held: Option<HeldBack>,
 }
 
 /// Tables of which nothing is to be said are not named.
@@ -57,6 +61,10 @@ impl Sidecar {
             [CycleStatus::Done, CycleStatus::Partial].contains(&report.status)
         };
         let mut left = left(plan, report);
+        let held = held_back(plan, cycled);
+        for (table, held) in &held {
+            left.entry(table.clone()).or_default().held = Some(held.clone());
+        }
         let unseen = unseen(plan);
         let noted = async {
             let uncounted = uncounted(plan);
@@ -96,12 +104,11 @@ impl Sidecar {
             }
             None => None,
         };
-        let held = held_back(plan, cycled);
         let now = self.clock.now();
         self.board.write(|status| {
             for target in &mut status.targets {
                 let held = held.get(&target.table);
-                let by = held.map(|held| held.by.to_owned());
+                let by = held.map(|held| held.by.clone());
                 target.hold(by, held.map(|held| held.reason.clone()), now);
             }
         });
@@ -113,10 +120,8 @@ impl Sidecar {
         let now = self.clock.now();
         let most = self.live.borrow().config.pace.rows_per_second;
         self.board.write(|status| {
-            for target in &mut status.targets {
-                let left = time_left(&target.table, target.backlog_rows, costs, most);
-                target.eta = left.and_then(|left| now.checked_add(left).ok());
-            }
+            let targets = status.targets.iter_mut();
+            targets.for_each(|target| target.show_eta(costs, most, now));
         });
     }
 
@@ -126,9 +131,7 @@ impl Sidecar {
         self.board.write(|status| {
             for target in &mut status.targets {
                 let left = left_of(&seen, &target.table);
-                target.backlog_rows = left.n_rows;
-                target.retention_lag_seconds = left.lag_s;
-                target.eta = target.eta.filter(|_| left.n_rows > 0);
+                target.show_left(&left);
                 let label = [("table", target.table.as_str())];
                 for (name, value) in [
                     (metric::BACKLOG, left.n_rows),
@@ -158,15 +161,18 @@ fn seen<'l>(looks: impl IntoIterator<Item = &'l Look>) -> Vec<Tables> {
     looks.into_iter().map(read).collect()
 }
 
-/// What is left of a table at all places. What is counted in the whole table is as last seen.
+/// What is left of a table at all places. What is counted in the whole table is as last seen, and so
+/// is what held it back at any of them.
 fn left_of(seen: &[Tables], table: &str) -> Left {
     let latest = seen.first().and_then(|tables| tables.get(table));
-    let first = latest.copied().unwrap_or_default();
+    let first = latest.cloned().unwrap_or_default();
     let others = seen.iter().skip(1).filter_map(|tables| tables.get(table));
     others.fold(first, |sum, left| Left {
         n_rows: sum.n_rows + left.n_rows,
+        n_deferred: sum.n_deferred + left.n_deferred,
         lag_s: sum.lag_s.max(left.lag_s),
         n_waiting: sum.n_waiting + left.n_waiting,
+        held: sum.held.or_else(|| left.held.clone()),
         ..sum
     })
 }
@@ -187,6 +193,7 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
     for deferred in &plan.deferred {
         let left = tables.entry(deferred.table.to_string()).or_default();
         left.n_rows += deferred.n_rows;
+        left.n_deferred += deferred.n_rows;
     }
     for waiting in &plan.waiting {
         tables
@@ -201,6 +208,14 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
         if let StepOutcomeKind::Applied(Verdict::Incomplete { n_left }) = step.outcome {
             // Rows may have come meanwhile.
             left.n_rows = left.n_rows.max(n_left);
+        }
+    }
+    if report.is_some_and(|report| report.status == CycleStatus::Deferred) {
+        // Whatever it sent is verified: what is left, but for what is paused, was beyond its budget.
+        for (table, left) in &mut tables {
+            let paused = plan.paused.iter().filter(|paused| *paused.table == **table);
+            let n_paused = paused.map(|paused| paused.n_rows).sum();
+            left.n_deferred = left.n_rows.saturating_sub(n_paused);
         }
     }
     for left in tables.values_mut().filter(|left| left.n_rows == 0) {
@@ -253,112 +268,16 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
         let (of_table, was) = (left_of(&everywhere, table), left_of(&here, table));
         *now = Left {
             n_rows: now.n_rows.max(was.n_rows),
+            n_deferred: now.n_deferred.max(was.n_deferred),
             lag_s: now.lag_s.max(was.lag_s),
             n_waiting: now.n_waiting.max(was.n_waiting),
             n_undatable: now.n_undatable.max(of_table.n_undatable),
             n_future: now.n_future.max(of_table.n_future),
+            held: now.held.take(),
         };
     }
     tables.retain(|_, left| *left != Left::default());
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-
-    fn look(place: u64, hour: i64, left: Left) -> Look {
-        let tables = Tables::from([("traces".to_owned(), left)]);
-        Look {
-            range: SlotRange {
-                from: place,
-                to: place + 1,
-            },
-            at: Timestamp::from_second(hour * 3_600).unwrap(),
-            terms: String::new(),
-            body: serde_json::to_string(&tables).unwrap(),
-        }
-    }
-
-    fn left(n_rows: u64, n_future: u64) -> Left {
-        Left {
-            n_rows,
-            lag_s: n_rows * 10,
-            n_waiting: 1,
-            n_undatable: n_future * 2,
-            n_future,
-        }
-    }
-
-    #[test]
-    fn looks_at_different_places_add_up_and_what_is_of_the_whole_table_is_as_last_seen() {
-        let looks = [
-            look(0, 3, left(5, 1)),
-            look(1, 4, left(7, 3)),
-            look(2, 2, left(1, 9)),
-        ];
-        let all = Left {
-            n_rows: 13,
-            lag_s: 70,
-            n_waiting: 3,
-            n_undatable: 6,
-            n_future: 3,
-        };
-        assert_eq!(left_of(&seen(&looks), "traces"), all);
-        assert_eq!(left_of(&seen(&looks), "spans"), Left::default());
-        let strange = Look {
-            body: "[]".into(),
-            ..looks[0].clone()
-        };
-        assert_eq!(left_of(&seen([&strange]), "traces"), Left::default());
-    }
-
-    #[test]
-    fn a_table_that_could_not_be_looked_at_keeps_what_was_seen_of_it() {
-        let looks = [look(0, 3, left(5, 1)), look(1, 4, left(7, 3))];
-        let range = SlotRange { from: 0, to: 1 };
-        let mut tables = Tables::from([("spans".to_owned(), left(2, 0))]);
-        keep_unseen(&mut tables, &["traces", "other"].into(), range, &looks);
-        // Of these places, and of the whole table as any look saw it last.
-        let kept = Left {
-            n_undatable: 6,
-            n_future: 3,
-            ..left(5, 1)
-        };
-        let expected = [("spans", left(2, 0)), ("traces", kept)];
-        let expected = expected.map(|(table, left)| (table.to_owned(), left));
-        assert_eq!(tables, Tables::from(expected.clone()));
-        // A second shard, with less, was looked at.
-        tables.insert("traces".into(), left(1, 0));
-        keep_unseen(&mut tables, &["traces"].into(), range, &looks);
-        assert_eq!(tables, Tables::from(expected));
-    }
-
-    #[test]
-    fn a_table_of_which_a_workspace_is_left_alone_was_looked_at() {
-        let unprobed = |table: &str| Unprobed {
-            shard: "s".into(),
-            table: Some(table.into()),
-            workspace: None,
-            reason: "it takes too long".into(),
-            is_unreachable: false,
-            is_running: false,
-        };
-        let plan = Plan {
-            unprobed: vec![
-                unprobed("traces"),
-                Unprobed {
-                    workspace: Some("w".into()),
-                    ..unprobed("spans")
-                },
-                Unprobed {
-                    is_running: true,
-                    ..unprobed("comments")
-                },
-            ],
-            ..Plan::default()
-        };
-        assert_eq!(unseen(&plan), ["traces"].into());
-    }
-}
+mod tests;

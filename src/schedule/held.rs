@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::cycle::{Cycled, End};
 use super::error_chain;
 use crate::engine::EngineError;
 use crate::plan::{Plan, Refusal};
 
 /// What holds a table back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HeldBack {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldBack {
     /// The word for it, as the status has it.
-    pub(super) by: &'static str,
+    pub(crate) by: String,
     /// The particulars, for people.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 /// What holds each table back; the first reason stands.
 pub(super) fn held_back(plan: &Plan, cycled: &Cycled) -> BTreeMap<String, HeldBack> {
     let mut held: BTreeMap<String, HeldBack> = BTreeMap::new();
-    let mut note = |table: &str, by, reason: String| {
+    let mut note = |table: &str, by: &str, reason: String| {
+        let by = by.to_owned();
         held.entry(table.to_owned())
             .or_insert(HeldBack { by, reason });
     };

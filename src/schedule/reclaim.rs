@@ -1,4 +1,4 @@
-//! Disk of deleted rows: looked at now and then, and freed when no slot is due.
+//! Disk of deleted rows: looked at at its interval, whatever else is due, and freed when no slot is due.
 //!
 //! What was seen is in the ledger: every instance says the same, whichever of them looked.
 
@@ -6,21 +6,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument as _;
 
 use super::next;
 use super::world::World;
 use super::{Live, Phase, Sidecar, Stop, Then, until_then};
 use crate::engine::{EngineError, ReclaimReport, Reclaimed, Tenure, read_note};
-use crate::ledger::RemainsNote;
-use crate::plan::{Remains, age};
+use crate::ledger::{QuarantineRecord, RemainsNote};
+use crate::plan::Remains;
 use crate::telemetry::metric;
 
-/// How old a look may be before whoever has nothing to do looks again.
+/// How old a look may be before somebody looks again; and how often an instance looks at most, since
+/// what cannot be looked at stays old.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(10);
-/// Where a table cannot be looked at, it stays old: that is no reason to ask all the time.
-const ASK_EVERY: Duration = Duration::from_mins(1);
 /// A partition that could not be rewritten is left for so long; others go on.
 const PUT_OFF: Duration = Duration::from_hours(1);
 /// One of which only the moment was wrong.
@@ -33,7 +32,7 @@ type Key = (Arc<str>, Arc<str>, Arc<str>);
 #[derive(Debug, Default)]
 pub(super) struct Reclaiming {
     /// When it looked last.
-    looked_at: Option<Instant>,
+    looked_at: Option<Timestamp>,
     /// Whether rows went since.
     is_stale: bool,
     /// Until when partitions are left.
@@ -67,8 +66,8 @@ fn key(remains: &Remains) -> Key {
 }
 
 impl Sidecar {
-    /// Where no slot is due: looks what tables hold of deleted rows, or frees the disk of some. Nothing
-    /// where there is nothing to do.
+    /// Where no slot is due: looks what tables hold of deleted rows if some went, or frees the disk of
+    /// some. Nothing where there is nothing to do.
     pub(super) async fn tidy_disk(
         &mut self,
         live: &Live,
@@ -76,7 +75,8 @@ impl Sidecar {
         n_slots: u32,
         stop: &Stop,
     ) -> Result<Option<Then>, EngineError> {
-        if self.look_at_remains(live, world, stop).await? {
+        if self.reclaiming.is_stale {
+            self.look_at_remains(live, world, stop).await?;
             return Ok(Some(Then::Again));
         }
         let next_slot_at = next::day(&self.view(world, n_slots, &world.settled)).next_slot_at;
@@ -84,22 +84,23 @@ impl Sidecar {
         self.reclaim(live, world, until_next_slot, stop).await
     }
 
-    /// Looks what tables hold of deleted rows, if that is not known well enough; whether it did.
+    /// Whether it is time to look what tables hold of deleted rows.
+    pub(super) fn is_time_to_look(&self, live: &Live, world: &World) -> bool {
+        let lately = |at: Timestamp| world.now.duration_since(at).abs() < LOOK_EVERY;
+        is_old(live, world) && !self.reclaiming.looked_at.is_some_and(lately)
+    }
+
+    /// Looks what tables hold of deleted rows.
     pub(super) async fn look_at_remains(
         &mut self,
         live: &Live,
         world: &World,
         stop: &Stop,
-    ) -> Result<bool, EngineError> {
-        let lately = |at: Instant| at.elapsed() < ASK_EVERY;
-        let is_known = !is_old(live, world) || self.reclaiming.looked_at.is_some_and(lately);
-        if is_known && !self.reclaiming.is_stale {
-            return Ok(false);
-        }
-        self.reclaiming.looked_at = Some(Instant::now());
+    ) -> Result<(), EngineError> {
+        self.reclaiming.looked_at = Some(world.now);
         self.reclaiming.is_stale = false;
         let Some(seen) = stop.unless_told(live.engine.remains()).await.transpose()? else {
-            return Ok(true);
+            return Ok(());
         };
         for unseen in seen.unseen {
             tracing::warn!(
@@ -109,7 +110,7 @@ impl Sidecar {
                 "nobody knows what deleted rows hold of the disk"
             );
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Rewrites the partition that is worth it most, if there is one; nothing where there is none. One
@@ -186,15 +187,12 @@ impl Sidecar {
     }
 
     /// Publishes what all instances have seen.
-    pub(super) fn show_remains(&self, notes: &[RemainsNote], now: jiff::Timestamp) {
-        let known = self.known_remains(notes);
+    pub(super) fn show_remains(&self, notes: &[RemainsNote], now: Timestamp) {
+        let live = Arc::clone(&self.live.borrow());
+        let shards = live.engine.warehouse().shards();
         self.board.write(|status| {
             for target in &mut status.targets {
-                let of_table = |remains: &&Remains| *remains.table == *target.table;
-                let of_table: Vec<&Remains> = known.iter().filter(of_table).collect();
-                let lag = of_table.iter().map(|remains| age(remains, now)).max();
-                target.dead_bytes = of_table.iter().map(|remains| remains.dead_bytes).sum();
-                target.reclaim_lag_seconds = lag.map_or(0, |lag| lag.as_secs());
+                target.show_remains(notes, shards, now);
                 let label = [("table", target.table.as_str())];
                 for (name, value) in [
                     (metric::DEAD_BYTES, target.dead_bytes),
@@ -203,6 +201,14 @@ impl Sidecar {
                     self.metrics.set_count(name, &label, value);
                 }
             }
+        });
+    }
+
+    /// Publishes what is in quarantine; the engine's observer has the metric.
+    pub(super) fn show_quarantined(&self, records: &[QuarantineRecord]) {
+        self.board.write(|status| {
+            let targets = status.targets.iter_mut();
+            targets.for_each(|target| target.show_quarantined(records));
         });
     }
 

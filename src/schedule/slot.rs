@@ -204,10 +204,6 @@ impl Sidecar {
             ..self.view(world, n_slots, &self.rehearsed.1)
         });
         let Next::Slot { range, .. } = next else {
-            // What deleted rows hold is of interest whoever deleted them.
-            if self.look_at_remains(live, world, stop).await? {
-                return Ok(Then::Again);
-            }
             return Ok(self.rest(next, Phase::DryRun, &why, world.now));
         };
         self.board.phase(Phase::DryRun, why, world.now);

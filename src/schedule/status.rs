@@ -85,6 +85,10 @@ pub struct TargetStatus {
     pub stalled: Option<String>,
     /// Expired rows still there, as the last cycles saw them.
     pub backlog_rows: u64,
+    /// Rows of those that are left to later cycles, since they are more than `retention.budget` allows.
+    pub deferred_rows: u64,
+    /// Rows that would go once a change is approved, or its armed time is over.
+    pub waiting_rows: u64,
     /// Seconds from the oldest expired row still there to its cutoff.
     pub retention_lag_seconds: u64,
     /// Rows that the cycle at work, or the one before it, was to delete.
@@ -95,6 +99,15 @@ pub struct TargetStatus {
     pub dead_bytes: u64,
     /// Seconds for which the oldest of them is deleted.
     pub reclaim_lag_seconds: u64,
+    /// When it was looked last, on the shard where that is longest ago; nothing where some shard was
+    /// never looked at, so that nobody knows.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub dead_seen_at: Option<Timestamp>,
+    /// Bytes of partitions in quarantine.
+    pub quarantined_bytes: u64,
+    /// From when on the first of them is dropped, or goes back if somebody wants any of it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub quarantined_until: Option<Timestamp>,
     /// When the backlog should be gone, at the rate of the steps of the last 30 days and no faster than
     /// `pace.rows_per_second`.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -103,7 +116,7 @@ pub struct TargetStatus {
 
 impl TargetStatus {
     /// A target of which nothing is known yet.
-    pub(super) fn new(table: &str) -> Self {
+    pub(crate) fn new(table: &str) -> Self {
         Self {
             table: table.into(),
             held_back_by: None,
@@ -111,11 +124,16 @@ impl TargetStatus {
             since: None,
             stalled: None,
             backlog_rows: 0,
+            deferred_rows: 0,
+            waiting_rows: 0,
             retention_lag_seconds: 0,
             cycle_rows_due: 0,
             cycle_rows_deleted: 0,
             dead_bytes: 0,
             reclaim_lag_seconds: 0,
+            dead_seen_at: None,
+            quarantined_bytes: 0,
+            quarantined_until: None,
             eta: None,
         }
     }

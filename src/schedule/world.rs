@@ -69,7 +69,7 @@ impl Sidecar {
         self.show_left(&looks);
         let remains = ledger.remains().await?;
         self.show_remains(&remains, now);
-        engine.see_quarantine().await?;
+        self.show_quarantined(&engine.see_quarantine().await?);
         let mut n_pending = 0;
         for plan in plans
             .iter()

@@ -26,6 +26,7 @@ mod scene;
 mod servers;
 mod shards;
 mod snapshots;
+mod status;
 mod stop;
 mod targets;
 

@@ -13,6 +13,7 @@ mod grants;
 mod mariadb;
 mod mysql;
 mod network;
+mod pace;
 mod wait;
 
 pub use approval::approve;
@@ -22,6 +23,7 @@ pub use grants::with_system_grants;
 pub use mariadb::Mariadb;
 pub use mysql::TestMysql;
 pub use network::Network;
+pub use pace::{PACE, with_pace};
 pub use wait::wait_until;
 
 /// Runs a future to its end, also inside the runtime of a test.

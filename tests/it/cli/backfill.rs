@@ -13,10 +13,6 @@ use super::{Scene, matches_snapshot};
 /// Nothing was ever approved, and no rule deletes anything.
 const REQUIRED: &str = "retention: {default: unlimited, approval: required}\n";
 
-/// One workspace a statement, and one statement a minute: the second waits for its turn.
-const SLOW: &str = "retention: {default: unlimited, approval: required}\n\
-                    plan: {workspaces_per_statement: 1}\npace: {statements_per_minute: 1}\n";
-
 async fn scene() -> Scene {
     let scene = Scene::new().await;
     scene.retention(REQUIRED);
@@ -398,14 +394,19 @@ async fn whoever_is_at_work_is_not_disturbed() {
 #[tokio::test]
 async fn a_signal_ends_it_after_the_statement_and_the_same_command_goes_on() {
     let scene = acme().await;
-    scene.retention(SLOW);
+    // One workspace a statement, and one statement a minute: the second waits for its turn.
+    scene.retention(&format!(
+        "{REQUIRED}plan: {{workspaces_per_statement: 1}}\n"
+    ));
     let arguments = [
         "backfill",
         "--organization=acme",
         "--older-than=60d",
         "--yes",
     ];
-    let mut child = scene.command(&arguments).spawn().unwrap();
+    let mut command = scene.command(&arguments);
+    command.env("EBBTIDE_PACE__STATEMENTS_PER_MINUTE", "1");
+    let mut child = command.spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     said.by_ref()
         .map_while(Result::ok)

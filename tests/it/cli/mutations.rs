@@ -1,6 +1,7 @@
 //! `ebbtide mutations`: ours are listed, and ended when asked for; others are left alone.
 
 use super::Scene;
+use crate::support::with_pace;
 
 /// A delete of ours and an update of somebody else that both wait for merges.
 async fn stuck() -> (Scene, String, String) {
@@ -134,9 +135,9 @@ async fn outside_of_the_window_a_run_says_when_it_opens() {
     };
     let window = format!("{}-{}", hour(3), hour(5));
     let text = format!(
-        "{}retention: {{approval: none, default: 60d}}\npace: {{window: \"{window}\"}}\ntargets: \
+        "{}retention: {{approval: none, default: 60d}}\ntargets: \
          [{{table: traces, workspace: workspace_id, project: project_id, age: {{uuid_v7: id}}}}]\n",
-        scene.head()
+        with_pace(&scene.head(), &format!("window: \"{window}\""))
     );
     scene.write("config.yml", &text);
     let outcome = scene.refused(75, &["run"]).await;

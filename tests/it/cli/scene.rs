@@ -9,7 +9,7 @@ use clickhouse::Client;
 use ebbtide::Embedded;
 use tempfile::TempDir;
 
-use crate::support::TestDatabase;
+use crate::support::{PACE, TestDatabase};
 
 /// Rows of `traces` that a retention of 60 days expires.
 pub const N_OLD: u64 = 30;
@@ -143,11 +143,13 @@ impl Scene {
         self.configure(retention, TARGETS);
     }
 
-    /// Version and connection.
+    /// Version, connection and pace.
     pub fn head(&self) -> String {
-        HEAD.replace("URL", self.database.url())
+        let connection = HEAD
+            .replace("URL", self.database.url())
             .replace("DATABASE", self.database.name())
-            .replace("USER", self.database.user())
+            .replace("USER", self.database.user());
+        connection + PACE
     }
 
     /// Runs the binary.

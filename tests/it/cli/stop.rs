@@ -12,10 +12,10 @@ use super::scene::{N_OLD, N_YOUNG};
 async fn a_signal_ends_a_cycle_after_the_statement_that_runs() {
     let scene = Scene::new().await;
     // One workspace a statement, and one statement a minute: the second waits for its turn.
-    scene.retention(
-        "retention: {default: 60d}\nplan: {workspaces_per_statement: 1}\npace: {statements_per_minute: 1}\n",
-    );
-    let mut child = scene.command(&["run"]).spawn().unwrap();
+    scene.retention("retention: {default: 60d}\nplan: {workspaces_per_statement: 1}\n");
+    let mut command = scene.command(&["run"]);
+    command.env("EBBTIDE_PACE__STATEMENTS_PER_MINUTE", "1");
+    let mut child = command.spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     said.by_ref()
         .map_while(Result::ok)

@@ -9,14 +9,14 @@ use ebbtide::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::change::{SMALL, flaws};
+use super::change::{flaws, small};
 use super::method::{finite, partitioned};
 use super::world::{NOW, World, at, plan, propose, tenure};
 use crate::support::block_on;
 
 /// One workspace a statement, and nothing was ever approved.
 fn strict(world: &World) -> Config {
-    let yaml = world.yaml.replace("targets:\n", SMALL);
+    let yaml = small(&world.yaml);
     Config::parse(&yaml.replace("approval: none, ", "")).unwrap()
 }
 

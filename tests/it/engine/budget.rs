@@ -5,6 +5,7 @@ use std::time::Duration;
 use ebbtide::{Config, CycleStatus, Engine, EngineError, PlanRequest, Refusal, SlotRange};
 
 use super::world::{NOW, World, plan, run};
+use crate::support::with_pace;
 
 /// A rule of 30 days makes 69 rows of a workspace due in each table, one a day.
 const N_DUE: u64 = 69;
@@ -12,8 +13,8 @@ const N_DUE: u64 = 69;
 fn with_budget(world: &World, budget: &str) -> Config {
     let limits = format!("max_share_of_table: 0.9, budget: {{{budget}}}");
     let yaml = world.yaml.replace("max_share_of_table: 0.9", &limits);
-    let fast = "plan: {rows_per_step: 10}\npace: {statements_per_minute: 6000}\ntargets:\n";
-    Config::parse(&yaml.replace("targets:\n", fast)).unwrap()
+    let yaml = yaml.replace("targets:\n", "plan: {rows_per_step: 10}\ntargets:\n");
+    Config::parse(&with_pace(&yaml, "statements_per_minute: 6000")).unwrap()
 }
 
 /// Runs cycles until one has nothing left; what must hold after each of them does.

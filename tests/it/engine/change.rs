@@ -10,14 +10,19 @@ use ebbtide::{
 };
 
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
-use crate::support::{TestMysql, block_on};
+use crate::support::{TestMysql, block_on, with_pace};
 
 /// One workspace a statement, as fast as it goes.
-pub(super) const SMALL: &str =
-    "plan: {workspaces_per_statement: 1}\npace: {statements_per_minute: 6000}\ntargets:\n";
+pub(super) fn small(yaml: &str) -> String {
+    let yaml = yaml.replace(
+        "targets:\n",
+        "plan: {workspaces_per_statement: 1}\ntargets:\n",
+    );
+    with_pace(&yaml, "statements_per_minute: 6000")
+}
 
 fn small_steps(world: &World) -> Config {
-    world.config_with("targets:\n", SMALL)
+    Config::parse(&small(&world.yaml)).unwrap()
 }
 
 fn rule(workspace: &str, retention: &str) -> NewRule {
@@ -129,7 +134,7 @@ async fn a_ledger_in_mysql_that_never_rests_holds_nothing_up() {
 async fn what_was_approved_goes_on_while_new_rules_wait() {
     let world = World::new().await;
     due_everywhere(&world).await;
-    let small = world.yaml.replace("targets:\n", SMALL);
+    let small = small(&world.yaml);
     let strict = Config::parse(&small.replace("approval: none, ", "")).unwrap();
     let engine = world.engine_with(&strict, NOW);
     let proposed = propose(&engine).await;
@@ -249,7 +254,7 @@ async fn a_rule_that_the_children_cannot_match_keeps_the_parents() {
     world.sql("TRUNCATE TABLE spans").await;
     let steps = "table: spans, workspace: w, project: p";
     let yaml = world.yaml.replace(steps, "table: spans, workspace: w");
-    let config = Config::parse(&yaml.replace("targets:\n", SMALL)).unwrap();
+    let config = Config::parse(&small(&yaml)).unwrap();
     let steps = plan(&world.engine_with(&config, NOW)).await.steps;
     assert_eq!(steps.len(), 2);
     let chosen = steps[1].arms[0].workspace.to_string();

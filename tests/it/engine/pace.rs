@@ -12,12 +12,7 @@ use tokio::sync::mpsc;
 
 use super::method::{finite, partitioned};
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
-use crate::support::embedded_options;
-
-/// The world with a section `pace`.
-fn paced(world: &World, pace: &str) -> Config {
-    world.config_with("targets:", &format!("pace: {{{pace}}}\ntargets:"))
-}
+use crate::support::{embedded_options, with_pace};
 
 /// Makes a table busy: its merges stop, and somebody else's mutations wait for them.
 async fn make_busy(world: &World, table: &str) {
@@ -43,7 +38,7 @@ async fn a_busy_table_is_left_in_peace_others_go_on_and_it_resumes() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
     make_busy(&world, "traces").await;
-    let engine = world.engine_with(&paced(&world, "longest_wait: 2s"), NOW);
+    let engine = world.engine_with(&world.paced("longest_wait: 2s"), NOW);
     let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Failed);
     let steps: Vec<_> = report
@@ -74,7 +69,7 @@ async fn a_busy_child_keeps_its_parents() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
     make_busy(&world, "spans").await;
-    let engine = world.engine_with(&paced(&world, "longest_wait: 1s"), NOW);
+    let engine = world.engine_with(&world.paced("longest_wait: 1s"), NOW);
     let (_, report) = run(&engine).await.unwrap();
     assert_eq!(
         (report.status, report.steps.len()),
@@ -91,7 +86,7 @@ async fn a_table_that_is_waited_for_goes_on_by_itself() {
     make_busy(&world, "spans").await;
     let (said, mut heard) = mpsc::unbounded_channel();
     let engine = world
-        .engine_with(&paced(&world, "longest_wait: 2m"), NOW)
+        .engine_with(&world.paced("longest_wait: 2m"), NOW)
         .observed_by(move |event| {
             let line = match event {
                 Event::HeldBack { table, wait, .. } => {
@@ -174,7 +169,7 @@ async fn an_idle_table_may_go_and_each_limit_holds_it_back() {
     let config = world.config();
     let shard = Shard::new(config.shards[0].clone()).unwrap();
     let look = async |pace: &str| {
-        let config = paced(&world, pace);
+        let config = world.paced(pace);
         Pacer::new(config.pace).look(&shard, "spans").await
     };
     assert_eq!(look("longest_wait: 1s").await, Decision::Go);
@@ -218,7 +213,7 @@ impl Clock for Moved {
 async fn outside_of_the_window_nothing_is_sent_nor_approved() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
-    let closed = paced(&world, "window: \"22:00-06:00\"");
+    let closed = world.paced("window: \"22:00-06:00\"");
     let engine = world.engine_with(&closed, NOW);
     let error = run(&engine).await.unwrap_err();
     let EngineError::Closed { opens_at, .. } = error else {
@@ -231,7 +226,7 @@ async fn outside_of_the_window_nothing_is_sent_nor_approved() {
     assert_eq!(world.ledger.approved_revision().await.unwrap(), None);
     assert_eq!(world.mutations().await, 0);
 
-    let open = paced(&world, "window: \"09:00-10:01\"");
+    let open = world.paced("window: \"09:00-10:01\"");
     let (_, report) = run(&world.engine_with(&open, NOW)).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done);
 }
@@ -243,7 +238,7 @@ async fn a_window_that_closes_ends_the_cycle_after_the_statement() {
     let seconds = Arc::new(AtomicI64::new(0));
     let (clock, moved) = (Moved(Arc::clone(&seconds)), Moved(seconds));
     clock.to(NOW);
-    let config = paced(&world, "window: \"09:00-10:30\"");
+    let config = world.paced("window: \"09:00-10:30\"");
     let engine = Engine::new(&config, world.ledger.clone(), Arc::new(clock)).unwrap();
     let engine = engine.observed_by(move |event| {
         if matches!(event, Event::StepFinished { .. }) {
@@ -285,12 +280,12 @@ async fn a_mutation_without_progress_is_reported_as_stalled() {
         });
         (engine, stalled)
     };
-    let patient = world.engine_with(&paced(&world, "stall_after: 1h"), NOW);
+    let patient = world.engine_with(&world.paced("stall_after: 1h"), NOW);
     let (engine, stalled) = heard(patient);
     plan(&engine).await;
     assert_eq!(*stalled.lock().unwrap(), [""; 0]);
 
-    let strict = world.engine_with(&paced(&world, "stall_after: 1s"), NOW);
+    let strict = world.engine_with(&world.paced("stall_after: 1s"), NOW);
     let (engine, stalled) = heard(strict);
     plan(&engine).await;
     let said = stalled.lock().unwrap().concat();
@@ -310,8 +305,8 @@ async fn a_step_that_took_too_long_makes_the_next_ones_smaller() {
     let fill = "INSERT INTO spans SELECT concat('w', toString(number % 4)), 'p', \
                 toDateTime('2026-01-01', 'UTC'), number FROM numbers(24000)";
     world.sql(fill).await;
-    let pace = "pace: {statement_target: 1ms}\nplan: {rows_per_step: 20000}\ntargets:";
-    let yaml = world.yaml.replace("targets:", pace);
+    let small = "plan: {rows_per_step: 20000}\ntargets:";
+    let yaml = with_pace(&world.yaml, "statement_target: 1ms").replace("targets:", small);
     let yaml = yaml.replace("max_share_of_table: 0.9", "max_share_of_table: 1.0");
     let engine = world.engine_with(&Config::parse(&yaml).unwrap(), NOW);
     let n_steps = async || {
@@ -333,7 +328,7 @@ async fn a_full_disk_holds_no_drop_back() {
     let mut world = partitioned("toYYYYMM(at)", "").await;
     finite(&mut world);
     let pace = "longest_wait: 1s, backpressure: {free_disk_share: 0.9999}";
-    let engine = world.engine_with(&paced(&world, pace), NOW);
+    let engine = world.engine_with(&world.paced(pace), NOW);
     let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Failed);
     let steps: Vec<_> = report

@@ -337,7 +337,7 @@ async fn no_delete_is_sent_behind_a_rewrite_that_is_not_finished() {
     world.rule("w1", "30d").await;
     let stalled = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&stalled);
-    let strict = world.config_with("targets:", "pace: {stall_after: 1s}\ntargets:");
+    let strict = world.paced("stall_after: 1s");
     let engine = world.engine_with(&strict, NOW);
     let engine = engine.observed_by(move |event| {
         if let Event::Stalled { mutations, .. } = event {

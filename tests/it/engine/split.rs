@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ebbtide::{Config, CycleStatus, Event, HoldRange, Method, NewHold, NewRule, Plan, Scope, Step};
 
 use super::world::{NOW, World, at, plan, run};
-use crate::support::block_on;
+use crate::support::{block_on, with_pace};
 use crate::warehouse::proxy;
 
 /// A rule of 30 days makes 69 rows of a workspace due in each table, one a day.
@@ -13,10 +13,10 @@ const N_DUE: u64 = 69;
 const LIMIT: u64 = 7;
 
 fn small_steps(world: &World) -> Config {
-    world.config_with(
-        "targets:\n",
-        "plan: {rows_per_step: 7}\npace: {statements_per_minute: 6000}\ntargets:\n",
-    )
+    let small = world
+        .yaml
+        .replace("targets:\n", "plan: {rows_per_step: 7}\ntargets:\n");
+    Config::parse(&with_pace(&small, "statements_per_minute: 6000")).unwrap()
 }
 
 /// The steps of a table in the order in which they go.

@@ -12,7 +12,7 @@ use ebbtide::{
 
 use super::method::{finite, partitioned, steps};
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
-use crate::support::{block_on, embedded_options, wait_until};
+use crate::support::{PACE, block_on, embedded_options, wait_until};
 
 /// What somebody does just in time.
 type Change = fn(&dyn Ledger);
@@ -311,7 +311,7 @@ async fn where_a_row_policy_hides_rows_no_partition_is_dropped() {
         let yaml = format!(
             "version: 1\nclickhouse: {{shards: [{{url: \"{}\"}}], user: {user}}}\n\
              ledger: {{url: \"sqlite://{}/{user}.db\"}}\n\
-             retention: {{approval: none, default: 30d, max_share_of_table: 1.0}}\n\
+             retention: {{approval: none, default: 30d, max_share_of_table: 1.0}}\n{PACE}\
              targets: [{{table: spans, workspace: w, age: {{time: at}}}}]\n",
             server.url(),
             folder.path().display()

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::TestDatabase;
+use crate::support::{PACE, TestDatabase, with_pace};
 
 pub const NOW: &str = "2026-11-21T10:00:00Z";
 
@@ -51,6 +51,7 @@ impl World {
              clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}{clickhouse}}}\n\
              ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
              retention: {{approval: none, max_share_of_table: 0.9}}\n\
+             {PACE}\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\
              - {{table: traces, workspace: w, project: p, age: {{time: at}}}}\n",
@@ -130,6 +131,11 @@ impl World {
     pub fn config_with(&self, before: &str, after: &str) -> Config {
         assert!(self.yaml.contains(before), "{}", self.yaml);
         Config::parse(&self.yaml.replace(before, after)).unwrap()
+    }
+
+    /// The configuration with more keys in its section `pace`.
+    pub fn paced(&self, keys: &str) -> Config {
+        Config::parse(&with_pace(&self.yaml, keys)).unwrap()
     }
 
     pub async fn sql(&self, sql: &str) {

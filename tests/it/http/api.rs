@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{TestDatabase, TestMysql};
+use crate::support::{PACE, TestDatabase, TestMysql};
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -127,7 +127,7 @@ impl Api {
             "version: 1\n\
              clickhouse: {{{clickhouse}}}\n\
              ledger: {{url: \"{ledger}\"}}\n\
-             retention:\n  max_share_of_table: 1.0\n  enabled: true\n{}\
+             {PACE}retention:\n  max_share_of_table: 1.0\n  enabled: true\n{}\
              api:\n  tokens:\n{}{}{often}\
              targets:\n\
              - {{table: spans, workspace: w, project: p, age: {{time: at}}}}\n\

@@ -722,7 +722,7 @@ impl Case {
                 "workspaces_per_statement": self.per_statement,
                 "rows_per_step": self.rows_per_step(),
             },
-            "pace": {"statements_per_minute": 60_000},
+            "pace": {"statements_per_minute": 60_000, "backpressure": {"free_disk_share": 0}},
             "targets": [target],
         })
         .to_string()

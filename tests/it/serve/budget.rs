@@ -1,6 +1,6 @@
 //! A slot with more due than the budget allows: it goes on in the next cycle, after other slots.
 
-use ebbtide::{Phase, SlotRange};
+use ebbtide::{Phase, SlotRange, TargetStatus};
 
 use super::Town;
 use super::day::{Running, TestClock};
@@ -54,4 +54,27 @@ async fn a_slot_that_used_up_its_budget_goes_on_after_the_others_until_it_is_don
         let tables: Vec<&str> = steps.iter().map(|step| &*step.intent.table).collect();
         assert_eq!(tables, ["spans", "traces"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_time_of_a_budget_leaves_is_deferred_and_the_status_says_so() {
+    let town = Town::new().await;
+    let sections = "plan: {workspaces_per_statement: 1}\n";
+    town.configure(", budget: {time: 1s}", sections);
+    // Sixteen statements: ten go at once, and then one in six seconds.
+    let text = std::fs::read_to_string(town.path()).unwrap();
+    let slow = text.replace("statements_per_minute: 6000", "statements_per_minute: 10");
+    assert_ne!(text, slow);
+    std::fs::write(town.path(), slow).unwrap();
+    let mut sidecar = Running::start(&town, "me", &TestClock::at(12, 0)).await;
+    let deferred = sidecar.status.wait_for(|status| {
+        let is_deferred = |target: &TargetStatus| target.deferred_rows > 0;
+        status.targets.iter().any(is_deferred)
+    });
+    let deferred = tokio::time::timeout(std::time::Duration::from_mins(1), deferred).await;
+    let status = deferred.expect("within a minute").unwrap().clone();
+    for target in &status.targets {
+        assert_eq!(target.deferred_rows, target.backlog_rows, "{status:#?}");
+    }
+    sidecar.end().await;
 }

@@ -9,7 +9,7 @@ use super::day::{Running, TestClock};
 use super::town::N_OLD;
 
 /// More of the section `pace`.
-fn pace(town: &Town, more: &str) {
+pub fn pace(town: &Town, more: &str) {
     let text = std::fs::read_to_string(town.path()).unwrap();
     let before = "statements_per_minute: 6000";
     assert!(text.contains(before), "{text}");

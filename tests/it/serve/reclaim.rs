@@ -1,5 +1,10 @@
 //! Reclaim in the sidecar: it says what deleted rows hold, and frees it only where it may.
 
+use ebbtide::{Clock as _, Phase};
+
+use super::day::{Running, TestClock};
+use super::pace::pace;
+use super::town::N_OLD;
 use super::{Process, Town};
 
 /// `traces` as they are, with half of the rows of one part deleted, and no merge that takes them.
@@ -91,4 +96,70 @@ async fn who_only_plans_frees_nothing() {
     process.until_phase("dry_run");
     assert_eq!(rewrites(&town).await, 0);
     process.end();
+}
+
+/// Merges that are stopped stop a cycle where it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_backlog_goes_on_from_cycle_to_cycle_it_looks_at_its_interval() {
+    let town = Town::new().await;
+    // Each workspace has twenty rows: a cycle is one of them.
+    town.configure(", budget: {rows: 30}", "");
+    let ledger = town.ledger().await;
+    let looked_at = async || {
+        let notes = ledger.remains().await.unwrap();
+        notes.iter().map(|note| note.at).min()
+    };
+    town.sql("SYSTEM STOP MERGES traces").await;
+    let clock = TestClock::at(12, 0);
+    let sidecar = Running::start(&town, "one", &clock).await;
+    town.until_mutations(2).await;
+    assert_eq!(
+        looked_at().await,
+        Some(clock.now()),
+        "before the first cycle"
+    );
+
+    clock.turn(12, 599);
+    town.sql("SYSTEM STOP MERGES spans").await;
+    town.sql("SYSTEM START MERGES traces").await;
+    town.until_mutations(3).await;
+    assert!(looked_at().await < Some(clock.now()), "it is not old yet");
+
+    clock.turn(12, 600);
+    town.sql("SYSTEM STOP MERGES traces").await;
+    town.sql("SYSTEM START MERGES spans").await;
+    town.until_mutations(4).await;
+    town.sql("SYSTEM STOP MERGES spans").await;
+    town.sql("SYSTEM START MERGES traces").await;
+    town.until_mutations(5).await;
+    assert_eq!(
+        looked_at().await,
+        Some(clock.now()),
+        "before the third cycle"
+    );
+    let n_left = town.count("traces").await - N_OLD;
+    assert!(n_left > N_OLD / 2, "{n_left} rows of the backlog are left");
+    town.sql("SYSTEM START MERGES spans").await;
+    sidecar.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn out_of_its_window_it_looks() {
+    let town = town("").await;
+    pace(&town, "window: \"22:00-06:00\"");
+    let mut sidecar = Running::start(&town, "one", &TestClock::at(12, 0)).await;
+    let seen = sidecar.status.wait_for(|status| {
+        status.phase == Phase::Waiting && status.targets.iter().any(|target| target.dead_bytes > 0)
+    });
+    let seen = tokio::time::timeout(std::time::Duration::from_mins(2), seen).await;
+    let status = seen.expect("a look within two minutes").unwrap().clone();
+    assert!(status.reason.contains("pace.window"), "{status:?}");
+    assert!(
+        status
+            .targets
+            .iter()
+            .all(|target| target.dead_seen_at.is_some())
+    );
+    assert_eq!(town.mutations().await, 0);
+    sidecar.end().await;
 }

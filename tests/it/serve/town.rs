@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::Process;
-use crate::support::{TestDatabase, TestMysql};
+use crate::support::{PACE, TestDatabase, TestMysql, with_pace};
 
 /// Workspaces `w0` to `w7`.
 pub const N_WORKSPACES: u64 = 8;
@@ -118,13 +118,14 @@ impl Town {
             default("slots_per_day", "1"),
         );
         let retention = retention.trim_start_matches(", ");
+        let pace = with_pace(PACE, "statements_per_minute: 6000");
         let yaml = format!(
             "version: 1\n\
              clickhouse: {{shards: [{{url: \"{}\"}}], database: {}, user: {}, \
              password_env: EBBTIDE_TEST_PASSWORD}}\n\
              ledger: {{url: \"{}\"}}\n\
              retention: {{{retention}}}\n\
-             pace: {{statements_per_minute: 6000}}\n\
+             {pace}\
              log: {{format: json}}\n\
              api: {{listen: \"127.0.0.1:0\", tokens: [{{name: ann, role: admin, sha256: \"{}\"}}]}}\n\
              {serve}{sections}\
