@@ -216,6 +216,7 @@ impl Engine {
     async fn plan_on(&self, terms: &Terms<'_>, revision: u64) -> Result<Plan, EngineError> {
         let deleted = self.deleted_today().await?;
         let costs = self.ledger.step_costs(terms.made_at - COSTS_OF).await?;
+        self.pacer.recall(&costs);
         let mut surveys: Vec<Vec<SurveyedTable>> = Vec::new();
         let mut unprobed = Vec::new();
         for shard in self.warehouse.shards() {

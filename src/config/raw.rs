@@ -304,6 +304,7 @@ pub(super) struct RawBackpressure {
     pub(super) replication_queue: u32,
     pub(super) free_disk_share: f64,
     pub(super) foreground_latency: f64,
+    pub(super) foreground_latency_floor: String,
     pub(super) resume_at: f64,
 }
 
@@ -317,6 +318,7 @@ impl Default for RawBackpressure {
             replication_queue: 500,
             free_disk_share: 0.05,
             foreground_latency: 5.0,
+            foreground_latency_floor: "300ms".into(),
             resume_at: 0.7,
         }
     }

@@ -6,7 +6,7 @@ use super::damaged::Damaged;
 use super::renew::Moved;
 use super::step::Part;
 use super::survey::error_chain;
-use super::turn::{Spent, Waited};
+use super::turn::{Shrunk, Spent, Waited};
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Arm, Backfill, Basis, Plan, Step};
@@ -30,6 +30,7 @@ pub(super) struct Cycle<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) waited: Waited,
     pub(super) spent: Spent,
+    pub(super) shrunk: Shrunk,
 }
 
 impl Cycle<'_> {
@@ -84,6 +85,7 @@ impl Engine {
             stop,
             waited: Waited::default(),
             spent: Spent::new(),
+            shrunk: Shrunk::default(),
         };
         let start = CycleStart {
             id: cycle.id.clone(),
@@ -121,10 +123,15 @@ impl Engine {
         let mut course = Course::default();
         let mut halted = None;
         for shard in self.most_overdue_first(plan) {
-            if halted.is_none() {
-                halted = self
-                    .apply_shard(cycle, shard, &mut course, &mut steps)
-                    .await?;
+            let goes_on = match halted {
+                None => true,
+                // Where steps became too large for one shard, others are not deferred with it.
+                Some(CycleStatus::Deferred) => self.halt(cycle).is_none(),
+                Some(_) => false,
+            };
+            if goes_on {
+                let ended = self.apply_shard(cycle, shard, &mut course, &mut steps);
+                halted = ended.await?.or(halted);
             }
         }
         let all_verified = steps.iter().all(StepReport::is_verified) && plan.unprobed.is_empty();
@@ -191,6 +198,9 @@ impl Engine {
                 up_to.ok_or_else(|| format!("table {} is no target any more", step.table))
             });
             let part = Part { cycle, shard, step };
+            if self.halt(cycle).is_none() && self.is_too_large(&part) {
+                return Ok(Some(CycleStatus::Deferred));
+            }
             match Box::pin(self.apply_step(&part, targets, course)).await? {
                 Ok(None) => {}
                 Ok(Some(report)) => {

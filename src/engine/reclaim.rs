@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Cycle;
-use super::turn::{Place, Spent, Waited};
+use super::turn::{Place, Shrunk, Spent, Waited};
 use super::{CycleKind, CycleStatus, Engine, EngineError, Event, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Plan, Reclaim, Remains};
@@ -127,6 +127,7 @@ impl Engine {
             stop,
             waited: Waited::default(),
             spent: Spent::new(),
+            shrunk: Shrunk::default(),
         };
         let mut report = self.reclaim_in(&cycle, remains).await?;
         report.duration = began.elapsed();

@@ -20,5 +20,6 @@ mod reclaim;
 mod review;
 mod slot;
 mod split;
+mod step_size;
 mod whole;
 pub mod world;
