@@ -212,10 +212,8 @@ impl Engine {
         was_strained |= self.pacer.look(part.shard, table).await != Decision::Go;
         // What a drop takes says nothing of rows.
         if part.step.method != Method::Partition {
-            let n_rows = match execution {
-                Execution::Done => part.step.n_due,
-                _ => 0,
-            };
+            let is_done = matches!(execution, Execution::Done);
+            let n_rows = if is_done { part.step.n_due } else { 0 };
             let pacer = &self.pacer;
             if pacer.learn(part.shard, table, n_rows, took, was_strained) {
                 let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));

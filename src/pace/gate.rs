@@ -67,10 +67,12 @@ impl Usual {
     /// Learns from a read: quickly down, and slowly up where nothing held the table back.
     pub(super) fn learn(&mut self, latency_ms: f64, limits: &Thresholds, is_held: bool) {
         let before = self.ms(latency_ms, limits);
-        let share = match latency_ms < before {
-            true => 0.5,
-            false if is_held => 0.0,
-            false => 0.01,
+        let share = if latency_ms < before {
+            0.5
+        } else if is_held {
+            0.0
+        } else {
+            0.01
         };
         let learned = Self(Some(before + (latency_ms - before) * share));
         self.0 = Some(learned.ms(latency_ms, limits));
