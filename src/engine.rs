@@ -233,6 +233,7 @@ impl Engine {
     ) -> Result<Plan, EngineError> {
         let deleted = self.deleted_today().await?;
         let costs = self.ledger.step_costs(terms.made_at - COSTS_OF).await?;
+        self.pacer.recall(&costs);
         let mut surveys: Vec<Vec<SurveyedTable>> = Vec::new();
         let mut unprobed = Vec::new();
         for shard in self.warehouse.shards() {

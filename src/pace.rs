@@ -10,6 +10,7 @@ mod window;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub use window::{NoWindow, Window};
 use self::gate::Usual;
 use self::step_size::StepSize;
 use crate::engine::error_chain;
+use crate::plan::{Method, StepCost};
 use crate::warehouse::Shard;
 
 /// How fast statements may follow each other, and what holds them back.
@@ -70,6 +72,7 @@ pub struct Pacer {
     rows: DefaultDirectRateLimiter,
     config: PaceConfig,
     tables: Mutex<HashMap<Key, TablePace>>,
+    has_recalled: AtomicBool,
 }
 
 /// A shard and a table.
@@ -93,6 +96,7 @@ impl Pacer {
             rows: RateLimiter::direct(Quota::per_second(config.rows_per_second)),
             config,
             tables: Mutex::default(),
+            has_recalled: AtomicBool::new(false),
         }
     }
 
@@ -131,13 +135,14 @@ impl Pacer {
         self.of(shard, table, |pace| {
             let decision = match load {
                 Ok(load) => {
-                    let usual_latency_ms = pace.usual.learn(load.latency_ms);
+                    let limits = &self.config.thresholds;
                     let readings = Readings {
-                        usual_latency_ms,
+                        usual_latency_ms: pace.usual.ms(load.latency_ms, limits),
                         ..load
                     };
-                    let limits = &self.config.thresholds;
                     let (decision, held) = decide(&readings, limits, &pace.held);
+                    let is_held = decision != Decision::Go;
+                    pace.usual.learn(load.latency_ms, limits, is_held);
                     pace.held = held;
                     decision
                 }
@@ -167,11 +172,37 @@ impl Pacer {
         })
     }
 
-    /// A statement ended: it took so long, and during or after it the load was or was not beyond a
-    /// limit.
-    pub fn learn(&self, shard: &Shard, table: &str, took: Duration, was_strained: bool) {
+    /// A statement that deleted so many rows ended: it took so long, and during or after it the load
+    /// was or was not beyond a limit. Returns whether the next step is smaller for it.
+    pub fn learn(
+        &self,
+        shard: &Shard,
+        table: &str,
+        n_rows: u64,
+        took: Duration,
+        was_strained: bool,
+    ) -> bool {
         let was_too_much = was_strained || took > self.config.statement_target;
-        self.of(shard, table, |pace| pace.step.learn(was_too_much));
+        self.of(shard, table, |pace| {
+            let before = pace.step.rows();
+            pace.step.learn(n_rows, was_too_much);
+            pace.step.rows() < before
+        })
+    }
+
+    /// Learns from steps of earlier processes, the newest first, unless it did before. What a step is
+    /// recorded to have taken includes the count after it; whether it strained the server is not known.
+    pub(crate) fn recall(&self, costs: &[StepCost]) {
+        if self.has_recalled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let is_delete = |cost: &&StepCost| cost.method != Method::Partition.as_str();
+        for cost in costs.iter().rev().filter(is_delete) {
+            let took = Duration::from_millis(cost.duration_ms);
+            let was_too_much = took > self.config.statement_target;
+            let key: Key = (cost.shard.as_str().into(), cost.table.as_str().into());
+            self.of_key(key, |pace| pace.step.learn(cost.n_rows, was_too_much));
+        }
     }
 
     /// How many rows the next step of a table may have.
@@ -180,7 +211,10 @@ impl Pacer {
     }
 
     fn of<T>(&self, shard: &Shard, table: &str, work: impl FnOnce(&mut TablePace) -> T) -> T {
-        let key: Key = (shard.name().into(), table.into());
+        self.of_key((shard.name().into(), table.into()), work)
+    }
+
+    fn of_key<T>(&self, key: Key, work: impl FnOnce(&mut TablePace) -> T) -> T {
         let mut tables = self.lock();
         let pace = tables.entry(key).or_insert_with(|| TablePace {
             held: Held::new(),
@@ -213,17 +247,48 @@ mod tests {
         let pacer = pacer(1, 1);
         let shard = Shard::new(crate::warehouse::ShardOptions::new("http://h")).unwrap();
         let target = pacer.config().statement_target;
-        pacer.learn(&shard, "spans", target, true);
-        assert_eq!(pacer.rows_per_step(&shard, "spans"), 2_500_000);
-        pacer.learn(&shard, "spans", target + Duration::from_millis(1), false);
-        assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_250_000);
-        pacer.learn(&shard, "spans", target, false);
-        assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_750_000);
+        let learn = |n_rows, over, was_strained| {
+            let took = target + Duration::from_millis(over);
+            let is_smaller = pacer.learn(&shard, "spans", n_rows, took, was_strained);
+            (pacer.rows_per_step(&shard, "spans"), is_smaller)
+        };
+        assert_eq!(learn(5_000_000, 0, true), (2_500_000, true));
+        assert_eq!(learn(2_500_000, 1, false), (1_250_000, true));
+        assert_eq!(learn(1_250_000, 0, false), (1_750_000, false));
         assert_eq!(
             pacer.rows_per_step(&shard, "traces"),
             5_000_000,
             "each for itself"
         );
+    }
+
+    #[test]
+    fn a_process_that_starts_knows_what_the_steps_of_the_record_took() {
+        let pacer = pacer(1, 1);
+        let shard = Shard::new(crate::warehouse::ShardOptions::new("http://h")).unwrap();
+        let cost = |table: &str, method: Method, n_rows, duration_ms| StepCost {
+            shard: shard.name().into(),
+            table: table.into(),
+            method: method.as_str().into(),
+            n_parts: 1,
+            n_rows,
+            duration_ms,
+        };
+        let (fast, slow) = (300_000, 300_001);
+        // The newest first.
+        let costs = [
+            cost("spans", Method::Partition, 9_000_000, slow),
+            cost("spans", Method::Lightweight, 100, fast),
+            cost("spans", Method::Patch, 1_250_000, fast),
+            cost("spans", Method::Lightweight, 2_500_000, slow),
+            cost("spans", Method::Lightweight, 5_000_000, slow),
+            cost("traces", Method::Partition, 9_000_000, slow),
+        ];
+        for _ in 0..2 {
+            pacer.recall(&costs);
+            assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_750_000, "once");
+            assert_eq!(pacer.rows_per_step(&shard, "traces"), 5_000_000);
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 -- load: what the server and a table have to do already; whoever has too much is left in peace
+-- What the server does not know under its name is no number, and so too much.
 SELECT
     ifNull((
-        SELECT toFloat64(sum(value)) FROM system.metrics WHERE metric = 'PartMutation'
+        SELECT toFloat64(sumOrNull(value)) FROM system.metrics WHERE metric = 'PartMutation'
     ), nan) AS parts_mutating,
     ifNull((
         SELECT toFloat64(count())
@@ -25,7 +26,7 @@ SELECT
         WHERE database = currentDatabase() AND name = {table:String}
     ), nan) AS delay_at_of_table,
     ifNull((
-        SELECT toFloat64(any(toUInt64(value)))
+        SELECT toFloat64(anyOrNull(toUInt64(value)))
         FROM system.merge_tree_settings
         WHERE name = 'parts_to_delay_insert'
     ), nan) AS delay_at_of_server,

@@ -114,7 +114,10 @@ pub(super) fn exit_of(report: &CycleReport) -> Exit {
             Exit::Busy
         }
         CycleStatus::Deferred => {
-            progress::warn("retention.budget is used up; the next cycle goes on");
+            progress::warn(
+                "retention.budget is used up, or steps were too large for ClickHouse; the next cycle \
+                 goes on",
+            );
             Exit::Busy
         }
         CycleStatus::Stopped => {

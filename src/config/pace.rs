@@ -44,6 +44,11 @@ fn check_backpressure(raw: &RawBackpressure, problems: &mut Vec<String>) -> Thre
         &raw.replication_lag,
         problems,
     );
+    let floor = duration(
+        "pace.backpressure.foreground_latency_floor",
+        &raw.foreground_latency_floor,
+        problems,
+    );
     let mut wrong = |key: &str, value: String, remedy: &str| {
         problems.push(format!("pace.backpressure.{key}: {value} {remedy}"));
     };
@@ -91,6 +96,7 @@ fn check_backpressure(raw: &RawBackpressure, problems: &mut Vec<String>) -> Thre
         replication_queue: raw.replication_queue.into(),
         free_disk_share: raw.free_disk_share,
         foreground_latency: raw.foreground_latency,
+        foreground_latency_floor_ms: floor.as_secs_f64() * 1_000.0,
         resume_at: raw.resume_at,
     }
 }

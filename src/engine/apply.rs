@@ -11,7 +11,7 @@ use super::report::lag_s;
 use super::spent::Spent;
 use super::step::Part;
 use super::survey::error_chain;
-use super::turn::Waited;
+use super::turn::{Shrunk, Waited};
 use super::{CycleKind, CycleReport, CycleStatus, Engine, EngineError, Event, StepReport, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Arm, Backfill, Basis, Method, Plan, Step};
@@ -35,6 +35,7 @@ pub(super) struct Cycle<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) waited: Waited,
     pub(super) spent: Spent,
+    pub(super) shrunk: Shrunk,
 }
 
 impl Cycle<'_> {
@@ -102,6 +103,7 @@ impl Engine {
             stop,
             waited: Waited::default(),
             spent: Spent::new(time),
+            shrunk: Shrunk::default(),
         };
         let start = CycleStart {
             id: cycle.id.clone(),
@@ -219,6 +221,9 @@ impl Engine {
                 up_to.ok_or_else(|| format!("table {} is no target any more", step.table))
             });
             let part = Part { cycle, shard, step };
+            if self.halt(cycle).is_none() && self.is_too_large(&part) {
+                return Ok(Some(CycleStatus::Deferred));
+            }
             match Box::pin(self.apply_step(&part, targets, course)).await? {
                 Ok(None) => {}
                 Ok(Some(report)) => {

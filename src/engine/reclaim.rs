@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::Cycle;
 use super::spent::Spent;
-use super::turn::{Place, Waited};
+use super::turn::{Place, Shrunk, Waited};
 use super::{CycleKind, CycleStatus, Engine, EngineError, Event, Tenure};
 use crate::ledger::CycleStart;
 use crate::plan::{Plan, Reclaim, Remains};
@@ -128,6 +128,7 @@ impl Engine {
             stop,
             waited: Waited::default(),
             spent: Spent::new(self.limits.budget.time),
+            shrunk: Shrunk::default(),
         };
         let mut report = self.reclaim_in(&cycle, remains).await?;
         report.duration = began.elapsed();

@@ -31,7 +31,8 @@ pub enum CycleStatus {
     Done,
     /// Every step of a slot is verified, and rows that are paused were left out of it.
     Partial,
-    /// Every step that it sent is verified, and its budget is used up: more is due.
+    /// Every step that it sent is verified, and more is due: its budget is used up, or its steps were
+    /// too much for ClickHouse and are made smaller.
     Deferred,
     /// Some step is not verified, or something could not be probed.
     Failed,

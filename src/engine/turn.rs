@@ -1,7 +1,7 @@
 //! The turn of a statement: when it may be sent, and how ClickHouse copes while it runs.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -10,6 +10,7 @@ use super::apply::Cycle;
 use super::step::Part;
 use super::{CycleStatus, Engine, EngineError, Event};
 use crate::pace::{Decision, LOOK_EVERY, Wait};
+use crate::plan::Method;
 use crate::warehouse::{Execution, MutationState, Request, Shard};
 
 /// While a statement runs, it is looked how the server copes.
@@ -45,7 +46,38 @@ impl Waited {
     }
 }
 
+/// The tables of a cycle in which a step was too much, so that the ones left may be too large.
+#[derive(Debug, Default)]
+pub(super) struct Shrunk {
+    tables: Mutex<HashSet<ShardTable>>,
+}
+
+impl Shrunk {
+    fn lock(&self) -> MutexGuard<'_, HashSet<ShardTable>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Engine {
+    /// Whether a step is larger than it would be planned now, after an earlier one of the cycle was
+    /// too much. Rows of one instant are a step however small steps are: the next cycle begins with
+    /// them, so they go.
+    pub(super) fn is_too_large(&self, part: &Part<'_>) -> bool {
+        let Part { cycle, shard, step } = *part;
+        let key = (Arc::clone(&step.shard), Arc::clone(&step.table));
+        let is_too_large = step.method != Method::Partition
+            && step.n_due > self.pacer.rows_per_step(shard, &step.table)
+            && cycle.shrunk.lock().contains(&key);
+        if is_too_large {
+            tracing::info!(
+                table = %step.table,
+                shard = %step.shard,
+                "a step was too much, and those that are left are as large: the next cycle cuts smaller ones"
+            );
+        }
+        is_too_large
+    }
+
     /// Fails outside of the window in which statements may be sent.
     ///
     /// # Errors
@@ -150,7 +182,16 @@ impl Engine {
         };
         let took = began.elapsed();
         was_strained |= self.pacer.look(part.shard, table).await != Decision::Go;
-        self.pacer.learn(part.shard, table, took, was_strained);
+        // What a drop takes says nothing of rows.
+        if part.step.method != Method::Partition {
+            let is_done = matches!(execution, Execution::Done);
+            let n_rows = if is_done { part.step.n_due } else { 0 };
+            let pacer = &self.pacer;
+            if pacer.learn(part.shard, table, n_rows, took, was_strained) {
+                let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));
+                part.cycle.shrunk.lock().insert(key);
+            }
+        }
         (execution, took)
     }
 

@@ -50,18 +50,32 @@ pub fn decide(readings: &Readings, limits: &Thresholds, before: &Held) -> (Decis
     (decision, held)
 }
 
-/// What a small read usually takes: it follows quickly down and slowly up, so that a busy minute
-/// stands out, and a slower server is not waited for without end.
+/// What a small read usually takes, as far as reads without anything that held the table back say.
+///
+/// Invariant: it is never longer than a read that nobody notices. So a process that starts beside an
+/// overload does not take that for usual, and one that lasts does not become so.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Usual(Option<f64>);
 
 impl Usual {
-    /// Learns from a read; returns what was usual before it.
-    pub(super) fn learn(&mut self, latency_ms: f64) -> f64 {
-        let before = self.0.unwrap_or(latency_ms);
-        let share = if latency_ms < before { 0.5 } else { 0.01 };
-        self.0 = Some(before + (latency_ms - before) * share);
-        before
+    /// What is usual. Before the first read is learned from, it is the only one there is.
+    pub(super) fn ms(self, latency_ms: f64, limits: &Thresholds) -> f64 {
+        let usual_ms = self.0.unwrap_or(latency_ms);
+        usual_ms.min(limits.foreground_latency_floor_ms)
+    }
+
+    /// Learns from a read: quickly down, and slowly up where nothing held the table back.
+    pub(super) fn learn(&mut self, latency_ms: f64, limits: &Thresholds, is_held: bool) {
+        let before = self.ms(latency_ms, limits);
+        let share = if latency_ms < before {
+            0.5
+        } else if is_held {
+            0.0
+        } else {
+            0.01
+        };
+        let learned = Self(Some(before + (latency_ms - before) * share));
+        self.0 = Some(learned.ms(latency_ms, limits));
     }
 }
 
@@ -211,25 +225,70 @@ mod tests {
         assert_eq!(decide(&full, &limits, &Held::new()).0, Decision::Go);
     }
 
-    #[test]
-    fn a_slow_read_stands_out_and_a_slow_server_becomes_usual() {
-        let limits = Thresholds::default();
-        let mut usual = Usual::default();
-        let mut look = |latency_ms| {
-            let usual_latency_ms = usual.learn(latency_ms);
+    /// A table that is looked at again and again; whether it may go.
+    #[derive(Default)]
+    struct Looks {
+        usual: Usual,
+        held: Held,
+    }
+
+    impl Looks {
+        fn look(&mut self, latency_ms: f64) -> bool {
+            self.look_beside(latency_ms, 0.0)
+        }
+
+        fn look_beside(&mut self, latency_ms: f64, parts_mutating: f64) -> bool {
+            let limits = Thresholds::default();
             let readings = Readings {
                 latency_ms,
-                usual_latency_ms,
+                usual_latency_ms: self.usual.ms(latency_ms, &limits),
+                parts_mutating,
                 ..IDLE
             };
-            decide(&readings, &limits, &Held::new()).0 == Decision::Go
-        };
-        assert!(look(60.0), "the first read is what is usual");
-        assert!(look(250.0), "four times as long");
-        assert!(!look(400.0));
-        assert!(look(60.0), "one slow read changes little");
-        let n_waits = (0..1_000).take_while(|_| !look(400.0)).count();
-        assert!((5..100).contains(&n_waits), "{n_waits}");
+            let (decision, held) = decide(&readings, &limits, &self.held);
+            let is_held = decision != Decision::Go;
+            self.usual.learn(latency_ms, &limits, is_held);
+            self.held = held;
+            !is_held
+        }
+    }
+
+    #[test]
+    fn an_overload_holds_a_table_back_however_long_it_lasts() {
+        let mut looks = Looks::default();
+        assert!(looks.look(60.0), "the first read is what is usual");
+        assert!(looks.look(250.0), "four times as long");
+        assert!((0..10_000).all(|_| !looks.look(400.0)));
+        assert!(!looks.look(250.0), "not well below its limit");
+        assert!(looks.look(60.0), "when it is over, it is over");
+        assert!(!looks.look(400.0), "and nothing of it became usual");
+    }
+
+    #[test]
+    fn what_a_read_takes_while_the_server_is_busy_is_not_usual() {
+        let mut looks = Looks::default();
+        assert!(looks.look(60.0));
+        assert!((0..1_000).all(|_| !looks.look_beside(290.0, 99.0)));
+        assert!(looks.look(60.0));
+        assert!(!looks.look(400.0));
+    }
+
+    #[test]
+    fn a_server_that_becomes_slower_without_an_overload_becomes_usual() {
+        let mut looks = Looks::default();
+        assert!(looks.look(20.0));
+        assert!(!Looks::default().look(1_500.0), "nobody knows it yet");
+        assert!((0..1_000).all(|_| looks.look(200.0)));
+        assert!(looks.look(900.0), "less than five times as long");
+    }
+
+    #[test]
+    fn who_begins_beside_an_overload_does_not_take_it_for_usual() {
+        let mut looks = Looks::default();
+        assert!((0..1_000).all(|_| !looks.look(1_500.0)));
+        assert!(looks.look(1_000.0), "between 300 ms and five times as much");
+        assert!((0..1_000).all(|_| looks.look(1_400.0)));
+        assert!(!looks.look(1_500.0), "it never counts as usual");
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub struct Thresholds {
     pub free_disk_share: f64,
     /// So many times the usual latency.
     pub foreground_latency: f64,
+    /// A read that is faster never holds anything back, and nothing slower counts as usual.
+    pub foreground_latency_floor_ms: f64,
     /// A table that waits goes on when every signal that held it is below this share of its limit.
     pub resume_at: f64,
 }
@@ -117,18 +119,17 @@ impl Default for Thresholds {
             replication_queue: 500.0,
             free_disk_share: 0.05,
             foreground_latency: 5.0,
+            foreground_latency_floor_ms: 300.0,
             resume_at: 0.7,
         }
     }
 }
 
-/// A read that is faster than this never holds anything back, whatever it usually takes.
-const UNNOTICED_MS: f64 = 300.0;
-
 impl Readings {
     /// Each signal with its value and its limit.
     pub(super) fn beside(&self, limits: &Thresholds) -> [(Signal, f64, f64); 7] {
-        let slow = (self.usual_latency_ms * limits.foreground_latency).max(UNNOTICED_MS);
+        let slow = self.usual_latency_ms * limits.foreground_latency;
+        let slow = slow.max(limits.foreground_latency_floor_ms);
         [
             (
                 Signal::PartsMutating,

@@ -23,5 +23,6 @@ mod review;
 mod rounds;
 mod slot;
 mod split;
+mod step_size;
 mod whole;
 pub mod world;

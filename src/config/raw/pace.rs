@@ -60,6 +60,7 @@ pub(in crate::config) struct RawBackpressure {
     pub(in crate::config) replication_queue: u32,
     pub(in crate::config) free_disk_share: f64,
     pub(in crate::config) foreground_latency: f64,
+    pub(in crate::config) foreground_latency_floor: String,
     pub(in crate::config) resume_at: f64,
 }
 
@@ -73,6 +74,7 @@ impl Default for RawBackpressure {
             replication_queue: 500,
             free_disk_share: 0.05,
             foreground_latency: 5.0,
+            foreground_latency_floor: "300ms".into(),
             resume_at: 0.7,
         }
     }

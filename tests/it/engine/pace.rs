@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ebbtide::{
-    Clock, Config, CycleStatus, Decision, Embedded, EmbeddedUser, Engine, EngineError, Event,
-    PaceConfig, Pacer, Shard, ShardOptions, Signal, StepOutcomeKind,
+    Clock, CycleStatus, Decision, Embedded, EmbeddedUser, Engine, EngineError, Event, PaceConfig,
+    Pacer, Shard, ShardOptions, Signal, StepOutcomeKind,
 };
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::method::{finite, partitioned};
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
-use crate::support::{embedded_options, with_pace};
+use crate::support::embedded_options;
 
 /// Makes a table busy: its merges stop, and somebody else's mutations wait for them.
 async fn make_busy(world: &World, table: &str) {
@@ -190,6 +190,87 @@ async fn an_idle_table_may_go_and_each_limit_holds_it_back() {
     assert!(matches!(disk, Decision::Wait(wait) if wait.signal == Signal::FreeDiskShare));
 }
 
+/// Every read of spans takes so long from now on.
+async fn make_slow(world: &World, seconds: f64) {
+    let slow = format!("ALTER TABLE spans ADD COLUMN slow UInt8 DEFAULT sleep({seconds})");
+    world.sql(&slow).await;
+}
+
+async fn make_fast(world: &World) {
+    world.sql("ALTER TABLE spans DROP COLUMN slow").await;
+}
+
+#[tokio::test]
+async fn a_table_whose_reads_became_slow_waits_until_they_are_fast_again() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    // So the limit is between 300 and 600 ms, however busy this machine is.
+    let pace = "longest_wait: 6s, backpressure: {foreground_latency: 2}";
+    let engine = world.engine_with(&world.paced(pace), NOW);
+    let both_go = async || {
+        let (_, report) = run(&engine).await.unwrap();
+        assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+        assert_eq!(report.steps.len(), 2);
+    };
+    both_go().await;
+    world.rule("w2", "30d").await;
+    make_slow(&world, 0.7).await;
+    let (_, report) = run(&engine).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed);
+    let held = Some(Signal::ForegroundLatency);
+    assert_eq!(report.steps[0].held_by, held, "{report:#?}");
+    assert_eq!(world.count("spans WHERE w = 'w2'").await, 100);
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 100);
+    make_fast(&world).await;
+    both_go().await;
+    assert_eq!(world.count("traces WHERE w = 'w2'").await, 31);
+}
+
+#[tokio::test]
+async fn the_first_look_knows_a_slow_read_and_the_configuration_what_is_slow() {
+    let world = World::new().await;
+    let shard = Shard::new(world.config().shards[0].clone()).unwrap();
+    make_slow(&world, 0.4).await;
+    let look = async |floor: &str| {
+        let keys = format!("foreground_latency: 2, foreground_latency_floor: {floor}");
+        let config = world.paced(&format!("backpressure: {{{keys}}}"));
+        Pacer::new(config.pace).look(&shard, "spans").await
+    };
+    let Decision::Wait(wait) = look("100ms").await else {
+        panic!("nobody knows that reads are usually slow");
+    };
+    assert_eq!(wait.signal, Signal::ForegroundLatency);
+    assert!(
+        (wait.limit - 200.0).abs() < 1e-9 && wait.value >= 400.0,
+        "{wait}"
+    );
+    assert_eq!(look("3s").await, Decision::Go);
+}
+
+/// Who would take it for 0 would never wait again after the server gave it another name.
+#[tokio::test]
+async fn what_the_server_does_not_know_by_its_name_is_no_number() {
+    let world = World::new().await;
+    let sql = include_str!("../../../sql/clickhouse/load.sql");
+    for (name, other, column) in [
+        ("'PartMutation'", "'Other'", "parts_mutating"),
+        (
+            "name = 'parts_to_delay_insert'",
+            "name = 'other'",
+            "delay_at_of_server",
+        ),
+    ] {
+        for (renamed, is_known) in [(sql.to_owned(), true), (sql.replace(name, other), false)] {
+            assert_eq!(renamed == sql, is_known, "{name}");
+            let of_column = format!("SELECT isNaN({column}) FROM ({renamed})");
+            let client = world.database.client();
+            let query = client.query_raw(&of_column).param("table", "spans");
+            let is_unknown: bool = query.fetch_one().await.unwrap();
+            assert_eq!(is_unknown, !is_known, "{column}");
+        }
+    }
+}
+
 /// A clock that a test moves.
 struct Moved(Arc<AtomicI64>);
 
@@ -294,32 +375,6 @@ async fn a_mutation_without_progress_is_reported_as_stalled() {
         "{said}"
     );
     make_idle(&world, "spans").await;
-}
-
-#[tokio::test]
-async fn a_step_that_took_too_long_makes_the_next_ones_smaller() {
-    let world = World::new().await;
-    for number in 0..4 {
-        world.rule(&format!("w{number}"), "30d").await;
-    }
-    let fill = "INSERT INTO spans SELECT concat('w', toString(number % 4)), 'p', \
-                toDateTime('2026-01-01', 'UTC'), number FROM numbers(24000)";
-    world.sql(fill).await;
-    let small = "plan: {rows_per_step: 20000}\ntargets:";
-    let yaml = with_pace(&world.yaml, "statement_target: 1ms").replace("targets:", small);
-    let yaml = yaml.replace("max_share_of_table: 0.9", "max_share_of_table: 1.0");
-    let engine = world.engine_with(&Config::parse(&yaml).unwrap(), NOW);
-    let n_steps = async || {
-        let plan = plan(&engine).await;
-        plan.steps
-            .iter()
-            .filter(|step| &*step.table == "spans")
-            .count()
-    };
-    assert_eq!(n_steps().await, 2, "three workspaces, and one");
-    run(&engine).await.unwrap();
-    world.sql(fill).await;
-    assert_eq!(n_steps().await, 4, "one workspace each");
 }
 
 /// A drop frees what a full disk lacks; a mutation needs more of it.

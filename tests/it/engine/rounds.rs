@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ebbtide::{Config, CycleStatus, Event, NewRule, Scope};
 
-use super::change::SMALL;
+use super::change::small;
 use super::world::{NOW, World, at, run};
 use crate::support::block_on;
 
@@ -18,7 +18,7 @@ async fn the_budget_is_one_for_all_rounds() {
     // Enough for the first plan: a statement for each workspace in each table.
     let budget = "max_share_of_table: 0.9, budget: {statements: 8}";
     let yaml = world.yaml.replace("max_share_of_table: 0.9", budget);
-    let config = Config::parse(&yaml.replace("targets:\n", SMALL)).unwrap();
+    let config = Config::parse(&small(&yaml)).unwrap();
     let (ledger, n_days) = (world.ledger.clone(), AtomicU32::new(29));
     // After each statement everybody has another day due, so what is left of the plan is another one.
     let engine = world.engine_with(&config, NOW).observed_by(move |event| {
