@@ -29,6 +29,8 @@ struct StatusView {
 struct TargetView {
     table: String,
     backlog_rows: u64,
+    /// Whether they are too many to be counted: then there are at most so many.
+    backlog_is_uncounted: bool,
     waiting_rows: u64,
     retention_lag_seconds: u64,
     /// Nothing if no step of the last 30 days says.
@@ -71,15 +73,27 @@ impl TargetView {
     ) -> Self {
         let left = left_everywhere(looks, table);
         let time_left = time_left(table, left.n_rows, costs, most);
+        let time_left = time_left.filter(|_| !left.is_uncounted);
         Self {
             table: table.to_owned(),
             backlog_rows: left.n_rows,
+            backlog_is_uncounted: left.is_uncounted,
             waiting_rows: left.n_waiting,
             retention_lag_seconds: left.lag_s,
             rows_per_second: rows_per_second(table, costs, most),
             seconds_left: time_left.map(|left| left.as_secs()),
             eta: time_left.and_then(|left| now.checked_add(left).ok()),
         }
+    }
+}
+
+/// What is left of a table, as far as it was counted.
+fn left(target: &TargetView) -> String {
+    let rows = grouped(target.backlog_rows);
+    if target.backlog_is_uncounted {
+        format!("at most {rows}")
+    } else {
+        rows
     }
 }
 
@@ -97,7 +111,7 @@ fn describe(view: &StatusView) -> String {
     let rows = view.targets.iter().map(|target| {
         [
             target.table.clone(),
-            grouped(target.backlog_rows),
+            left(target),
             grouped(target.waiting_rows),
             length(target.retention_lag_seconds),
             or_dash(target.rows_per_second.map(grouped)),

@@ -59,6 +59,10 @@ impl AgeSql {
         if self.kind == AgeKind::UuidText {
             self.envelope(bounds.below_ms, out);
             out.raw(" AND ");
+            if let Some(from_ms) = bounds.from_ms {
+                self.envelope_from(from_ms, out);
+                out.raw(" AND ");
+            }
         }
         self.value(out);
         out.raw(" < ");
@@ -71,12 +75,21 @@ impl AgeSql {
         }
     }
 
-    /// A condition that holds for every row below the instant, and prunes where the type allows it.
-    pub(super) fn below(&self, below_ms: i64, out: &mut Sql) {
-        if !self.envelope(below_ms, out) {
+    /// A condition that holds for every row of an interval, and prunes where the type allows it.
+    pub(super) fn about(&self, bounds: Bounds, out: &mut Sql) {
+        if !self.envelope(bounds.below_ms, out) {
             self.value(out);
             out.raw(" < ");
-            self.bound(below_ms, out);
+            self.bound(bounds.below_ms, out);
+        }
+        let Some(from_ms) = bounds.from_ms else {
+            return;
+        };
+        out.raw(" AND ");
+        if !self.envelope_from(from_ms, out) {
+            self.value(out);
+            out.raw(" >= ");
+            self.bound(from_ms, out);
         }
     }
 
@@ -90,6 +103,21 @@ impl AgeSql {
         // For text: upper case only lowers an id, so a row that is expired stays below.
         out.sql(&self.column).raw(" < ");
         self.bound(below_ms, out);
+        true
+    }
+
+    /// The same for at least every row that is not below the instant.
+    pub(super) fn envelope_from(&self, from_ms: i64, out: &mut Sql) -> bool {
+        if self.kind == AgeKind::Uuid {
+            return false;
+        }
+        out.sql(&self.column).raw(" >= ");
+        if self.kind == AgeKind::UuidText {
+            // A row in lower case is above what is the same in upper case.
+            out.text(&smallest_id(from_ms).to_string().to_uppercase());
+        } else {
+            self.bound(from_ms, out);
+        }
         true
     }
 

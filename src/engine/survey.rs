@@ -104,6 +104,13 @@ impl Engine {
                             ..left_alone(&table, reason)
                         });
                     }
+                    for (arm, reason) in probed.unknown {
+                        let reason = uncountable(&arm, &reason);
+                        survey.unprobed.push(Unprobed {
+                            workspace: Some(arm.workspace),
+                            ..left_alone(&table, reason)
+                        });
+                    }
                     probed.inventory.n_deleted_today = n_deleted(deleted, shard.name(), &table);
                     (self.observer)(&Event::Surveyed {
                         inventory: &probed.inventory,
@@ -249,6 +256,15 @@ pub(super) fn too_many_rules(arm: &Arm) -> String {
          in the tables after it",
         arm.workspace,
         arm.exceptions().len()
+    )
+}
+
+/// What is said of a workspace of which not even the oldest rows can be counted.
+fn uncountable(arm: &Arm, reason: &str) -> String {
+    format!(
+        "workspace {:?} cannot be counted, not even its oldest rows: {reason}; its rows stay, here and in \
+         the tables after it",
+        arm.workspace
     )
 }
 

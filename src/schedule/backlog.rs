@@ -27,6 +27,9 @@ use crate::verify::Verdict;
 pub(crate) struct Left {
     /// Expired rows still there.
     pub(crate) n_rows: u64,
+    /// Whether they were too many to be counted: there are at most so many.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_uncounted: bool,
     /// Seconds from the oldest of them to its cutoff.
     pub(crate) lag_s: u64,
     /// Rows that wait for an approval, or for their armed time.
@@ -115,6 +118,7 @@ impl Sidecar {
         self.board.write(|status| {
             for target in &mut status.targets {
                 let left = time_left(&target.table, target.backlog_rows, costs, most);
+                let left = left.filter(|_| !target.backlog_is_uncounted);
                 target.eta = left.and_then(|left| now.checked_add(left).ok());
             }
         });
@@ -127,6 +131,7 @@ impl Sidecar {
             for target in &mut status.targets {
                 let left = left_of(&seen, &target.table);
                 target.backlog_rows = left.n_rows;
+                target.backlog_is_uncounted = left.is_uncounted;
                 target.retention_lag_seconds = left.lag_s;
                 target.eta = target.eta.filter(|_| left.n_rows > 0);
                 let label = [("table", target.table.as_str())];
@@ -165,6 +170,7 @@ fn left_of(seen: &[Tables], table: &str) -> Left {
     let others = seen.iter().skip(1).filter_map(|tables| tables.get(table));
     others.fold(first, |sum, left| Left {
         n_rows: sum.n_rows + left.n_rows,
+        is_uncounted: sum.is_uncounted || left.is_uncounted,
         lag_s: sum.lag_s.max(left.lag_s),
         n_waiting: sum.n_waiting + left.n_waiting,
         ..sum
@@ -186,7 +192,8 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
     }
     for deferred in &plan.deferred {
         let left = tables.entry(deferred.table.to_string()).or_default();
-        left.n_rows += deferred.n_rows;
+        left.n_rows += deferred.n_rows + deferred.n_uncounted.unwrap_or(0);
+        left.is_uncounted |= deferred.n_uncounted.is_some();
     }
     for waiting in &plan.waiting {
         tables
@@ -203,7 +210,9 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
             left.n_rows = left.n_rows.max(n_left);
         }
     }
-    for left in tables.values_mut().filter(|left| left.n_rows == 0) {
+    // Nobody knows how old the oldest is of what was not counted.
+    let is_none = |left: &&mut Left| left.n_rows == 0 && !left.is_uncounted;
+    for left in tables.values_mut().filter(is_none) {
         left.lag_s = 0;
     }
     tables.retain(|_, left| *left != Left::default());
@@ -253,6 +262,7 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
         let (of_table, was) = (left_of(&everywhere, table), left_of(&here, table));
         *now = Left {
             n_rows: now.n_rows.max(was.n_rows),
+            is_uncounted: now.is_uncounted || was.is_uncounted,
             lag_s: now.lag_s.max(was.lag_s),
             n_waiting: now.n_waiting.max(was.n_waiting),
             n_undatable: now.n_undatable.max(of_table.n_undatable),
@@ -284,6 +294,7 @@ mod tests {
     fn left(n_rows: u64, n_future: u64) -> Left {
         Left {
             n_rows,
+            is_uncounted: false,
             lag_s: n_rows * 10,
             n_waiting: 1,
             n_undatable: n_future * 2,
@@ -300,6 +311,7 @@ mod tests {
         ];
         let all = Left {
             n_rows: 13,
+            is_uncounted: false,
             lag_s: 70,
             n_waiting: 3,
             n_undatable: 6,

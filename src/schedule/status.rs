@@ -85,6 +85,8 @@ pub struct TargetStatus {
     pub stalled: Option<String>,
     /// Expired rows still there, as the last cycles saw them.
     pub backlog_rows: u64,
+    /// Whether they were too many to be counted at once: then there are at most so many.
+    pub backlog_is_uncounted: bool,
     /// Seconds from the oldest expired row still there to its cutoff.
     pub retention_lag_seconds: u64,
     /// Rows that the cycle at work, or the one before it, was to delete.
@@ -111,6 +113,7 @@ impl TargetStatus {
             since: None,
             stalled: None,
             backlog_rows: 0,
+            backlog_is_uncounted: false,
             retention_lag_seconds: 0,
             cycle_rows_due: 0,
             cycle_rows_deleted: 0,

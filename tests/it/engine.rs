@@ -18,6 +18,7 @@ mod quarantine;
 mod reach;
 mod reclaim;
 mod review;
+mod slice;
 mod slot;
 mod split;
 mod whole;
