@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Scene;
-use super::scene::{N_OLD, N_YOUNG};
+use super::scene::N_YOUNG;
 
 const LIMIT: [(&str, &str); 1] = [("EBBTIDE_CLICKHOUSE__PROBE_ROWS", "20000")];
 
@@ -82,8 +82,5 @@ async fn a_backfill_of_what_is_too_much_to_count_ends_by_itself() {
     let arguments = ["backfill", "--workspace=w1", "--older-than=60d", "--yes"];
     let ran = scene.run_with(&arguments, &LIMIT, "");
     assert_eq!(ran.code, 0, "{}", ran.transcript);
-    let old = "SELECT count() FROM traces WHERE n >= 0 AND workspace_id = 'w1'";
-    assert!(scene.count(old).await <= N_YOUNG);
     assert_eq!(scene.count_rows().await, N_YOUNG + 80_000);
-    assert!(N_OLD > 0);
 }
