@@ -78,21 +78,15 @@ impl AgeSql {
         }
     }
 
-    /// A condition that holds for every row of an interval, and prunes where the type allows it.
+    /// A condition that holds for every row of an interval, and prunes where the type allows it. With a
+    /// lower bound it holds for no other.
     pub(super) fn about(&self, bounds: Bounds, out: &mut Sql) {
-        if !self.envelope(bounds.below_ms, out) {
+        if bounds.from_ms.is_some() {
+            self.between(bounds, out);
+        } else if !self.envelope(bounds.below_ms, out) {
             self.value(out);
             out.raw(" < ");
             self.bound(bounds.below_ms, out);
-        }
-        let Some(from_ms) = bounds.from_ms else {
-            return;
-        };
-        out.raw(" AND ");
-        if !self.envelope_from(from_ms, out) {
-            self.value(out);
-            out.raw(" >= ");
-            self.bound(from_ms, out);
         }
     }
 

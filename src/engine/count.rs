@@ -12,7 +12,7 @@ use super::report::lag_s as lag_s_of;
 use super::tally::Tally;
 use super::{Engine, error_chain};
 use crate::compile::{self, Within};
-use crate::plan::{Arm, CensusRow, DueRow, Slice, Uncounted, pack};
+use crate::plan::{Arm, CensusRow, DueRow, Slice, Totals, Uncounted, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
 
@@ -100,7 +100,12 @@ impl Counted {
 
     /// How much was not counted, if anything: no more than the census saw of it. Whole partitions have so
     /// many rows beside the arms.
-    pub(super) fn left(&self, census: &[CensusRow], n_whole: u64) -> Option<Uncounted> {
+    pub(super) fn left(
+        &self,
+        census: &[CensusRow],
+        totals: &Totals,
+        n_whole: u64,
+    ) -> Option<Uncounted> {
         let whose: HashSet<&Arc<str>> = self.uncounted.iter().map(|arm| &arm.workspace).collect();
         if whose.is_empty() {
             return None;
@@ -116,10 +121,11 @@ impl Counted {
         let of_them = |workspace: &Arc<str>| whose.contains(workspace);
         let of_all = |_: &Arc<str>| true;
         let least = n_rows(&of_them).saturating_sub(n_due(&of_them));
+        let n_of_all = n_rows(&of_all).min(totals.n_rows);
         let n_counted = n_due(&of_all).saturating_add(n_whole);
         Some(Uncounted {
             n_workspaces: u64::try_from(whose.len()).unwrap_or(u64::MAX),
-            n_at_most: least.min(n_rows(&of_all).saturating_sub(n_counted)),
+            n_at_most: least.min(n_of_all.saturating_sub(n_counted)),
         })
     }
 }

@@ -200,7 +200,7 @@ impl Engine {
                 .by_hand(shard, target, &partitions)
                 .into_iter()
                 .collect(),
-            uncounted: due.left(&census, n_whole),
+            uncounted: due.left(&census, &totals, n_whole),
             histograms,
             expired: whole.expired,
             partitions: partitions.found,
