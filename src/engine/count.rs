@@ -235,7 +235,8 @@ impl Engine {
         Ok(n_rows)
     }
 
-    /// Counts what is due for arms of one statement, and fills the counts in. Returns the rows due.
+    /// Counts what is due for arms of one statement, and fills the counts in. Returns the rows due. Arms
+    /// that were counted apart may be too much together: then they are counted apart again.
     pub(super) async fn count(
         &self,
         shard: &Shard,
@@ -243,10 +244,27 @@ impl Engine {
         arms: &mut [Arm],
         within: Within<'_>,
     ) -> Result<u64, WarehouseError> {
-        let rows = self.due_rows(shard, target, arms, within).await?;
         let mut unseen = Tally::default();
-        tally_up(arms, &rows, 0, &mut unseen);
-        Ok(arms.iter().map(|arm| arm.n_due).sum())
+        let mut n_due = 0;
+        let mut patience = PATIENCE;
+        let mut together = vec![arms];
+        while let Some(arms) = together.pop() {
+            match self.due_rows(shard, target, arms, within).await {
+                Ok(rows) => {
+                    tally_up(arms, &rows, 0, &mut unseen);
+                    n_due += arms.iter().map(|arm| arm.n_due).sum::<u64>();
+                }
+                Err(error) => {
+                    patience = patience.saturating_sub(cost(&error));
+                    if !error.is_out_of_limits() || arms.len() < 2 || patience == 0 {
+                        return Err(error);
+                    }
+                    let (first, second) = arms.split_at_mut(arms.len() / 2);
+                    together.extend([second, first]);
+                }
+            }
+        }
+        Ok(n_due)
     }
 
     /// What is due for arms of one statement: lines of a probe, each with the place of its arm.

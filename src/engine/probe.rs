@@ -7,7 +7,7 @@ use std::time::Instant;
 use foldhash::{HashMap, HashSet};
 
 use super::Engine;
-use super::count::{Oldest, Place};
+use super::count::{Counted, Oldest, Place};
 use super::report::lag_s;
 use super::tally::Tally;
 use crate::compile::Within;
@@ -57,9 +57,13 @@ impl LeftOut {
         self.others_ms = others_ms;
     }
 
-    /// Notes arms that were not counted.
-    fn note_uncounted(&mut self, arms: &[Arm]) {
-        for arm in arms {
+    /// Notes whose rows stay since they were not counted, or cannot be.
+    fn note(&mut self, due: &Counted) {
+        let unknown = due.unknown.iter().map(|(arm, _)| arm);
+        let alone = unknown.chain(&due.oversized);
+        self.alone
+            .extend(alone.map(|arm| Arc::clone(&arm.workspace)));
+        for arm in &due.uncounted {
             let from_ms = arm.bounds.from_ms.unwrap_or(i64::MIN);
             let begin_ms = self.begin_ms.entry(Arc::clone(&arm.workspace));
             let begin_ms = begin_ms.or_insert(from_ms);
@@ -165,20 +169,15 @@ impl Engine {
         } else {
             tally.partitions = std::mem::take(&mut partitions.found);
         }
-        let histograms = self.histograms(aside.except(&whole.ids), &mut due, &mut tally);
-        let histograms = histograms.await?;
+        let rest = aside.except(&whole.ids);
+        let histograms = self.histograms(rest, &mut due, &mut tally).await?;
         partitions.found = std::mem::take(&mut tally.partitions);
         let behind = self.count_aside(aside, behind).await?;
         let paused = self.count_aside(aside, found.paused).await?;
         let waiting = self.count_aside(aside, found.waiting).await?;
         let held = self.count_aside(aside, found.held).await?;
         due.uncounted.extend(parents);
-        left_out.note_uncounted(&due.uncounted);
-        let unknown = due.unknown.iter().map(|(arm, _)| arm);
-        let alone = unknown.chain(&due.oversized);
-        left_out
-            .alone
-            .extend(alone.map(|arm| Arc::clone(&arm.workspace)));
+        left_out.note(&due);
         left_out.paused.extend(paused.workspaces());
         let is_new = of_table.base.is_missing() && !terms.base.is_missing();
         // A plan for review shows what goes once it is approved, its parents too.
@@ -196,10 +195,7 @@ impl Engine {
             n_paused: paused.n_due(),
             lag_s: due.lag_s(&oldest).max(lag_s(&paused.arms)).max(whole.lag_s),
             holds: found.holds.into_iter().collect(),
-            by_hand: whole
-                .by_hand(shard, target, &partitions)
-                .into_iter()
-                .collect(),
+            by_hand: Vec::from_iter(whole.by_hand(shard, target, &partitions)),
             uncounted: due.left(&census, &totals, n_whole),
             histograms,
             expired: whole.expired,

@@ -60,11 +60,17 @@ impl Engine {
             ..self.limits
         };
         for arms in [workspaces, projects] {
-            for arms in pack(arms, target, &limits).statements {
+            let mut together = pack(arms, target, &limits).statements;
+            while let Some(mut arms) = together.pop() {
                 match self.by_time(shard, target, &arms, place.within, None).await {
                     Ok(found) => histograms.extend(found),
+                    // They were counted apart, and are too much together.
+                    Err(error) if error.is_out_of_limits() && arms.len() > 1 => {
+                        let half = arms.split_off(arms.len() / 2);
+                        together.extend([half, arms]);
+                    }
                     Err(error) => {
-                        unsplit.extend(arms.into_iter().map(|arm| (arm, error_chain(&error))))
+                        unsplit.extend(arms.into_iter().map(|arm| (arm, error_chain(&error))));
                     }
                 }
             }

@@ -88,7 +88,7 @@ impl Engine {
                 });
                 left_out.alone.insert(unmatched.workspace);
             }
-            let probed = self.probe(shard, &target, terms, &mut left_out, costs);
+            let probed = Box::pin(self.probe(shard, &target, terms, &mut left_out, costs));
             match probed.await {
                 Ok(mut probed) => {
                     if !probed.running.is_empty() {

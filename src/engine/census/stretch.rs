@@ -42,7 +42,9 @@ impl Stretches<'_> {
             };
             error = match self.shard.census(&self.sql(stretch)).await {
                 Ok(rows) => {
-                    rows.into_iter().for_each(|row| add(&mut sum, row));
+                    for row in rows {
+                        add(&mut sum, row);
+                    }
                     continue;
                 }
                 Err(error) if error.is_out_of_limits() => error,

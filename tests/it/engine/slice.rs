@@ -78,7 +78,7 @@ async fn until_done(world: &World, engine: &Engine) -> Vec<CycleStatus> {
         assert_eq!(report.n_deleted(), planned.n_due(), "{report:#?}");
         let is_deferred = report.status == CycleStatus::Deferred;
         assert_eq!(is_deferred, planned.is_uncounted(), "{report:#?}");
-        assert!(report.steps.iter().all(|step| step.is_verified()));
+        assert!(report.steps.iter().all(ebbtide::StepReport::is_verified));
         // Each cycle does something, or nothing is left.
         assert_eq!(
             report.n_deleted() > 0,
