@@ -15,6 +15,7 @@ mod apply;
 mod backfill;
 mod base;
 mod census;
+mod count;
 mod damaged;
 mod error;
 mod event;

@@ -15,6 +15,7 @@ mod partition;
 mod rates;
 mod reclaim;
 mod refusal;
+mod slice;
 mod split;
 mod steps;
 mod still;
@@ -33,7 +34,7 @@ pub use budget::{Budget, Deferred};
 pub use candidate::{Candidates, candidates};
 pub(crate) use choose::MOST_PARTS_DROPPED;
 pub use choose::{Choice, Facts, choose};
-pub use inventory::{Cell, CensusRow, DueRow, TableInventory, Totals};
+pub use inventory::{Cell, CensusRow, DueRow, TableInventory, Totals, Uncounted};
 pub use pack::{Limits, Packed, pack};
 pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
 pub use rates::{Rate, Rates, StepCost};
@@ -49,6 +50,7 @@ pub(crate) use choose::Bytes;
 pub(crate) use digest::directory_digest;
 pub(crate) use reclaim::{Age, age};
 pub(crate) use refusal::{refusals, touches};
+pub(crate) use slice::Slice;
 pub(crate) use still::{Still, goes_whole, still_due};
 
 use self::budget::steps_within;
@@ -105,7 +107,7 @@ pub struct Plan {
     pub target_changes: Vec<TargetChange>,
     /// When the rules of now will have been armed for long enough, at the latest.
     pub armed_at: Option<Timestamp>,
-    /// Rows that are left to the next cycles, since this one has a budget.
+    /// Rows that are left to the next cycles, since this one has a budget, and a look its limits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deferred: Vec<Deferred>,
     /// Rows that would go if nothing were held.
@@ -294,10 +296,15 @@ pub fn decide(snapshot: Snapshot<'_>, limits: &Limits) -> Plan {
         ..Plan::default()
     };
     let mut portions = Vec::new();
+    let mut uncounted = Vec::new();
     for (target, inventory) in tables {
+        uncounted.extend(Deferred::of_uncounted(&inventory));
         portions.extend(plan.add(target, inventory, limits));
     }
     (plan.steps, plan.deferred) = steps_within(portions, limits);
+    for of_table in uncounted {
+        of_table.add_to(&mut plan.deferred);
+    }
     plan.add_up();
     plan.holds.sort_unstable();
     plan.holds.dedup();
@@ -363,9 +370,16 @@ impl Plan {
         }
     }
 
-    /// Rows that wait for another cycle, since this one has a budget.
+    /// Rows that wait for another cycle, as far as they were counted.
     pub fn n_deferred(&self) -> u64 {
         self.deferred.iter().map(|table| table.n_rows).sum()
+    }
+
+    /// Whether more is due than could be counted: nobody knows how much waits for another cycle.
+    pub fn is_uncounted(&self) -> bool {
+        self.deferred
+            .iter()
+            .any(|table| table.n_uncounted.is_some())
     }
 
     /// Rows that would go.

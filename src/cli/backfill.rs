@@ -210,8 +210,13 @@ async fn ask(
     }
     progress::clear();
     progress::say(&format!("{}{}", overview(&plan), left::left_out(&plan)));
+    let more = if plan.is_uncounted() {
+        " and more, uncounted,"
+    } else {
+        ""
+    };
     let question = format!(
-        "Delete {} for ever: {backfill}?",
+        "Delete {}{more} for ever: {backfill}?",
         counted(plan.n_due().saturating_add(plan.n_deferred()), "row")
     );
     Ok((!confirm::is_confirmed(&question)?).then_some(Exit::Refused))

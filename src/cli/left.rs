@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::output::counted;
-use crate::plan::{Basis, Plan, TableRows};
+use crate::plan::{Basis, Deferred, Plan, TableRows};
 
 /// So many changes of targets are named.
 const MOST_NAMED: usize = 10;
@@ -44,16 +44,19 @@ fn changed(plan: &Plan) -> String {
 /// Rows that are held or paused, or left to the next cycle.
 pub(super) fn kept_back(plan: &Plan) -> String {
     let mut text = String::new();
-    if !plan.deferred.is_empty() {
-        let tables = plan.deferred.iter().map(|deferred| TableRows {
-            shard: Arc::clone(&deferred.shard),
-            table: Arc::clone(&deferred.table),
-            n_rows: deferred.n_rows,
-        });
-        let tables: Vec<TableRows> = tables.collect();
+    let of_budget = deferred(plan, |deferred| Some(deferred.n_rows).filter(|n| *n > 0));
+    if !of_budget.is_empty() {
         text.push_str(&format!(
             "left to the next cycle: {}; this one is as large as retention.budget allows\n",
-            rows(&tables)
+            rows(&of_budget)
+        ));
+    }
+    let uncounted = deferred(plan, |deferred| deferred.n_uncounted);
+    if !uncounted.is_empty() {
+        text.push_str(&format!(
+            "left to the next cycle, uncounted: at most {}; one look is as large as \
+             clickhouse.probe_rows and clickhouse.probe_timeout allow\n",
+            rows(&uncounted)
         ));
     }
     if !plan.held.is_empty() {
@@ -73,6 +76,18 @@ pub(super) fn kept_back(plan: &Plan) -> String {
         ));
     }
     text
+}
+
+/// What waits for the next cycle by one reason, table by table.
+fn deferred(plan: &Plan, of: impl Fn(&Deferred) -> Option<u64>) -> Vec<TableRows> {
+    let tables = plan.deferred.iter().filter_map(|deferred| {
+        Some(TableRows {
+            shard: Arc::clone(&deferred.shard),
+            table: Arc::clone(&deferred.table),
+            n_rows: of(deferred)?,
+        })
+    });
+    tables.collect()
 }
 
 fn why_waiting(plan: &Plan) -> String {

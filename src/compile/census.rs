@@ -4,15 +4,16 @@ use super::age::AgeSql;
 use super::membership;
 use super::predicate::table;
 use super::writer::Sql;
+use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
 
 /// Compiles the census: which workspaces a table holds, how many rows, and how old the oldest is.
-/// Rows dated after `future_ms` (Unix milliseconds) count as future. With `below_ms` only rows older
-/// than that are read, as far as indexes and partitions tell them apart.
+/// Rows dated after `future_ms` (Unix milliseconds) count as future. With `about` only rows of that
+/// interval are read, as far as indexes and partitions tell them apart.
 ///
 /// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_rows UInt64,
 /// ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms Nullable(Int64)`.
-pub fn census(target: &CheckedTarget, future_ms: i64, below_ms: Option<i64>) -> String {
+pub fn census(target: &CheckedTarget, future_ms: i64, about: Option<Bounds>) -> String {
     let age = AgeSql::new(&target.age);
     let mut name = Sql::new();
     membership::selected(&target.workspace, &mut name);
@@ -38,9 +39,9 @@ pub fn census(target: &CheckedTarget, future_ms: i64, below_ms: Option<i64>) -> 
     age.oldest_ms(&mut sql);
     sql.raw(" AS ebbtide_oldest_ms\nFROM ");
     table(target, &mut sql);
-    if let Some(below_ms) = below_ms {
+    if let Some(bounds) = about {
         sql.raw("\nWHERE ");
-        age.below(below_ms, &mut sql);
+        age.about(bounds, &mut sql);
     }
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
     sql.into_string()

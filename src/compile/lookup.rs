@@ -40,6 +40,11 @@ fn write_clause(target: &CheckedTarget, age: &AgeSql, arms: &[&Arm], out: &mut S
     ) {
         out.raw("\n  AND ").sql(&envelope);
     }
+    let from_ms = arms.iter().filter_map(|arm| arm.bounds.from_ms).min();
+    let mut envelope = Sql::new();
+    if from_ms.is_some_and(|from_ms| age.envelope_from(from_ms, &mut envelope)) {
+        out.raw("\n  AND ").sql(&envelope);
+    }
     out.raw("\n  AND ");
     age.value(out);
     out.raw(" < ");

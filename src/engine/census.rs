@@ -8,19 +8,24 @@
 //! plans that people look at and for the metrics of a sidecar, once a UTC day at most; where it would read
 //! more than a probe may, these totals are unknown, and deletes go on.
 //!
+//! Where even that is more than a probe may read, it is made of stretches of time.
+//!
 //! The rows of the table are counted anew whenever something may be due. The share of a table that
 //! a plan may take is measured by them, and the server's own figure counts masked rows too: that
 //! would let a plan take more. So parts with a mask are opened, and only these; where that would be too
 //! much, their rows do not count, and a plan may take less.
 
+mod stretch;
+
 use std::sync::Mutex;
 
 use foldhash::{HashMap, HashMapExt};
 
+use self::stretch::Stretches;
 use super::Engine;
 use super::survey::error_chain;
 use crate::compile;
-use crate::cutoff::utc_day;
+use crate::cutoff::{Bounds, utc_day};
 use crate::plan::{CensusRow, Terms, Totals, highest_cutoff_ms};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
@@ -69,15 +74,7 @@ impl Engine {
             return Ok((census, totals));
         }
         let census = match highest_cutoff_ms(terms) {
-            Some(below_ms) => {
-                let sql = compile::census(target, future_ms(terms), Some(below_ms));
-                let is_none = shard.estimate(&sql).await? == 0;
-                if is_none {
-                    Vec::new()
-                } else {
-                    shard.census(&sql).await?
-                }
-            }
+            Some(below_ms) => self.older(shard, target, terms, below_ms).await?,
             None => Vec::new(),
         };
         let known = known.unwrap_or_default();
@@ -103,11 +100,40 @@ impl Engine {
                 n_rows,
                 error = error_chain(&error),
                 "rows of parts with deleted rows could not be counted: a plan may take less of the \
-                 table than max_share_of_table says; a higher clickhouse.probe_rows or probe_timeout \
-                 counts them"
+                 table than max_share_of_table says; a higher clickhouse.probe_timeout counts them"
             );
         }
         Ok(n_rows)
+    }
+
+    /// A census of what is older than an instant.
+    async fn older(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        terms: &Terms<'_>,
+        below_ms: i64,
+    ) -> Result<Vec<CensusRow>, WarehouseError> {
+        let future_ms = future_ms(terms);
+        let older = Bounds {
+            below_ms,
+            from_ms: None,
+        };
+        let sql = compile::census(target, future_ms, Some(older));
+        if shard.estimate(&sql).await? == 0 {
+            return Ok(Vec::new());
+        }
+        match shard.census(&sql).await {
+            Err(error) if error.is_out_of_limits() => {
+                let stretches = Stretches {
+                    shard,
+                    target,
+                    future_ms,
+                };
+                stretches.census(older, error).await
+            }
+            census => census,
+        }
     }
 
     /// A census of all rows, and its totals remembered for the day; nothing if it would read too much.

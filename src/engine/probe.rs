@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use foldhash::{HashMap, HashMapExt, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use super::Engine;
+use super::count::{Counted, Oldest, Place};
 use super::report::lag_s;
 use super::tally::Tally;
-use crate::compile::{self, Within};
+use crate::compile::Within;
 use crate::plan::{
-    Arm, Basis, CensusRow, Partition, Rates, StepCost, TableInventory, Terms, candidates, pack,
+    Arm, Basis, CensusRow, Partition, Rates, Slice, StepCost, TableInventory, Terms, candidates,
 };
 use crate::target::CheckedTarget;
 use crate::warehouse::{MutationState, Partitions, Shard, WarehouseError};
@@ -28,8 +29,11 @@ pub(super) struct LeftOut {
     waiting: HashSet<Arc<str>>,
     /// Rules or holds of anybody, in whichever slot, mean nobody knows which rows.
     pub(super) anybody: bool,
-    /// The age of the oldest row in the tables so far that belongs to another slot.
+    /// No row in the tables so far that is left to another slot or cycle is older.
     pub(super) others_ms: Option<i64>,
+    /// Where the rows of a workspace begin that were too many to be counted: in the tables that are still to
+    /// come only older ones go.
+    begin_ms: HashMap<Arc<str>, i64>,
 }
 
 impl LeftOut {
@@ -52,6 +56,41 @@ impl LeftOut {
         let others_ms = oldest.chain(self.others_ms).min();
         self.others_ms = others_ms;
     }
+
+    /// Notes whose rows stay since they were not counted, or cannot be.
+    fn note(&mut self, due: &Counted) {
+        let unknown = due.unknown.iter().map(|(arm, _)| arm);
+        let alone = unknown.chain(&due.oversized);
+        self.alone
+            .extend(alone.map(|arm| Arc::clone(&arm.workspace)));
+        for arm in &due.uncounted {
+            let from_ms = arm.bounds.from_ms.unwrap_or(i64::MIN);
+            let begin_ms = self.begin_ms.entry(Arc::clone(&arm.workspace));
+            let begin_ms = begin_ms.or_insert(from_ms);
+            *begin_ms = from_ms.min(*begin_ms);
+            self.others_ms = self.others_ms.into_iter().chain([from_ms]).min();
+        }
+    }
+
+    /// Leaves of some arms what is older than all that was not counted of their children; returns the rest.
+    fn take_parents(&self, arms: &mut Vec<Arm>, unit_ms: i64) -> Vec<Arm> {
+        if self.begin_ms.is_empty() {
+            return Vec::new();
+        }
+        let mut parents = Vec::new();
+        for arm in std::mem::take(arms) {
+            let Some(begin_ms) = self.begin_ms.get(&arm.workspace) else {
+                arms.push(arm);
+                continue;
+            };
+            // A day that has some of them has to wait where ages are whole days.
+            let begin_ms = begin_ms.div_euclid(unit_ms).saturating_mul(unit_ms);
+            let slice = Slice::all(vec![arm]).up_to(begin_ms);
+            arms.extend(slice.older());
+            parents.extend(slice.younger());
+        }
+        parents
+    }
 }
 
 /// One table, probed.
@@ -59,6 +98,8 @@ pub(super) struct Probed {
     pub(super) inventory: TableInventory,
     /// Arms that fit into no statement.
     pub(super) oversized: Vec<Arm>,
+    /// Arms that cannot be counted, and why.
+    pub(super) unknown: Vec<(Arm, String)>,
     /// Deletes of ours that an earlier cycle sent and that still run.
     pub(super) running: Vec<MutationState>,
 }
@@ -93,6 +134,8 @@ impl Engine {
             let waits = |arm: &mut Arm| left_out.waiting.contains(&arm.workspace);
             behind.extend(found.due.extract_if(.., waits));
         }
+        let unit_ms = target.age.kind.unit_ms();
+        let parents = left_out.take_parents(&mut found.due, unit_ms);
         // Where nothing is due nobody needs to know them.
         let mut partitions = if found.due.is_empty() {
             Partitions::default()
@@ -103,9 +146,15 @@ impl Engine {
             .find_whole(shard, target, &of_table, left_out, &mut partitions)
             .await;
         left_out.note_others(&census, terms);
+        let oldest = Oldest::of(&census);
+        let aside = Place {
+            shard,
+            target,
+            within: Within::Table,
+            oldest: &oldest,
+        };
         let mut tally = Tally::of(std::mem::take(&mut partitions.found));
-        let rest = Within::Except(&whole.ids);
-        let due = self.count_packed(shard, target, found.due, rest, &mut tally);
+        let due = self.count_packed(aside.except(&whole.ids), found.due, &mut tally);
         let mut due = due.await?;
         partitions.found = std::mem::take(&mut tally.partitions);
         let more = (&mut partitions, &mut whole);
@@ -119,31 +168,29 @@ impl Engine {
                 due.arms.clear();
             }
             tally = Tally::of(std::mem::take(&mut partitions.found));
-            let rest = Within::Except(&whole.ids);
-            let counted = self.count_packed(shard, target, due.arms, rest, &mut tally);
-            due.arms = counted.await?.arms;
-            partitions.found = std::mem::take(&mut tally.partitions);
+            let arms = std::mem::take(&mut due.arms);
+            let counted = self.count_packed(aside.except(&whole.ids), arms, &mut tally);
+            due.follow(counted.await?);
+        } else {
+            tally.partitions = std::mem::take(&mut partitions.found);
         }
-        let rest = Within::Except(&whole.ids);
-        let histograms = self.histograms(shard, target, &due.arms, rest).await;
-        let behind = self.count_aside(shard, target, behind).await?;
-        let paused = self.count_aside(shard, target, found.paused).await?;
-        let waiting = self.count_aside(shard, target, found.waiting).await?;
-        let held = self.count_aside(shard, target, found.held).await?;
-        let of_workspace = |arm: &Arm| Arc::clone(&arm.workspace);
-        left_out
-            .alone
-            .extend(due.oversized.iter().map(of_workspace));
-        let stays = paused.arms.iter().filter(|arm| arm.n_due > 0);
-        let stays = stays.chain(&paused.oversized).map(of_workspace);
-        left_out.paused.extend(stays);
+        let rest = aside.except(&whole.ids);
+        let histograms = self.histograms(rest, &mut due, &mut tally).await?;
+        partitions.found = std::mem::take(&mut tally.partitions);
+        let behind = self.count_aside(aside, behind).await?;
+        let paused = self.count_aside(aside, found.paused).await?;
+        let waiting = self.count_aside(aside, found.waiting).await?;
+        let held = self.count_aside(aside, found.held).await?;
+        due.uncounted.extend(parents);
+        left_out.note(&due);
+        left_out.paused.extend(paused.workspaces());
         let is_new = of_table.base.is_missing() && !terms.base.is_missing();
         // A plan for review shows what goes once it is approved, its parents too.
         if is_new && terms.basis == Basis::Effective {
-            let stays = waiting.arms.iter().filter(|arm| arm.n_due > 0);
-            let stays = stays.chain(&waiting.oversized).map(of_workspace);
-            left_out.waiting.extend(stays);
+            left_out.waiting.extend(waiting.workspaces());
         }
+        let of_whole = partitions.found.iter().filter(|found| found.goes_whole);
+        let n_whole = of_whole.map(|partition| partition.n_due).sum();
         let inventory = TableInventory {
             shard: shard.name().into(),
             table: target.table.as_str().into(),
@@ -151,12 +198,10 @@ impl Engine {
             n_waiting: waiting.n_due() + behind.n_due(),
             n_held: held.n_due(),
             n_paused: paused.n_due(),
-            lag_s: lag_s(&due.arms).max(lag_s(&paused.arms)).max(whole.lag_s),
+            lag_s: due.lag_s(&oldest).max(lag_s(&paused.arms)).max(whole.lag_s),
             holds: found.holds.into_iter().collect(),
-            by_hand: whole
-                .by_hand(shard, target, &partitions)
-                .into_iter()
-                .collect(),
+            by_hand: Vec::from_iter(whole.by_hand(shard, target, &partitions)),
+            uncounted: due.left(&census, &totals, n_whole),
             histograms,
             expired: whole.expired,
             partitions: partitions.found,
@@ -170,102 +215,8 @@ impl Engine {
         Ok(Probed {
             inventory,
             oversized: due.oversized,
+            unknown: due.unknown,
             running,
         })
-    }
-
-    /// Counts what does not go now, for any number of arms.
-    async fn count_aside(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        arms: Vec<Arm>,
-    ) -> Result<Counted, WarehouseError> {
-        let mut unseen = Tally::default();
-        self.count_packed(shard, target, arms, Within::Table, &mut unseen)
-            .await
-    }
-
-    /// Counts what is due for any number of arms.
-    async fn count_packed(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        arms: Vec<Arm>,
-        within: Within<'_>,
-        tally: &mut Tally,
-    ) -> Result<Counted, WarehouseError> {
-        let packed = pack(arms, target, &self.limits);
-        let mut arms = Vec::new();
-        for mut statement in packed.statements {
-            self.count_into(shard, target, &mut statement, within, arms.len(), tally)
-                .await?;
-            arms.append(&mut statement);
-        }
-        Ok(Counted {
-            arms,
-            oversized: packed.oversized,
-        })
-    }
-
-    /// Counts what is due for arms of one statement, and fills the counts in. Returns the rows due.
-    pub(super) async fn count(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        arms: &mut [Arm],
-        within: Within<'_>,
-    ) -> Result<u64, WarehouseError> {
-        let mut unseen = Tally::default();
-        self.count_into(shard, target, arms, within, 0, &mut unseen)
-            .await?;
-        Ok(arms.iter().map(|arm| arm.n_due).sum())
-    }
-
-    /// Counts what is due for arms of one statement, which stand from `first` on in the inventory.
-    async fn count_into(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        arms: &mut [Arm],
-        within: Within<'_>,
-        first: usize,
-        tally: &mut Tally,
-    ) -> Result<(), WarehouseError> {
-        for arm in arms.iter_mut() {
-            (arm.n_due, arm.n_kept, arm.lag_s) = (0, 0, 0);
-        }
-        for probe in compile::probe(target, arms, within) {
-            let none: Arc<str> = "".into();
-            let mut index: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
-            for (at, arm) in arms.iter().enumerate() {
-                if arm.project().is_some() == probe.by_project {
-                    let project = arm.project().unwrap_or(&none);
-                    index.insert((Arc::clone(&arm.workspace), Arc::clone(project)), at);
-                }
-            }
-            for row in shard.count_due(&probe.sql).await? {
-                let at = index.get(&(row.workspace.as_str().into(), row.project.as_str().into()));
-                let arm = at.and_then(|at| Some((*at, arms.get_mut(*at)?)));
-                // A group that nobody asked for would mean that the predicate is wrong.
-                let Some((at, arm)) = arm else {
-                    return Err(shard.unexpected_group(&row.workspace));
-                };
-                tally.add(&row, arm, first + at);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Arms with their counts.
-struct Counted {
-    arms: Vec<Arm>,
-    oversized: Vec<Arm>,
-}
-
-impl Counted {
-    fn n_due(&self) -> u64 {
-        self.arms.iter().map(|arm| arm.n_due).sum()
     }
 }

@@ -31,8 +31,8 @@ pub enum CycleStatus {
     Done,
     /// Every step of a slot is verified, and rows that are paused were left out of it.
     Partial,
-    /// Every step that it sent is verified, and more is due: its budget is used up, or its steps were
-    /// too much for ClickHouse and are made smaller.
+    /// Every step that it sent is verified, and more is due: its budget is used up, its steps were too
+    /// much for ClickHouse and are made smaller, or more is due than could be counted at once.
     Deferred,
     /// Some step is not verified, or something could not be probed.
     Failed,

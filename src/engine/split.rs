@@ -1,15 +1,18 @@
 //! Counting when the rows of large arms are from, so that the plan can split them by time.
 //!
 //! Only arms with more rows than a step are looked at: by day, and more closely only where a day, an
-//! hour, a minute has more rows than a step.
+//! hour, a minute has more rows than a step. Of one that cannot be counted by time only as many of its
+//! oldest rows go as are one step: by halves of its time, until a count says so.
 
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
+use super::count::{Counted, Place};
+use super::tally::Tally;
 use super::{Engine, error_chain};
 use crate::compile::{self, Times, Within};
-use crate::plan::{Arm, Bucket, Histogram, Limits, pack};
+use crate::plan::{Arm, Bucket, DueRow, Histogram, Limits, Slice, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, TimeRow, WarehouseError};
 
@@ -20,61 +23,164 @@ const WIDTHS_MS: [i64; 5] = [86_400_000, 3_600_000, 60_000, 1_000, 1];
 /// are.
 type Coarse<'a> = (i64, &'a [i64]);
 
+/// The oldest rows of an arm.
+struct OldestStep {
+    piece: Arm,
+    rows: Vec<(usize, DueRow)>,
+    /// The others.
+    rest: Vec<Arm>,
+}
+
 impl Engine {
-    /// When the rows of those arms are from that have more than go in one step. What cannot be
-    /// counted is said, and is no reason to leave a table alone.
+    /// When the rows of those arms are from that have more than go in one step. An arm of which that
+    /// cannot be counted becomes its oldest rows.
+    ///
+    /// # Errors
+    /// Where not even those can be counted, for another reason than that they are too many.
     pub(super) async fn histograms(
         &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        arms: &[Arm],
-        within: Within<'_>,
-    ) -> Vec<Histogram> {
+        place: Place<'_>,
+        counted: &mut Counted,
+        tally: &mut Tally,
+    ) -> Result<Vec<Histogram>, WarehouseError> {
+        let Place { shard, target, .. } = place;
         let size = self.pacer.rows_per_step(shard, &target.table);
         let limit = self.limits.rows_per_step.min(size);
-        let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = arms
+        let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = counted
+            .arms
             .iter()
             .filter(|arm| arm.n_due > limit)
             .cloned()
             .partition(|arm| arm.project().is_some());
         let mut histograms = Vec::new();
+        let mut unsplit = Vec::new();
         // A count reads so many rows in any case.
         let limits = Limits {
             rows_per_step: u64::MAX,
             ..self.limits
         };
         for arms in [workspaces, projects] {
-            for arms in pack(arms, target, &limits).statements {
-                let counted = self.by_time(shard, target, &arms, within, None).await;
-                histograms.extend(match counted {
-                    Ok(histograms) => histograms,
-                    Err(error) => unknown(arms, &error),
-                });
+            let mut together = pack(arms, target, &limits).statements;
+            while let Some(mut arms) = together.pop() {
+                match self.by_time(shard, target, &arms, place.within, None).await {
+                    Ok(found) => histograms.extend(found),
+                    // They were counted apart, and are too much together.
+                    Err(error) if error.is_out_of_limits() && arms.len() > 1 => {
+                        let half = arms.split_off(arms.len() / 2);
+                        together.extend([half, arms]);
+                    }
+                    Err(error) => {
+                        unsplit.extend(arms.into_iter().map(|arm| (arm, error_chain(&error))));
+                    }
+                }
             }
         }
-        for histogram in &mut histograms {
-            let refined = self.refine(shard, target, histogram, within, limit).await;
-            if let Err(error) = refined {
-                histogram.buckets = Err(error_chain(&error).into());
+        let mut refined = Vec::new();
+        for mut histogram in histograms {
+            match self.refine(place, &mut histogram, limit).await {
+                Ok(()) => refined.push(histogram),
+                Err(error) => unsplit.push((histogram.arm, error_chain(&error))),
             }
         }
-        histograms
+        for (arm, reason) in unsplit {
+            let table = &*target.table;
+            tracing::warn!(
+                table,
+                reason,
+                "only the oldest rows go: they cannot be counted by time"
+            );
+            self.shorten(place, &arm, limit, counted, tally).await?;
+        }
+        Ok(refined)
+    }
+
+    /// Makes of an arm with more rows than go in one step its oldest rows, as many as do.
+    async fn shorten(
+        &self,
+        place: Place<'_>,
+        whole: &Arm,
+        limit: u64,
+        counted: &mut Counted,
+        tally: &mut Tally,
+    ) -> Result<(), WarehouseError> {
+        let Some(at) = counted.arms.iter().position(|arm| arm == whole) else {
+            return Ok(());
+        };
+        tally.forget(whole, at);
+        let found = self.oldest_step(place, whole, limit).await?;
+        let Some(arm) = counted.arms.get_mut(at) else {
+            return Ok(());
+        };
+        let Some(found) = found else {
+            (arm.n_due, arm.n_kept, arm.lag_s) = (0, 0, 0);
+            let reason = "its oldest rows are more than one step, and cannot be counted by time";
+            counted.unknown.push((whole.clone(), reason.into()));
+            return Ok(());
+        };
+        *arm = found.piece;
+        for (_, row) in &found.rows {
+            tally.add(row, arm, at);
+        }
+        counted.uncounted.extend(found.rest);
+        Ok(())
+    }
+
+    /// The oldest rows of an arm that go in one step; nothing if those are of so short a time that there is
+    /// no part of it.
+    async fn oldest_step(
+        &self,
+        place: Place<'_>,
+        whole: &Arm,
+        limit: u64,
+    ) -> Result<Option<OldestStep>, WarehouseError> {
+        let Place {
+            shard,
+            target,
+            within,
+            oldest,
+        } = place;
+        let unit_ms = target.age.kind.unit_ms();
+        let oldest_ms = |workspace: &str| oldest.ms(workspace);
+        let mut slice = Slice::all(vec![whole.clone()]);
+        while let Some(shorter) = slice.shorter(oldest_ms, unit_ms) {
+            let older = shorter.older();
+            let rows = match self.due_rows(shard, target, &older, within).await {
+                Err(error) if error.is_out_of_limits() => {
+                    slice = shorter;
+                    continue;
+                }
+                rows => rows?,
+            };
+            let n_due: u64 = rows.iter().map(|(_, row)| row.n_due).sum();
+            if n_due == 0 {
+                slice = slice.after(&shorter);
+            } else if n_due > limit {
+                slice = shorter;
+            } else {
+                let rest = shorter.younger();
+                let piece = older.into_iter().next();
+                return Ok(piece.map(|piece| OldestStep { piece, rows, rest }));
+            }
+        }
+        Ok(None)
     }
 
     /// Looks more closely where too many rows are of one stretch.
     async fn refine(
         &self,
-        shard: &Shard,
-        target: &CheckedTarget,
+        place: Place<'_>,
         histogram: &mut Histogram,
-        within: Within<'_>,
         limit: u64,
     ) -> Result<(), WarehouseError> {
+        let Place {
+            shard,
+            target,
+            within,
+            ..
+        } = place;
         let unit_ms = target.age.kind.unit_ms();
         for width_ms in WIDTHS_MS.into_iter().filter(|width_ms| *width_ms > unit_ms) {
-            let Ok(buckets) = &mut histogram.buckets else {
-                break;
-            };
+            let buckets = &mut histogram.buckets;
             let coarse = too_large(buckets, limit);
             if coarse.is_empty() {
                 break;
@@ -83,7 +189,7 @@ impl Engine {
             let finer = self.by_time(shard, target, arm, within, Some((width_ms, &coarse)));
             let finer = finer.await?;
             buckets.retain(|bucket| coarse.binary_search(&bucket.from_ms).is_err());
-            buckets.extend(finer.into_iter().flat_map(|one| one.buckets).flatten());
+            buckets.extend(finer.into_iter().flat_map(|one| one.buckets));
         }
         Ok(())
     }
@@ -124,7 +230,7 @@ impl Engine {
             let key = (Arc::clone(&arm.workspace), Arc::clone(project));
             Histogram {
                 arm: arm.clone(),
-                buckets: Ok(counted.remove(&key).unwrap_or_default()),
+                buckets: counted.remove(&key).unwrap_or_default(),
             }
         };
         Ok(arms.iter().map(histogram).collect())
@@ -141,13 +247,4 @@ fn too_large(buckets: &[Bucket], limit: u64) -> Vec<i64> {
     let mut begins: Vec<i64> = large.map(|(from_ms, _)| from_ms).collect();
     begins.sort_unstable();
     begins
-}
-
-fn unknown(arms: Vec<Arm>, error: &WarehouseError) -> Vec<Histogram> {
-    let reason: Arc<str> = error_chain(error).into();
-    let histogram = |arm| Histogram {
-        arm,
-        buckets: Err(Arc::clone(&reason)),
-    };
-    arms.into_iter().map(histogram).collect()
 }

@@ -88,7 +88,7 @@ impl Engine {
                 });
                 left_out.alone.insert(unmatched.workspace);
             }
-            let probed = self.probe(shard, &target, terms, &mut left_out, costs);
+            let probed = Box::pin(self.probe(shard, &target, terms, &mut left_out, costs));
             match probed.await {
                 Ok(mut probed) => {
                     if !probed.running.is_empty() {
@@ -99,6 +99,13 @@ impl Engine {
                     }
                     for arm in probed.oversized {
                         let reason = too_many_rules(&arm);
+                        survey.unprobed.push(Unprobed {
+                            workspace: Some(arm.workspace),
+                            ..left_alone(&table, reason)
+                        });
+                    }
+                    for (arm, reason) in probed.unknown {
+                        let reason = uncountable(&arm, &reason);
                         survey.unprobed.push(Unprobed {
                             workspace: Some(arm.workspace),
                             ..left_alone(&table, reason)
@@ -249,6 +256,15 @@ pub(super) fn too_many_rules(arm: &Arm) -> String {
          in the tables after it",
         arm.workspace,
         arm.exceptions().len()
+    )
+}
+
+/// What is said of a workspace of which not even the oldest rows can be counted.
+fn uncountable(arm: &Arm, reason: &str) -> String {
+    format!(
+        "workspace {:?} cannot be counted, not even its oldest rows: {reason}; its rows stay, here and in \
+         the tables after it",
+        arm.workspace
     )
 }
 

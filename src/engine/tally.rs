@@ -69,6 +69,29 @@ impl Tally {
         }
     }
 
+    /// Forgets what was counted of an arm, which had a place in the inventory.
+    pub(super) fn forget(&mut self, arm: &Arm, place: usize) {
+        let mut of_arm: Vec<Cell> = Vec::new();
+        if let Some(cells) = &mut self.cells {
+            of_arm.extend(cells.extract_if(.., |cell| cell.arm == place));
+        }
+        if of_arm.is_empty() {
+            let all = self.places.get("all").copied();
+            of_arm.extend(all.map(|partition| Cell {
+                arm: place,
+                partition,
+                n_due: arm.n_due,
+                n_kept: arm.n_kept,
+            }));
+        }
+        for cell in of_arm {
+            if let Some(partition) = self.partitions.get_mut(cell.partition) {
+                partition.n_due = partition.n_due.saturating_sub(cell.n_due);
+                partition.n_kept = partition.n_kept.saturating_sub(cell.n_kept);
+            }
+        }
+    }
+
     /// The place of a partition, also of one that is new.
     fn place(&mut self, id: &str) -> Option<usize> {
         if !self.is_wanted {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::deferral::Deferral;
 use super::steps::{Portion, Whole};
-use super::{Arm, Limits, Step};
+use super::{Arm, Limits, Step, TableInventory};
 
 /// What one cycle may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,35 @@ pub struct Deferred {
     pub n_rows: u64,
     /// Of how many workspaces.
     pub n_workspaces: u64,
+    /// At most so many more, which were too many to be counted; nothing where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_uncounted: Option<u64>,
+}
+
+impl Deferred {
+    /// What of a table was not counted, if anything.
+    pub(super) fn of_uncounted(inventory: &TableInventory) -> Option<Self> {
+        let uncounted = inventory.uncounted?;
+        Some(Self {
+            shard: Arc::clone(&inventory.shard),
+            table: Arc::clone(&inventory.table),
+            n_rows: 0,
+            n_workspaces: uncounted.n_workspaces,
+            n_uncounted: Some(uncounted.n_at_most),
+        })
+    }
+
+    /// Adds what was not counted of a table to what waits.
+    pub(super) fn add_to(self, deferred: &mut Vec<Self>) {
+        let is_its = |of: &&mut Self| of.shard == self.shard && of.table == self.table;
+        match deferred.iter_mut().find(is_its) {
+            Some(of_table) => {
+                of_table.n_uncounted = self.n_uncounted;
+                of_table.n_workspaces = of_table.n_workspaces.max(self.n_workspaces);
+            }
+            None => deferred.push(self),
+        }
+    }
 }
 
 /// So often fewer rows are tried until the statements are few enough.

@@ -53,6 +53,8 @@ pub struct TableInventory {
     pub totals: Totals,
     /// The arms with their counts, without rows of partitions that go as a whole.
     pub arms: Vec<Arm>,
+    /// What is due beside them, where that was too much to be counted.
+    pub uncounted: Option<Uncounted>,
     /// Its partitions with their counts; none where nobody looked.
     pub partitions: Vec<Partition>,
     /// Which arm has rows in which partition; nothing where there is only one, or too many to keep.
@@ -95,6 +97,15 @@ pub struct Cell {
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
+}
+
+/// What of a table was too much to be counted at once; none of it goes in this cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uncounted {
+    /// Of how many workspaces.
+    pub n_workspaces: u64,
+    /// No more rows than these are due, as the census saw it.
+    pub n_at_most: u64,
 }
 
 /// The totals of a table. All but its rows are nothing where only what may be expired was read.

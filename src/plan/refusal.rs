@@ -109,7 +109,8 @@ pub enum Refusal {
 
 /// The guards that a plan does not pass by its numbers. Rows that went earlier on the same day
 /// count: slots and plans made anew must not add up past the share. So do rows that wait for the next
-/// cycle: what is too much is refused before the first of it goes.
+/// cycle, and of those that nobody counted as many as there may be: what is too much is refused before
+/// the first of it goes.
 pub(crate) fn refusals(
     tables: &[TablePlan],
     deferred: &[Deferred],
@@ -119,7 +120,11 @@ pub(crate) fn refusals(
         let of_table =
             |deferred: &&Deferred| deferred.shard == table.shard && deferred.table == table.table;
         let waiting = deferred.iter().filter(of_table);
-        let n_waiting: u64 = waiting.map(|deferred| deferred.n_rows).sum();
+        let n_rows = |deferred: &Deferred| {
+            let n_uncounted = deferred.n_uncounted.unwrap_or(0);
+            deferred.n_rows.saturating_add(n_uncounted)
+        };
+        let n_waiting: u64 = waiting.map(n_rows).sum();
         TablePlan {
             n_due: table.n_due.saturating_add(n_waiting),
             ..table.clone()

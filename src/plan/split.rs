@@ -2,7 +2,7 @@
 //! first.
 //!
 //! Invariant: the pieces of an arm cover its interval exactly, and each is within the limit unless
-//! its rows are of one instant. Who cannot be counted by time stays one piece.
+//! its rows are of one instant.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::cutoff::Bounds;
 pub struct Histogram {
     /// The arm.
     pub arm: Arm,
-    /// The stretches of time that have rows, in any order; or why they could not be counted.
-    pub buckets: Result<Vec<Bucket>, Arc<str>>,
+    /// The stretches of time that have rows, in any order.
+    pub buckets: Vec<Bucket>,
 }
 
 /// The expired rows of one stretch of time, in one partition.
@@ -39,18 +39,19 @@ pub struct Bucket {
 #[derive(Debug, Default)]
 pub(super) struct Split {
     pub(super) arms: Vec<Arm>,
-    /// Why some are larger all the same.
-    notes: Vec<(Policy, Bounds, Arc<str>)>,
+    /// Those that are larger all the same.
+    instants: Vec<(Policy, Bounds)>,
 }
+
+/// Why a step is larger than steps are.
+const OF_ONE_INSTANT: &str = "so many rows are of one instant";
 
 impl Split {
     /// Why an arm is larger than a step, if it is.
-    pub(super) fn note(&self, arms: &[Arm]) -> Option<&Arc<str>> {
+    pub(super) fn note(&self, arms: &[Arm]) -> Option<&'static str> {
         let [arm] = arms else { return None };
-        let is_its =
-            |(of, bounds, _): &&(_, Bounds, _)| *of == policy(arm) && *bounds == arm.bounds;
-        let note = self.notes.iter().find(is_its);
-        note.map(|(_, _, note)| note)
+        let is_its = |(of, bounds): &(_, Bounds)| *of == policy(arm) && *bounds == arm.bounds;
+        self.instants.iter().any(is_its).then_some(OF_ONE_INSTANT)
     }
 }
 
@@ -74,19 +75,10 @@ pub(super) fn split(
             continue;
         };
         let policy = policy(&arm);
-        let (pieces, note) = match &histogram.buckets {
-            Ok(buckets) => {
-                let pieces = pieces(&arm, &merged(buckets, partitions), limit);
-                (pieces, "so many rows are of one instant".into())
-            }
-            Err(reason) => {
-                let note = format!("more rows than a step, not split by time: {reason}");
-                (vec![arm], note.into())
-            }
-        };
+        let pieces = pieces(&arm, &merged(&histogram.buckets, partitions), limit);
         let large = pieces.iter().filter(|piece| piece.n_due > limit);
-        let notes = large.map(|piece| (policy.clone(), piece.bounds, Arc::clone(&note)));
-        split.notes.extend(notes);
+        let instants = large.map(|piece| (policy.clone(), piece.bounds));
+        split.instants.extend(instants);
         split.arms.extend(pieces);
         policies.insert(policy);
     }

@@ -29,6 +29,9 @@ pub(crate) struct Left {
     pub(crate) n_rows: u64,
     /// Rows of those that the budget left to later cycles.
     pub(crate) n_deferred: u64,
+    /// Whether they were too many to be counted: there are at most so many.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_uncounted: bool,
     /// Seconds from the oldest of them to its cutoff.
     pub(crate) lag_s: u64,
     /// Rows that wait for an approval, or for their armed time.
@@ -170,6 +173,7 @@ fn left_of(seen: &[Tables], table: &str) -> Left {
     others.fold(first, |sum, left| Left {
         n_rows: sum.n_rows + left.n_rows,
         n_deferred: sum.n_deferred + left.n_deferred,
+        is_uncounted: sum.is_uncounted || left.is_uncounted,
         lag_s: sum.lag_s.max(left.lag_s),
         n_waiting: sum.n_waiting + left.n_waiting,
         held: sum.held.or_else(|| left.held.clone()),
@@ -194,6 +198,10 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
         let left = tables.entry(deferred.table.to_string()).or_default();
         left.n_rows += deferred.n_rows;
         left.n_deferred += deferred.n_rows;
+        let n_uncounted = deferred.n_uncounted.unwrap_or(0);
+        left.n_rows += n_uncounted;
+        left.n_deferred += n_uncounted;
+        left.is_uncounted |= deferred.n_uncounted.is_some();
     }
     for waiting in &plan.waiting {
         tables
@@ -218,7 +226,9 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
             left.n_deferred = left.n_rows.saturating_sub(n_paused);
         }
     }
-    for left in tables.values_mut().filter(|left| left.n_rows == 0) {
+    // Nobody knows how old the oldest is of what was not counted.
+    let is_none = |left: &&mut Left| left.n_rows == 0 && !left.is_uncounted;
+    for left in tables.values_mut().filter(is_none) {
         left.lag_s = 0;
     }
     tables.retain(|_, left| *left != Left::default());
@@ -269,6 +279,7 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
         *now = Left {
             n_rows: now.n_rows.max(was.n_rows),
             n_deferred: now.n_deferred.max(was.n_deferred),
+            is_uncounted: now.is_uncounted || was.is_uncounted,
             lag_s: now.lag_s.max(was.lag_s),
             n_waiting: now.n_waiting.max(was.n_waiting),
             n_undatable: now.n_undatable.max(of_table.n_undatable),

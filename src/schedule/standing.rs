@@ -16,6 +16,7 @@ impl TargetStatus {
     /// What looks have seen of it.
     pub(crate) fn show_left(&mut self, left: &Left) {
         self.backlog_rows = left.n_rows;
+        self.backlog_is_uncounted = left.is_uncounted;
         self.deferred_rows = left.n_deferred;
         self.waiting_rows = left.n_waiting;
         self.retention_lag_seconds = left.lag_s;
@@ -25,6 +26,7 @@ impl TargetStatus {
     /// When what is left should be gone, as steps of the past say.
     pub(crate) fn show_eta(&mut self, costs: &[StepCost], most: NonZeroU32, now: Timestamp) {
         let left = time_left(&self.table, self.backlog_rows, costs, most);
+        let left = left.filter(|_| !self.backlog_is_uncounted);
         self.eta = left.and_then(|left| now.checked_add(left).ok());
     }
 

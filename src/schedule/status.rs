@@ -89,6 +89,8 @@ pub struct TargetStatus {
     pub deferred_rows: u64,
     /// Rows that would go once a change is approved, or its armed time is over.
     pub waiting_rows: u64,
+    /// Whether they were too many to be counted at once: then there are at most so many.
+    pub backlog_is_uncounted: bool,
     /// Seconds from the oldest expired row still there to its cutoff.
     pub retention_lag_seconds: u64,
     /// Rows that the cycle at work, or the one before it, was to delete.
@@ -126,6 +128,7 @@ impl TargetStatus {
             backlog_rows: 0,
             deferred_rows: 0,
             waiting_rows: 0,
+            backlog_is_uncounted: false,
             retention_lag_seconds: 0,
             cycle_rows_due: 0,
             cycle_rows_deleted: 0,

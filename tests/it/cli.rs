@@ -25,6 +25,7 @@ mod rule_files;
 mod scene;
 mod servers;
 mod shards;
+mod slice;
 mod snapshots;
 mod status;
 mod stop;

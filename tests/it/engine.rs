@@ -21,6 +21,7 @@ mod reclaim;
 mod refused;
 mod review;
 mod rounds;
+mod slice;
 mod slot;
 mod split;
 mod step_size;

@@ -19,6 +19,7 @@ mod said;
 mod shared;
 mod signals;
 mod skew;
+mod slice;
 mod status;
 mod town;
 

@@ -9,6 +9,7 @@ use super::{ages, limits};
 use crate::cli::{Context, exit};
 use crate::compile;
 use crate::config::Config;
+use crate::cutoff::Bounds;
 use crate::engine::{Engine, EngineError};
 use crate::target::{ProblemKind, TableSchema, TargetProblem};
 use crate::warehouse::{Shard, WarehouseError};
@@ -205,7 +206,11 @@ impl Look<'_> {
                 continue;
             };
             let ahead_ms = self.context.now().as_millisecond() + AHEAD_MS;
-            let nothing = compile::census(&checked, ahead_ms, Some(ages::BEFORE_ANY_MS));
+            let before_any = Bounds {
+                below_ms: ages::BEFORE_ANY_MS,
+                from_ms: None,
+            };
+            let nothing = compile::census(&checked, ahead_ms, Some(before_any));
             let found = self.shard.estimate(&nothing).await;
             if let Some(n_rows) = findings.read(self.shard.name(), "which rows a look reads", found)
             {

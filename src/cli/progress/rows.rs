@@ -13,6 +13,8 @@ pub(super) struct Rows {
     began_at: Option<Instant>,
     n_done: u64,
     n_left: u64,
+    /// Whether more is left than was counted.
+    is_more: bool,
 }
 
 /// How far it is at one moment.
@@ -20,8 +22,11 @@ pub(super) struct Rows {
 pub(super) struct Progress {
     rows_done: u64,
     rows_left: u64,
+    /// Whether more rows are left that nobody counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_more: bool,
     rows_per_second: u64,
-    /// Nothing where nothing went yet.
+    /// Nothing where nothing went yet, or where nobody knows how much is left.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds_left: Option<u64>,
 }
@@ -33,6 +38,7 @@ impl Rows {
             // A backfill goes on until nothing is left.
             Event::Planned { plan } if plan.backfill.is_some() => {
                 self.planned(plan.n_due().saturating_add(plan.n_deferred()));
+                self.is_more = plan.is_uncounted();
             }
             Event::Planned { plan } => self.planned(plan.n_due()),
             Event::CycleStarted { .. } => self.begin(),
@@ -79,8 +85,9 @@ impl Rows {
         Progress {
             rows_done: self.n_done,
             rows_left: self.n_left,
+            is_more: self.is_more,
             rows_per_second: rate,
-            seconds_left: (self.n_done > 0).then_some(seconds),
+            seconds_left: (self.n_done > 0 && !self.is_more).then_some(seconds),
         }
     }
 }
@@ -89,7 +96,8 @@ impl Progress {
     /// `1,000 of 5,000 rows, 200 rows/s, 20 s left`.
     pub(super) fn describe(&self) -> String {
         let all = self.rows_done.saturating_add(self.rows_left);
-        let text = format!("{} of {} rows", grouped(self.rows_done), grouped(all));
+        let more = if self.is_more { " and more" } else { "" };
+        let text = format!("{} of {} rows{more}", grouped(self.rows_done), grouped(all));
         let Some(left) = self.seconds_left else {
             return text;
         };
@@ -131,6 +139,10 @@ mod tests {
         assert_eq!(rows.n_all(), 5_000);
         rows.step(3_600, 3_600);
         let text = "5,000 of 5,000 rows, 500 rows/s, 0 s left";
+        assert_eq!(rows.after(Duration::from_secs(10)).describe(), text);
+        // Nobody knows how long that takes.
+        rows.is_more = true;
+        let text = "5,000 of 5,000 rows and more";
         assert_eq!(rows.after(Duration::from_secs(10)).describe(), text);
     }
 

@@ -23,6 +23,8 @@ pub(super) struct TargetView {
     pub(super) reason: Option<String>,
     pub(super) stalled: Option<String>,
     pub(super) backlog_rows: Option<u64>,
+    /// Whether they are too many to be counted: then there are at most so many.
+    pub(super) backlog_is_uncounted: bool,
     pub(super) deferred_rows: Option<u64>,
     pub(super) waiting_rows: Option<u64>,
     pub(super) retention_lag_seconds: Option<u64>,
@@ -60,6 +62,7 @@ impl Known {
         let is_looked_at = !self.looks.is_empty();
         let rate = rows_per_second(table, &self.costs, self.most);
         let time_left = time_left(table, left.n_rows, &self.costs, self.most);
+        let time_left = time_left.filter(|_| !left.is_uncounted);
         let is_seen = status.dead_seen_at.is_some();
         TargetView {
             unknown: self.unknown(is_looked_at, left.n_rows > 0 && rate.is_none(), is_seen),
@@ -67,6 +70,7 @@ impl Known {
             reason: held.map(|held| held.reason),
             stalled: answers.iter().find_map(|answer| answer.stalled(table)),
             backlog_rows: is_looked_at.then_some(status.backlog_rows),
+            backlog_is_uncounted: status.backlog_is_uncounted,
             deferred_rows: is_looked_at.then_some(status.deferred_rows),
             waiting_rows: is_looked_at.then_some(status.waiting_rows),
             retention_lag_seconds: is_looked_at.then_some(status.retention_lag_seconds),

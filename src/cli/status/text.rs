@@ -51,12 +51,22 @@ fn head(view: &StatusView) -> String {
     text
 }
 
+/// How many rows are left of a table, as far as they were counted.
+fn backlog(target: &TargetView, n_rows: u64) -> String {
+    let rows = grouped(n_rows);
+    if target.backlog_is_uncounted {
+        format!("at most {rows}")
+    } else {
+        rows
+    }
+}
+
 /// What is left to delete.
 fn left(targets: &[TargetView]) -> String {
     let rows = targets.iter().map(|target| {
         [
             target.table.clone(),
-            or_dash(target.backlog_rows.map(grouped)),
+            or_dash(target.backlog_rows.map(|n_rows| backlog(target, n_rows))),
             or_dash(target.deferred_rows.map(grouped)),
             or_dash(target.waiting_rows.map(grouped)),
             or_dash(target.retention_lag_seconds.map(length)),

@@ -164,6 +164,7 @@ impl Deferral {
             table,
             n_rows: waiting.n_rows,
             n_workspaces: u64::try_from(waiting.workspaces.len()).unwrap_or(u64::MAX),
+            n_uncounted: None,
         };
         self.tables.into_iter().map(deferred).collect()
     }

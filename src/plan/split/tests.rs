@@ -57,7 +57,7 @@ fn histogram(arm: &Arm, rows: &[(i64, u8)], limit: u64) -> Histogram {
     }
     Histogram {
         arm: arm.clone(),
-        buckets: Ok(buckets),
+        buckets,
     }
 }
 
@@ -127,24 +127,4 @@ proptest! {
             prop_assert_eq!(piece.n_due, n_rows);
         }
     }
-}
-
-#[test]
-fn who_cannot_be_counted_by_time_stays_whole_and_says_so() {
-    let bounds = Bounds {
-        below_ms: 100,
-        from_ms: None,
-    };
-    let whole = Arm {
-        n_due: 10,
-        ..arm("w", bounds)
-    };
-    let histogram = Histogram {
-        arm: whole.clone(),
-        buckets: Err("it took too long".into()),
-    };
-    let split = split(vec![whole.clone()], &[histogram], &[], 9);
-    assert_eq!(split.arms, [whole]);
-    let note = split.note(&split.arms).unwrap();
-    assert!(note.contains("it took too long"), "{note}");
 }
