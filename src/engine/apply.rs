@@ -79,7 +79,7 @@ impl Engine {
         stop: &CancellationToken,
     ) -> Result<CycleReport, EngineError> {
         let time = self.limits.budget.time;
-        self.apply_for(time, plan, kind, tenure, stop).await
+        Box::pin(self.apply_for(time, plan, kind, tenure, stop)).await
     }
 
     /// The same for so long: after it nothing more is sent.

@@ -127,7 +127,7 @@ impl<'e> Rounds<'e> {
         let worked = self.began_at.get_or_insert_with(Instant::now).elapsed();
         let time = self.budget.time.saturating_sub(worked);
         let applied = engine.apply_for(time, plan, self.kind, self.tenure, stop);
-        applied.await
+        Box::pin(applied).await
     }
 
     /// Takes what a round did from the budget. Rows of partitions that go as a whole do not count.

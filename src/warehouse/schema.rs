@@ -51,10 +51,10 @@ impl Shard {
     pub async fn schemas(&self, tables: &[&str]) -> Result<Vec<TableSchema>, WarehouseError> {
         let ask = |text: &str| -> Query { self.probes.query_raw(text).param("tables", tables) };
         let (found, columns, projections, parts) = tokio::try_join!(
-            self.fetch::<TableRow>(ask(sql!("clickhouse/tables.sql"))),
-            self.fetch::<ColumnRow>(ask(sql!("clickhouse/columns.sql"))),
-            self.fetch::<ProjectionRow>(ask(sql!("clickhouse/projections.sql"))),
-            self.fetch::<PartsRow>(ask(sql!("clickhouse/parts.sql"))),
+            Box::pin(self.fetch::<TableRow>(ask(sql!("clickhouse/tables.sql")))),
+            Box::pin(self.fetch::<ColumnRow>(ask(sql!("clickhouse/columns.sql")))),
+            Box::pin(self.fetch::<ProjectionRow>(ask(sql!("clickhouse/projections.sql")))),
+            Box::pin(self.fetch::<PartsRow>(ask(sql!("clickhouse/parts.sql")))),
         )?;
 
         let mut columns_of = group(columns, |row| {

@@ -52,8 +52,8 @@ impl Shard {
         }
         let facts = sql!("clickhouse/server_facts.sql");
         let (_as_probe, facts) = tokio::try_join!(
-            self.fetch_one::<FactsRow>(self.probes.query_raw(facts)),
-            self.fetch_one::<FactsRow>(self.prepare_statement(facts)),
+            Box::pin(self.fetch_one::<FactsRow>(self.probes.query_raw(facts))),
+            Box::pin(self.fetch_one::<FactsRow>(self.prepare_statement(facts))),
         )?;
         let problem = |message: &str| WarehouseError::Setting {
             shard: self.asker.shard.clone(),
