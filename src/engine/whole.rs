@@ -166,6 +166,13 @@ impl Engine {
                 of_parts.n_stored, of_parts.n_seen
             ));
         }
+        // A move names no parts: it also takes those of which this user sees nothing.
+        if target.ways.quarantine.is_some() {
+            let hidden = shard.hidden_rows(&target.table, partitions).await;
+            if let Some(hidden) = hidden.map_err(|error| error_chain(&error))? {
+                return Err(format!("not moved: {hidden}"));
+            }
+        }
         Ok(rows)
     }
 

@@ -6,6 +6,7 @@ mod backfill;
 mod budget;
 mod change;
 mod cycle;
+mod hidden;
 mod hold;
 mod lease;
 mod method;
