@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::context::parse_instant;
-use super::left::left_out;
+use super::left::{by_hand, left_out};
 use super::output::{counted, grouped, table};
 use super::run::waits_for_the_first_approval;
 use super::{Context, Exit, Output, progress};
@@ -161,12 +161,8 @@ pub(super) fn describe(plan: &Plan) -> String {
             counted(unreadable, "row")
         ));
     }
-    for by_hand in &plan.by_hand {
-        text.push_str(&format!(
-            "\nleft to you: {}: {}\n",
-            name(plan, &by_hand.shard, &by_hand.table),
-            by_hand.reason
-        ));
+    if !plan.by_hand.is_empty() {
+        text.push_str(&format!("\n{}", by_hand(plan)));
     }
     for unprobed in &plan.unprobed {
         let table = unprobed.table.as_deref().unwrap_or("every table");
@@ -238,7 +234,7 @@ pub(super) fn overview(plan: &Plan) -> String {
 }
 
 /// The name of a table, with its shard if there are several.
-fn name(plan: &Plan, shard: &str, table: &str) -> String {
+pub(super) fn name(plan: &Plan, shard: &str, table: &str) -> String {
     let first = plan.tables.first();
     let is_of_first = |table: &TablePlan| Some(&table.shard) == first.map(|first| &first.shard);
     if plan.tables.iter().all(is_of_first) {

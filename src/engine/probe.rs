@@ -148,10 +148,7 @@ impl Engine {
             n_paused: paused.n_due(),
             lag_s: lag_s(&due.arms).max(lag_s(&paused.arms)).max(whole.lag_s),
             holds: found.holds.into_iter().collect(),
-            by_hand: whole
-                .by_hand(shard, target, &partitions)
-                .into_iter()
-                .collect(),
+            by_hand: whole.by_hand(shard, target, &partitions),
             histograms,
             expired: whole.expired,
             partitions: partitions.found,

@@ -187,7 +187,7 @@ impl Engine {
         let rows = kept.shard.strays(&sql).await?;
         // A row policy may have come since it was moved.
         let table = kept.table.as_str();
-        if let Some(hidden) = kept.shard.hidden_rows(table, partition).await? {
+        if let Some(hidden) = kept.shard.hidden_rows(table, partition).await?.pop() {
             return Ok(Err(hidden));
         }
         let sums = rows

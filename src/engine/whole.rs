@@ -8,6 +8,8 @@
 //! understood, before anything else is counted there; and for other keys by how many of their rows
 //! are due.
 
+mod undropped;
+
 use std::sync::Arc;
 
 use super::Engine;
@@ -18,6 +20,8 @@ use crate::cutoff::Bounds;
 use crate::plan::{ByHand, MOST_PARTS_DROPPED, Partition, Step, Terms, for_everybody, inside};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Partitions, Shard, StraysRow, WarehouseError};
+
+use undropped::{Found, Undropped};
 
 /// Of a hundred rows that a plan counted so many more may be there when its step begins: the share of
 /// the table was allowed for those of the plan.
@@ -32,8 +36,8 @@ pub(super) struct Whole {
     pub(super) expired: Option<Bounds>,
     pub(super) ids: Vec<Arc<str>>,
     pub(super) lag_s: u32,
-    /// Larger than what the server lets this user drop.
-    too_large: Vec<Arc<str>>,
+    /// Those that only a person can let go.
+    undropped: Undropped,
 }
 
 impl Engine {
@@ -61,11 +65,8 @@ impl Engine {
         let found = inside(expired, period, &partitions.found);
         let found = found.filter(ends_before_children);
         let found = found.filter(|partition| may_move(target, partition));
-        let (too_large, candidates): (Vec<&Partition>, Vec<&Partition>) =
-            found.partition(|partition| partitions.is_too_large(partition));
-        whole.too_large = ids(&too_large);
-        let candidates = ids(&candidates);
-        self.prove_whole(shard, target, expired, &candidates, partitions, &mut whole)
+        let found = (Found::ByKey, ids(found));
+        self.prove_whole(shard, target, expired, found, partitions, &mut whole)
             .await;
         whole
     }
@@ -89,15 +90,13 @@ impl Engine {
         };
         let is_due = |partition: &&Partition| {
             let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
-            !partitions.is_too_large(partition)
-                && !partition.goes_whole
-                && partition.n_due > 0
-                && partition.n_due >= n_nearly_all
+            !partition.goes_whole && partition.n_due > 0 && partition.n_due >= n_nearly_all
         };
-        let candidates: Vec<&Partition> = partitions.found.iter().filter(is_due).collect();
-        let candidates = ids(&candidates);
+        let mut candidates = ids(partitions.found.iter().filter(is_due));
+        candidates.retain(|id| !whole.undropped.names(id));
+        let found = (Found::ByCount, candidates);
         let n_before = whole.ids.len();
-        self.prove_whole(shard, target, expired, &candidates, partitions, whole)
+        self.prove_whole(shard, target, expired, found, partitions, whole)
             .await;
         whole.ids.len() > n_before
     }
@@ -109,22 +108,32 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         expired: Bounds,
-        candidates: &[Arc<str>],
+        (found, candidates): (Found, Vec<Arc<str>>),
         partitions: &mut Partitions,
         whole: &mut Whole,
     ) {
-        for some in together(candidates, &partitions.found) {
+        let candidates = whole.undropped.sift(found, candidates, partitions);
+        let mut groups = together(&candidates, &partitions.found);
+        while let Some(mut some) = groups.pop() {
             let counted = match self.count_strays(shard, target, &some, expired).await {
                 Ok(counted) => counted,
-                Err(reason) => {
+                Err(uncounted) => {
                     let (shard, table) = (shard.name(), &*target.table);
+                    let Uncounted { reason, hidden } = uncounted;
                     tracing::warn!(
                         shard,
                         table,
                         reason,
                         "no partition is known to go as a whole"
                     );
-                    return;
+                    if hidden.is_empty() {
+                        return;
+                    }
+                    // The others are counted without them.
+                    some.retain(|id| !hidden.contains(id));
+                    groups.extend(Some(some).filter(|some| !some.is_empty()));
+                    whole.undropped.hides(found, hidden);
+                    continue;
                 }
             };
             for row in counted {
@@ -152,28 +161,28 @@ impl Engine {
         target: &CheckedTarget,
         partitions: &[Arc<str>],
         expired: Bounds,
-    ) -> Result<Vec<StraysRow>, String> {
-        let counted = shard.strays(&strays(target, partitions, expired)).await;
-        let rows = counted.map_err(|error| error_chain(&error))?;
+    ) -> Result<Vec<StraysRow>, Uncounted> {
+        let rows = shard.strays(&strays(target, partitions, expired)).await?;
         let parts = rows.iter().flat_map(|row| &row.ebbtide_parts);
         let parts: Vec<&str> = parts.map(String::as_str).collect();
-        let of_parts = shard.rows_of_parts(&target.table, &parts).await;
-        let of_parts = of_parts.map_err(|error| error_chain(&error))?;
-        if of_parts.n_seen != of_parts.n_stored {
-            return Err(format!(
-                "not dropped: of {} rows in its parts this user sees {}; a row policy hides the others, \
-                 or they are being merged",
-                of_parts.n_stored, of_parts.n_seen
-            ));
+        let of_parts = shard.rows_of_parts(&target.table, &parts).await?;
+        let is_seen = of_parts.n_seen == of_parts.n_stored;
+        // A drop names the parts. A move does not: it also takes those of which this user sees nothing.
+        if is_seen && target.ways.quarantine.is_none() {
+            return Ok(rows);
         }
-        // A move names no parts: it also takes those of which this user sees nothing.
-        if target.ways.quarantine.is_some() {
-            let hidden = shard.hidden_rows(&target.table, partitions).await;
-            if let Some(hidden) = hidden.map_err(|error| error_chain(&error))? {
-                return Err(format!("not moved: {hidden}"));
-            }
+        let hidden = shard.hidden_rows(&target.table, partitions).await?;
+        if is_seen && hidden.is_empty() {
+            return Ok(rows);
         }
-        Ok(rows)
+        let why = hidden.first().map_or_else(
+            || "its parts are being merged".to_owned(),
+            ToString::to_string,
+        );
+        Err(Uncounted {
+            reason: format!("not dropped: {why}"),
+            hidden: hidden.into_iter().map(|it| it.partition.into()).collect(),
+        })
     }
 
     /// The parts of the partitions of a step, each counted now; or why they must not be dropped.
@@ -190,7 +199,8 @@ impl Engine {
         };
         let rows = self
             .count_strays(shard, target, &step.partitions, expired)
-            .await?;
+            .await
+            .map_err(|uncounted| uncounted.reason)?;
         if let Some(row) = rows.iter().find(|row| row.ebbtide_strays > 0) {
             return Err(format!(
                 "not dropped: partition {} holds {} rows that are not expired for everybody, or have \
@@ -236,29 +246,30 @@ impl Engine {
 }
 
 impl Whole {
-    /// Partitions that would go as a whole if the server let this user drop them.
+    /// What is left to a person.
     pub(super) fn by_hand(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         partitions: &Partitions,
-    ) -> Option<ByHand> {
-        let is_left =
-            |partition: &&Partition| partition.n_due > 0 && self.too_large.contains(&partition.id);
-        let left = partitions.found.iter().filter(is_left);
-        let ids: Vec<Arc<str>> = left.map(|partition| Arc::clone(&partition.id)).collect();
-        (!ids.is_empty()).then(|| ByHand {
-            shard: shard.name().into(),
-            table: target.table.as_str().into(),
-            reason: format!(
-                "every row of {} is expired for everybody, but each is larger than \
-                 max_partition_size_to_drop ({} bytes): its rows are masked instead; raise the \
-                 setting for this user, or drop it by hand",
-                ids.join(", "),
-                partitions.most_bytes
-            ),
-            partitions: ids,
-        })
+    ) -> Vec<ByHand> {
+        self.undropped.by_hand(shard, target, partitions)
+    }
+}
+
+/// Why nobody knows what partitions hold.
+struct Uncounted {
+    reason: String,
+    /// The partitions of which this user does not see every row, if that is why.
+    hidden: Vec<Arc<str>>,
+}
+
+impl From<WarehouseError> for Uncounted {
+    fn from(error: WarehouseError) -> Self {
+        Self {
+            reason: error_chain(&error),
+            hidden: Vec::new(),
+        }
     }
 }
 
@@ -274,11 +285,7 @@ fn together(candidates: &[Arc<str>], found: &[Partition]) -> Vec<Vec<Arc<str>>> 
     let mut groups: Vec<(u64, Vec<Arc<str>>)> = Vec::new();
     for id in candidates.iter().take(MOST_WHOLE) {
         let partition = found.iter().find(|partition| partition.id == *id);
-        let n_parts = partition.map_or(u64::MAX, |partition| partition.n_parts);
-        // So many parts cannot be named in one statement; merges make them fewer.
-        if n_parts > MOST_PARTS_DROPPED {
-            continue;
-        }
+        let n_parts = partition.map_or(0, |partition| partition.n_parts);
         match groups.last_mut() {
             Some((n_together, ids)) if *n_together + n_parts <= MOST_PARTS_DROPPED => {
                 *n_together += n_parts;
@@ -295,7 +302,8 @@ fn may_move(target: &CheckedTarget, partition: &Partition) -> bool {
     target.ways.quarantine.is_none() || partition.n_patches == 0
 }
 
-fn ids(partitions: &[&Partition]) -> Vec<Arc<str>> {
-    let ids = partitions.iter().map(|partition| Arc::clone(&partition.id));
-    ids.collect()
+fn ids<'p>(partitions: impl Iterator<Item = &'p Partition>) -> Vec<Arc<str>> {
+    partitions
+        .map(|partition| Arc::clone(&partition.id))
+        .collect()
 }

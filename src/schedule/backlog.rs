@@ -31,6 +31,8 @@ pub(crate) struct Left {
     pub(crate) lag_s: u64,
     /// Rows that wait for an approval, or for their armed time.
     pub(crate) n_waiting: u64,
+    /// Partitions of the whole table that are left to a person.
+    n_by_hand: u64,
     /// Rows of the whole table without an age.
     n_undatable: u64,
     /// Rows of the whole table from the future.
@@ -134,6 +136,7 @@ impl Sidecar {
                     (metric::BACKLOG, left.n_rows),
                     (metric::RETENTION_LAG, left.lag_s),
                     (metric::WAITING, left.n_waiting),
+                    (metric::BY_HAND, left.n_by_hand),
                     (metric::UNDATABLE, left.n_undatable),
                     (metric::FUTURE, left.n_future),
                 ] {
@@ -167,6 +170,8 @@ fn left_of(seen: &[Tables], table: &str) -> Left {
         n_rows: sum.n_rows + left.n_rows,
         lag_s: sum.lag_s.max(left.lag_s),
         n_waiting: sum.n_waiting + left.n_waiting,
+        // The slots of a day see the same ones, each only where something of its own is due.
+        n_by_hand: sum.n_by_hand.max(left.n_by_hand),
         ..sum
     })
 }
@@ -193,6 +198,11 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
             .entry(waiting.table.to_string())
             .or_default()
             .n_waiting += waiting.n_rows;
+    }
+    for by_hand in &plan.by_hand {
+        let n_partitions = u64::try_from(by_hand.partitions.len()).unwrap_or(u64::MAX);
+        let left = tables.entry(by_hand.table.to_string()).or_default();
+        left.n_by_hand += n_partitions;
     }
     for step in report.iter().flat_map(|report| &report.steps) {
         let left = tables.entry(step.table.to_string()).or_default();
@@ -255,6 +265,7 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
             n_rows: now.n_rows.max(was.n_rows),
             lag_s: now.lag_s.max(was.lag_s),
             n_waiting: now.n_waiting.max(was.n_waiting),
+            n_by_hand: now.n_by_hand.max(was.n_by_hand),
             n_undatable: now.n_undatable.max(of_table.n_undatable),
             n_future: now.n_future.max(of_table.n_future),
         };
@@ -286,6 +297,7 @@ mod tests {
             n_rows,
             lag_s: n_rows * 10,
             n_waiting: 1,
+            n_by_hand: n_rows,
             n_undatable: n_future * 2,
             n_future,
         }
@@ -302,6 +314,7 @@ mod tests {
             n_rows: 13,
             lag_s: 70,
             n_waiting: 3,
+            n_by_hand: 7,
             n_undatable: 6,
             n_future: 3,
         };

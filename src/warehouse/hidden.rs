@@ -9,9 +9,11 @@ use serde::Deserialize;
 use super::{Shard, WarehouseError};
 use crate::sql::sql;
 
-/// Partitions in which this user does not see every row.
+/// A partition in which this user does not see every row.
 #[derive(Debug, clickhouse::Row, Deserialize)]
 pub(crate) struct Hidden {
+    /// Its id.
+    pub(crate) partition: String,
     /// Rows as the server stores them.
     pub(crate) n_stored: u64,
     /// Rows as this user sees them.
@@ -20,29 +22,32 @@ pub(crate) struct Hidden {
 
 impl fmt::Display for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { n_stored, n_seen } = self;
+        let Self {
+            partition,
+            n_stored,
+            n_seen,
+        } = self;
         write!(
             f,
-            "of {n_stored} rows in its parts this user sees {n_seen}; a row policy hides the others, or \
-             they are being merged"
+            "of {n_stored} rows in partition {partition} this user sees {n_seen}; a row policy hides the \
+             others, or they are being merged"
         )
     }
 }
 
 impl Shard {
-    /// What of partitions this user does not see, in whichever part; nothing where it sees all of them.
+    /// Those of some partitions in which this user does not see every row, in whichever part.
     pub(crate) async fn hidden_rows(
         &self,
         table: &str,
         partitions: &[Arc<str>],
-    ) -> Result<Option<Hidden>, WarehouseError> {
+    ) -> Result<Vec<Hidden>, WarehouseError> {
         let partitions: Vec<&str> = partitions.iter().map(|id| &**id).collect();
         let query = self
             .probes
             .query_raw(sql!("clickhouse/hidden_rows.sql"))
             .param("table", table)
             .param("partitions", partitions);
-        let rows: Hidden = self.fetch_one(query).await?;
-        Ok(Some(rows).filter(|rows| rows.n_seen != rows.n_stored))
+        self.fetch_in_turn(query).await
     }
 }
