@@ -9,6 +9,7 @@ mod error;
 mod execute;
 mod facts;
 mod grants;
+mod hidden;
 mod http;
 mod kill;
 mod load;
@@ -28,6 +29,7 @@ pub(crate) use facts::{
     SystemLog,
 };
 pub use grants::{GrantNeed, Privilege};
+pub(crate) use hidden::Hidden;
 pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
 pub(crate) use partitions::Partitions;

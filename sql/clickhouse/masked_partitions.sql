@@ -51,8 +51,8 @@ SELECT
     sumIf(placed.rows, NOT is_patch) AS n_rows,
     -- A patch is waited for by parts from before it; afterwards it stays for a while.
     toBool(maxIf(data_version, is_patch AND is_masked) > minIf(data_version, NOT is_patch)) AS has_patches,
-    -- Any mutation renews the time of a part, so the mask may be older.
-    toUInt64(greatest(dateDiff('second', minIf(modification_time, is_masked), now()), 0)) AS age_s,
+    -- Of the oldest patch, applied or not; 0 without any.
+    toUInt64(if(countIf(is_patch AND is_masked) = 0, 0, greatest(dateDiff('second', minIf(modification_time, is_patch AND is_masked), now()), 0))) AS patch_age_s,
     any(unfinished.n_unfinished) AS n_unfinished,
     -- Of its volumes, the one with the least.
     toUInt64(least(min(space.free), 9e18)) AS free_bytes,

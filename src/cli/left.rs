@@ -3,10 +3,20 @@
 use std::sync::Arc;
 
 use super::output::counted;
-use crate::plan::{Basis, Deferred, Plan, TableRows};
+use super::plan::name;
+use crate::plan::{Basis, ByHand, Deferred, Plan, TableRows};
 
 /// So many changes of targets are named.
 const MOST_NAMED: usize = 10;
+
+/// A line for each decision that is left to a person.
+pub(super) fn by_hand(plan: &Plan) -> String {
+    let line = |by_hand: &ByHand| {
+        let name = name(plan, &by_hand.shard, &by_hand.table);
+        format!("left to you: {name}: {}\n", by_hand.reason)
+    };
+    plan.by_hand.iter().map(line).collect()
+}
 
 /// A line for each kind of rows that a plan leaves out, with what to do about it.
 pub(super) fn left_out(plan: &Plan) -> String {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-pub(super) use self::text::{describe, overview};
+pub(super) use self::text::{describe, name, overview};
 use super::context::parse_instant;
 use super::run::waits_for_the_first_approval;
 use super::{Context, Exit, Output, progress};

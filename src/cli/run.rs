@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::left::{kept_back, left_out};
+use super::left::{by_hand, kept_back, left_out};
 use super::output::{counted, grouped, table};
 use super::turn::Turn;
 use super::{Context, Exit, Output, progress};
 use crate::engine::{CycleReport, CycleStatus, EngineError};
 use crate::guard::PauseScope;
-use crate::plan::{Basis, Deferred, Plan, TableRows};
+use crate::plan::{Basis, ByHand, Deferred, Plan, TableRows};
 use crate::target::TargetChange;
 
 /// One full cycle now: plan, delete, verify, record.
@@ -58,6 +58,7 @@ pub(super) async fn run(
         deferred: &plan.deferred,
         held: &plan.held,
         paused: &plan.paused,
+        by_hand: &plan.by_hand,
     };
     output.result(&view, |view| describe(&plan, view.report))?;
     Ok(match exit_of(&report) {
@@ -80,6 +81,8 @@ struct RunView<'a> {
     deferred: &'a [Deferred],
     held: &'a [TableRows],
     paused: &'a [TableRows],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    by_hand: &'a [ByHand],
 }
 
 /// Nothing may be deleted, because nobody ever looked at a plan, although rows wait for that.
@@ -178,6 +181,7 @@ pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
         ));
     }
     let n_statements = u64::try_from(report.n_statements()).unwrap_or(u64::MAX);
+    text.push_str(&by_hand(plan));
     text.push_str(&left_out);
     text.push_str(&format!(
         "cycle {} {}: {} deleted by {}, cutoffs of {}",

@@ -200,7 +200,7 @@ impl Engine {
             n_paused: paused.n_due(),
             lag_s: due.lag_s(&oldest).max(lag_s(&paused.arms)).max(whole.lag_s),
             holds: found.holds.into_iter().collect(),
-            by_hand: Vec::from_iter(whole.by_hand(shard, target, &partitions)),
+            by_hand: whole.by_hand(shard, target, &partitions),
             uncounted: due.left(&census, &totals, n_whole),
             histograms,
             expired: whole.expired,

@@ -2,8 +2,9 @@
 //! is ended, and what has been kept for long enough is dropped, or goes back.
 //!
 //! Invariant: a partition is dropped only where what let it leave its table is proven again by the
-//! rules, holds and pauses of now. What rules and holds want goes back, so that no row is hidden for
-//! longer than was promised; what is only paused, or cannot be asked, waits.
+//! rules, holds and pauses of now: by its key, and by a count that sees every row of it. What rules and
+//! holds want goes back, so that no row is hidden for longer than was promised; what is only paused, or
+//! cannot be asked or seen, waits.
 
 mod enter;
 mod leave;
@@ -20,7 +21,7 @@ use crate::ledger::{Intended, QuarantineChange, QuarantineRecord, QuarantineStat
 use crate::plan::{Basis, Terms};
 use crate::resolve::resolve;
 use crate::target::{CheckedTarget, QuarantineTable};
-use crate::warehouse::{Execution, Request, Shard, WarehouseError, marker};
+use crate::warehouse::{Execution, Hidden, Request, Shard, WarehouseError, marker};
 
 use leave::Unproven;
 pub use undo::Undone;
@@ -168,24 +169,33 @@ impl Engine {
         Ok(self.bring_back(kept).await?.map(drop))
     }
 
-    /// Rows of a partition in quarantine that are to be read, and how many of them should stay.
+    /// Rows of a partition in quarantine that are to be read, and how many of them should stay; or what
+    /// keeps that unknown.
     async fn count_kept(
         &self,
         kept: Kept<'_>,
         target: &CheckedTarget,
         expired: Bounds,
-    ) -> Result<(u64, u64), WarehouseError> {
-        let partition = Arc::from(kept.record.quarantine.partition.as_str());
+    ) -> Result<Result<(u64, u64), Hidden>, WarehouseError> {
+        let partition: Arc<str> = kept.record.quarantine.partition.as_str().into();
         let in_quarantine = CheckedTarget {
             table: kept.table.to_string(),
             ..target.clone()
         };
-        let sql = strays(&in_quarantine, &[partition], expired);
+        let partition = std::slice::from_ref(&partition);
+        let sql = strays(&in_quarantine, partition, expired);
         let rows = kept.shard.strays(&sql).await?;
+        // A row policy may have come since it was moved.
+        let table = kept.table.as_str();
+        if let Some(hidden) = kept.shard.hidden_rows(table, partition).await?.pop() {
+            return Ok(Err(hidden));
+        }
         let sums = rows
             .iter()
             .map(|row| (row.ebbtide_rows, row.ebbtide_strays));
-        Ok(sums.fold((0, 0), |(rows, strays), (r, s)| (rows + r, strays + s)))
+        Ok(Ok(sums.fold((0, 0), |(rows, strays), (r, s)| {
+            (rows + r, strays + s)
+        })))
     }
 
     /// Drops the table of a quarantine if nothing else is, or may come to be, in it.

@@ -9,7 +9,8 @@
 //! are due.
 
 mod again;
-mod barred;
+mod refused;
+mod undropped;
 
 use std::sync::Arc;
 
@@ -20,9 +21,9 @@ use crate::compile::strays;
 use crate::cutoff::Bounds;
 use crate::plan::{ByHand, MOST_PARTS_DROPPED, Partition, Terms, for_everybody, inside};
 use crate::target::CheckedTarget;
-use crate::warehouse::{Partitions, Shard, StraysRow};
+use crate::warehouse::{Hidden, Partitions, Shard, StraysRow, WarehouseError};
 
-use barred::Barred;
+use undropped::{Found, Undropped, Why};
 
 /// Partitions that go as a whole in one plan: each is named in later counts, and the server reads
 /// 256 KiB at most.
@@ -34,8 +35,8 @@ pub(super) struct Whole {
     pub(super) expired: Option<Bounds>,
     pub(super) ids: Vec<Arc<str>>,
     pub(super) lag_s: u32,
-    /// Those that the server does not let go.
-    barred: Barred,
+    /// Those that only a person can let go.
+    undropped: Undropped,
 }
 
 impl Engine {
@@ -63,8 +64,8 @@ impl Engine {
         let found = inside(expired, period, &partitions.found);
         let found = found.filter(ends_before_children);
         let found = found.filter(|partition| may_move(target, partition));
-        let candidates = ids(found);
-        self.prove_whole(shard, target, expired, candidates, partitions, &mut whole)
+        let found = (Found::ByKey, ids(found));
+        self.prove_whole(shard, target, expired, found, partitions, &mut whole)
             .await;
         whole
     }
@@ -91,9 +92,10 @@ impl Engine {
             !partition.goes_whole && partition.n_due > 0 && partition.n_due >= n_nearly_all
         };
         let mut candidates = ids(partitions.found.iter().filter(is_due));
-        candidates.retain(|id| !whole.barred.contains(id));
+        candidates.retain(|id| !whole.undropped.names(id));
+        let found = (Found::ByCount, candidates);
         let n_before = whole.ids.len();
-        self.prove_whole(shard, target, expired, candidates, partitions, whole)
+        self.prove_whole(shard, target, expired, found, partitions, whole)
             .await;
         whole.ids.len() > n_before
     }
@@ -105,24 +107,35 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         expired: Bounds,
-        candidates: Vec<Arc<str>>,
+        (found, candidates): (Found, Vec<Arc<str>>),
         partitions: &mut Partitions,
         whole: &mut Whole,
     ) {
-        let barred = &mut whole.barred;
-        let candidates = self.without_barred(shard, target, candidates, partitions, barred);
-        for some in together(&candidates.await, &partitions.found) {
+        let undropped = &mut whole.undropped;
+        let candidates = self.sift(shard, target, (found, candidates), partitions, undropped);
+        let mut groups = together(&candidates.await, &partitions.found);
+        while let Some(mut some) = groups.pop() {
             let counted = match self.count_strays(shard, target, &some, expired).await {
                 Ok((counted, _)) => counted,
-                Err(reason) => {
+                Err(uncounted) => {
                     let (shard, table) = (shard.name(), &*target.table);
+                    let Uncounted { reason, without } = uncounted;
                     tracing::warn!(
                         shard,
                         table,
                         reason,
-                        "no partition is known to go as a whole"
+                        "not all partitions are known to go as a whole"
                     );
-                    return;
+                    let (why, left_out) = match without {
+                        Without::All => return,
+                        Without::Hidden(hidden) => (Why::Hidden, hidden),
+                        Without::TooDear(id) => (Why::TooDear, vec![id]),
+                    };
+                    // The others are counted without them.
+                    some.retain(|id| !left_out.contains(id));
+                    groups.extend(Some(some).filter(|some| !some.is_empty()));
+                    whole.undropped.note(found, left_out, why);
+                    continue;
                 }
             };
             for row in counted {
@@ -142,41 +155,129 @@ impl Engine {
         }
     }
 
-    /// What partitions hold, and how much of it somebody could want, with their parts, the smallest
-    /// first; or why that is unknown: a row policy hides rows from a count, and not from a drop.
+    /// What partitions hold, and how much of it somebody could want, with their parts; or why that is
+    /// unknown: a row policy hides rows from a count, and not from a drop. Where it is too much for one
+    /// look, several are made.
     async fn count_strays(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         partitions: &[Arc<str>],
         expired: Bounds,
-    ) -> Result<(Vec<StraysRow>, Vec<String>), String> {
-        let counted = shard.strays(&strays(target, partitions, expired)).await;
-        let rows = counted.map_err(|error| error_chain(&error))?;
+    ) -> Result<(Vec<StraysRow>, Vec<String>), Uncounted> {
+        let (mut rows, mut parts) = (Vec::new(), Vec::new());
+        let mut groups = vec![partitions];
+        while let Some(group) = groups.pop() {
+            match self.count_together(shard, target, group, expired).await {
+                Ok(more) => {
+                    rows.extend(more.0);
+                    parts.extend(more.1);
+                }
+                Err(CountError::Warehouse(error)) if error.is_out_of_limits() => match group {
+                    [id] => {
+                        return Err(Uncounted {
+                            reason: error_chain(&error),
+                            without: Without::TooDear(Arc::clone(id)),
+                        });
+                    }
+                    _ => {
+                        let (first, second) = group.split_at(group.len() / 2);
+                        groups.extend([second, first]);
+                    }
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((rows, parts))
+    }
+
+    /// The same in one look; the parts are in the order of their size.
+    async fn count_together(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        partitions: &[Arc<str>],
+        expired: Bounds,
+    ) -> Result<(Vec<StraysRow>, Vec<String>), CountError> {
+        let rows = shard.strays(&strays(target, partitions, expired)).await?;
         let parts = rows.iter().flat_map(|row| &row.ebbtide_parts);
         let parts: Vec<&str> = parts.map(String::as_str).collect();
-        let now = shard.parts_now(&target.table, &parts).await;
-        let now = now.map_err(|error| error_chain(&error))?;
-        if now.n_seen != now.n_stored || now.by_size.len() != parts.len() {
-            return Err(format!(
-                "not dropped: of {} rows in its parts this user sees {}; a row policy hides the others, \
-                 or they are being merged",
-                now.n_stored, now.n_seen
-            ));
+        let now = shard.parts_now(&target.table, &parts).await?;
+        let is_seen = now.n_seen == now.n_stored && now.by_size.len() == parts.len();
+        // A drop names the parts. A move does not: it also takes those of which this user sees nothing.
+        if is_seen && target.ways.quarantine.is_none() {
+            return Ok((rows, now.by_size));
         }
-        Ok((rows, now.by_size))
+        let hidden = shard.hidden_rows(&target.table, partitions).await?;
+        if is_seen && hidden.is_empty() {
+            return Ok((rows, now.by_size));
+        }
+        Err(CountError::Hidden(hidden))
     }
 }
 
 impl Whole {
-    /// What of it is left to a person.
+    /// What is left to a person.
     pub(super) fn by_hand(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         partitions: &Partitions,
     ) -> Vec<ByHand> {
-        self.barred.by_hand(shard, target, partitions)
+        self.undropped.by_hand(shard, target, partitions)
+    }
+}
+
+/// Why nobody knows what partitions hold.
+struct Uncounted {
+    reason: String,
+    without: Without,
+}
+
+/// Without which of them the others might be counted.
+enum Without {
+    /// Nothing is known of any.
+    All,
+    /// Those of which this user does not see every row.
+    Hidden(Vec<Arc<str>>),
+    /// One that is too much for a look by itself.
+    TooDear(Arc<str>),
+}
+
+enum CountError {
+    Warehouse(WarehouseError),
+    Hidden(Vec<Hidden>),
+}
+
+impl From<WarehouseError> for CountError {
+    fn from(error: WarehouseError) -> Self {
+        Self::Warehouse(error)
+    }
+}
+
+impl From<CountError> for Uncounted {
+    fn from(error: CountError) -> Self {
+        match error {
+            CountError::Warehouse(error) => Self {
+                reason: error_chain(&error),
+                without: Without::All,
+            },
+            CountError::Hidden(hidden) => {
+                let why = hidden.first().map_or_else(
+                    || "its parts are being merged".to_owned(),
+                    ToString::to_string,
+                );
+                let ids: Vec<Arc<str>> = hidden.into_iter().map(|it| it.partition.into()).collect();
+                Self {
+                    reason: format!("not dropped: {why}"),
+                    without: if ids.is_empty() {
+                        Without::All
+                    } else {
+                        Without::Hidden(ids)
+                    },
+                }
+            }
+        }
     }
 }
 
@@ -192,11 +293,7 @@ fn together(candidates: &[Arc<str>], found: &[Partition]) -> Vec<Vec<Arc<str>>> 
     let mut groups: Vec<(u64, Vec<Arc<str>>)> = Vec::new();
     for id in candidates.iter().take(MOST_WHOLE) {
         let partition = found.iter().find(|partition| partition.id == *id);
-        let n_parts = partition.map_or(u64::MAX, |partition| partition.n_parts);
-        // So many parts cannot be named in one statement; merges make them fewer.
-        if n_parts > MOST_PARTS_DROPPED {
-            continue;
-        }
+        let n_parts = partition.map_or(0, |partition| partition.n_parts);
         match groups.last_mut() {
             Some((n_together, ids)) if *n_together + n_parts <= MOST_PARTS_DROPPED => {
                 *n_together += n_parts;
@@ -214,6 +311,7 @@ fn may_move(target: &CheckedTarget, partition: &Partition) -> bool {
 }
 
 fn ids<'p>(partitions: impl Iterator<Item = &'p Partition>) -> Vec<Arc<str>> {
-    let ids = partitions.map(|partition| Arc::clone(&partition.id));
-    ids.collect()
+    partitions
+        .map(|partition| Arc::clone(&partition.id))
+        .collect()
 }

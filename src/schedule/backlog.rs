@@ -36,6 +36,8 @@ pub(crate) struct Left {
     pub(crate) lag_s: u64,
     /// Rows that wait for an approval, or for their armed time.
     pub(crate) n_waiting: u64,
+    /// Partitions of the whole table that are left to a person.
+    n_by_hand: u64,
     /// Rows of the whole table without an age.
     n_undatable: u64,
     /// Rows of the whole table from the future.
@@ -140,6 +142,7 @@ impl Sidecar {
                     (metric::BACKLOG, left.n_rows),
                     (metric::RETENTION_LAG, left.lag_s),
                     (metric::WAITING, left.n_waiting),
+                    (metric::BY_HAND, left.n_by_hand),
                     (metric::UNDATABLE, left.n_undatable),
                     (metric::FUTURE, left.n_future),
                 ] {
@@ -177,6 +180,8 @@ fn left_of(seen: &[Tables], table: &str) -> Left {
         lag_s: sum.lag_s.max(left.lag_s),
         n_waiting: sum.n_waiting + left.n_waiting,
         held: sum.held.or_else(|| left.held.clone()),
+        // The slots of a day see the same ones, each only where something of its own is due.
+        n_by_hand: sum.n_by_hand.max(left.n_by_hand),
         ..sum
     })
 }
@@ -208,6 +213,11 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
             .entry(waiting.table.to_string())
             .or_default()
             .n_waiting += waiting.n_rows;
+    }
+    for by_hand in &plan.by_hand {
+        let n_partitions = u64::try_from(by_hand.partitions.len()).unwrap_or(u64::MAX);
+        let left = tables.entry(by_hand.table.to_string()).or_default();
+        left.n_by_hand += n_partitions;
     }
     for step in report.iter().flat_map(|report| &report.steps) {
         let left = tables.entry(step.table.to_string()).or_default();
@@ -282,6 +292,7 @@ fn keep_unseen(tables: &mut Tables, unseen: &BTreeSet<&str>, range: SlotRange, l
             is_uncounted: now.is_uncounted || was.is_uncounted,
             lag_s: now.lag_s.max(was.lag_s),
             n_waiting: now.n_waiting.max(was.n_waiting),
+            n_by_hand: now.n_by_hand.max(was.n_by_hand),
             n_undatable: now.n_undatable.max(of_table.n_undatable),
             n_future: now.n_future.max(of_table.n_future),
             held: now.held.take(),

@@ -126,6 +126,10 @@ impl Sidecar {
         }
         let plan = cycled.plan.as_ref();
         let n_unprobed = plan.map_or(0, |plan| plan.unprobed.len());
+        for by_hand in plan.iter().flat_map(|plan| &plan.by_hand) {
+            let (shard, table, reason) = (&*by_hand.shard, &*by_hand.table, &*by_hand.reason);
+            tracing::warn!(shard, table, reason, "a decision is left to a person");
+        }
         let is_impossible = matches!(
             cycled.end,
             End::Failed(EngineError::Warehouse(_) | EngineError::NoShard { .. })

@@ -66,6 +66,8 @@ metrics! {
         "Rows from the future, as last looked at.";
     WAITING: Gauge "ebbtide_waiting_rows" ["table"], Some(Unit::Count),
         "Rows that would go once a change of rules is approved, or its armed time is over.";
+    BY_HAND: Gauge "ebbtide_partitions_by_hand" ["table"], Some(Unit::Count),
+        "Partitions that could go as a whole if a person let them; their rows are masked, as last looked at.";
     DEAD_BYTES: Gauge "ebbtide_dead_bytes" ["table"], Some(Unit::Bytes),
         "Disk that deleted rows hold until their parts are merged or rewritten, as last looked at.";
     RECLAIM_LAG: Gauge "ebbtide_reclaim_lag_seconds" ["table"], Some(Unit::Seconds),

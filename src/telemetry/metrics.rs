@@ -25,12 +25,13 @@ pub struct Metrics {
 }
 
 /// What is left in a table, as last looked at.
-const OF_TABLES: [&str; 9] = [
+const OF_TABLES: [&str; 10] = [
     metric::RETENTION_LAG,
     metric::BACKLOG,
     metric::UNDATABLE,
     metric::FUTURE,
     metric::WAITING,
+    metric::BY_HAND,
     metric::STALLED,
     metric::QUARANTINED,
     metric::DEAD_BYTES,

@@ -32,17 +32,9 @@ pub(crate) struct Partitions {
 impl Partitions {
     /// Rows in the active parts of a partition.
     pub(crate) fn n_rows_of(&self, id: &str) -> u64 {
-        self.of(id).map_or(0, |partition| partition.n_rows)
-    }
-
-    /// How large a partition is.
-    pub(crate) fn n_bytes_of(&self, id: &str) -> u64 {
-        self.of(id).map_or(0, |partition| partition.n_bytes)
-    }
-
-    fn of(&self, id: &str) -> Option<&Partition> {
         let mut found = self.found.iter();
-        found.find(|partition| *partition.id == *id)
+        let found = found.find(|partition| *partition.id == *id);
+        found.map_or(0, |partition| partition.n_rows)
     }
 }
 
@@ -69,7 +61,7 @@ impl Shard {
             .query_raw(sql!("clickhouse/parts_now.sql"))
             .param("table", table)
             .param("parts", parts);
-        self.fetch_one(query).await
+        self.fetch_one_in_turn(query).await
     }
 
     /// The partitions of a table with active parts.

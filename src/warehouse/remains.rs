@@ -7,7 +7,8 @@
 //!   next to nothing: only parts with a mask are opened.
 //! - Nothing says how old a mask is. Every mutation gives every part of its table a new time and a
 //!   new version, also where nothing matches. So the time of a part only says since when at the latest, and the
-//!   ledger remembers since when rows were seen.
+//!   ledger remembers since when rows were seen. A mutation keeps the blocks and the level of a part, its
+//!   stem; a merge makes another one, without the dead rows. So it remembers stem by stem.
 //! - `APPLY DELETED MASK IN PARTITION ID` is a mutation. It rewrites the parts of this partition that
 //!   have a mask; all others, of a table without replicas also those of other partitions, are only
 //!   registered and linked. A part of dead rows alone becomes empty, and goes.
@@ -32,7 +33,7 @@ pub(crate) struct MaskedPartition {
     pub(crate) partition: String,
     pub(crate) n_rows: u64,
     pub(crate) has_patches: bool,
-    pub(crate) age_s: u64,
+    pub(crate) patch_age_s: u64,
     pub(crate) n_unfinished: u64,
     free_bytes: u64,
     total_bytes: u64,
@@ -45,6 +46,9 @@ pub(crate) struct MaskedRows {
     pub(crate) n_dead: u64,
     pub(crate) dead_bytes: u64,
     pub(crate) rewrite_bytes: u64,
+    /// Parts that hold them by their stem, and the seconds since each was masked at the latest; nothing
+    /// where the mask is in a patch.
+    pub(crate) masks: Vec<(String, Option<u64>)>,
 }
 
 /// A statement that frees the disk of deleted rows.

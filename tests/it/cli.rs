@@ -4,6 +4,7 @@
 mod access;
 mod backfill;
 mod budget;
+mod by_hand;
 mod config;
 mod doctor;
 mod explain;

@@ -7,6 +7,7 @@ mod budget;
 mod change;
 mod cycle;
 mod fair;
+mod hidden;
 mod hold;
 mod lease;
 mod method;

@@ -5,6 +5,7 @@ mod again;
 mod approval;
 mod backlog;
 mod budget;
+mod by_hand;
 mod day;
 mod instances;
 mod metrics;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::left::left_out;
+use crate::cli::left::{by_hand, left_out};
 use crate::cli::output::{counted, grouped, table};
 use crate::plan::{ASKED, Basis, Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
@@ -33,12 +33,8 @@ pub(in crate::cli) fn describe(plan: &Plan) -> String {
             counted(unreadable, "row")
         ));
     }
-    for by_hand in &plan.by_hand {
-        text.push_str(&format!(
-            "\nleft to you: {}: {}\n",
-            name(plan, &by_hand.shard, &by_hand.table),
-            by_hand.reason
-        ));
+    if !plan.by_hand.is_empty() {
+        text.push_str(&format!("\n{}", by_hand(plan)));
     }
     for unprobed in &plan.unprobed {
         let table = unprobed.table.as_deref().unwrap_or("every table");
@@ -110,7 +106,7 @@ pub(in crate::cli) fn overview(plan: &Plan) -> String {
 }
 
 /// The name of a table, with its shard if there are several.
-fn name(plan: &Plan, shard: &str, table: &str) -> String {
+pub(in crate::cli) fn name(plan: &Plan, shard: &str, table: &str) -> String {
     let first = plan.tables.first();
     let is_of_first = |table: &TablePlan| Some(&table.shard) == first.map(|first| &first.shard);
     if plan.tables.iter().all(is_of_first) {

@@ -116,8 +116,12 @@ impl Engine {
             Ok(counted) => counted,
             Err(error) => return Ok(Err(error_chain(&error))),
         };
+        let n_rows = match &counted {
+            Some(Ok((n_rows, _))) => *n_rows,
+            _ => found.n_rows,
+        };
         let record = QuarantineRecord {
-            n_rows: counted.map_or(found.n_rows, |(n_rows, _)| n_rows),
+            n_rows,
             n_bytes: found.n_bytes,
             ..kept.record.clone()
         };
@@ -127,8 +131,9 @@ impl Engine {
         };
         // Noted as kept first, it would stay so if this process died before the next statement.
         match counted {
-            Some((n_rows, 0)) => self.note(kept, QuarantineState::Kept, n_rows).await,
-            Some((_, n_strays)) => self.send_back(kept, &strays_in_it(n_strays)).await,
+            Some(Ok((n_rows, 0))) => self.note(kept, QuarantineState::Kept, n_rows).await,
+            Some(Ok((_, n_strays))) => self.send_back(kept, &strays_in_it(n_strays)).await,
+            Some(Err(hidden)) => self.send_back(kept, &hidden.to_string()).await,
             None => {
                 let reason = "nothing proves now that all of it may go";
                 self.send_back(kept, reason).await

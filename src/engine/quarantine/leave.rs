@@ -7,9 +7,9 @@ use crate::cutoff::Bounds;
 use crate::guard::Guards;
 use crate::ledger::{Intended, QuarantineState};
 use crate::pace::Decision;
-use crate::plan::{Terms, for_everybody};
+use crate::plan::{Terms, for_everybody, inside};
 use crate::target::CheckedTarget;
-use crate::warehouse::WarehouseError;
+use crate::warehouse::Partitions;
 
 impl Engine {
     /// Drops a partition that has been kept for long enough; one with rows that should stay goes back.
@@ -22,19 +22,25 @@ impl Engine {
     ) -> Left<()> {
         let partition = &kept.record.quarantine.partition;
         // A process that was killed may have dropped it already.
-        let counted = async {
-            let there = kept.shard.partitions(kept.table.as_str()).await?;
-            if there.n_rows_of(partition) == 0 {
-                return Ok((false, 0));
-            }
-            let (_, n_strays) = self.count_kept(kept, target, expired).await?;
-            Ok::<_, WarehouseError>((true, n_strays))
-        };
-        let is_there = match counted.await {
-            Ok((is_there, 0)) => is_there,
-            Ok((_, n_strays)) => return self.send_back(kept, &strays_in_it(n_strays)).await,
+        let there = match kept.shard.partitions(kept.table.as_str()).await {
+            Ok(there) => there,
             Err(error) => return Ok(Err(error_chain(&error))),
         };
+        let is_there = there.n_rows_of(partition) > 0;
+        if is_there {
+            if !is_inside(target, expired, &there, partition) {
+                let reason = "by its key it may hold rows that are not expired for everybody";
+                return self.send_back(kept, reason).await;
+            }
+            match self.count_kept(kept, target, expired).await {
+                Ok(Ok((_, 0))) => {}
+                Ok(Ok((_, n_strays))) => {
+                    return self.send_back(kept, &strays_in_it(n_strays)).await;
+                }
+                Ok(Err(hidden)) => return Ok(Err(hidden.to_string())),
+                Err(error) => return Ok(Err(error_chain(&error))),
+            }
+        }
         let look = self.pacer.look_to_free(kept.shard, &target.table).await;
         if let Decision::Wait(wait) = look {
             return Ok(Err(wait.to_string()));
@@ -76,6 +82,15 @@ impl Engine {
             Err(SendError::Warehouse(error)) => Ok(Err(error_chain(&error))),
         }
     }
+}
+
+/// Whether a partition, whatever is or comes to be in it, holds no row outside of an interval.
+fn is_inside(target: &CheckedTarget, expired: Bounds, there: &Partitions, id: &str) -> bool {
+    let period = target.ways.period;
+    period.is_some_and(|period| {
+        let mut inside = inside(expired, period, &there.found);
+        inside.any(|partition| *partition.id == *id)
+    })
 }
 
 /// Why nothing proves now that a partition may be dropped.

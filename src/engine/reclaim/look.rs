@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::error_chain;
 use crate::engine::{Engine, EngineError};
@@ -105,7 +105,8 @@ impl Engine {
             let mut masked = shard.masked_partitions(&[table]).await?;
             masked.retain(|masked| masked.partition == partition);
             let rows = shard.masked_rows(table, Some(partition)).await?;
-            Ok(since.remains(shard, masked, rows))
+            let found = since.remains(shard, masked, rows);
+            Ok(found.into_iter().map(|seen| seen.remains).collect())
         };
         Ok(found
             .await
@@ -133,10 +134,11 @@ impl Engine {
                     Err(error) => Err(error_chain(&error)),
                 },
             };
-            if let Ok(remains) = &found {
-                self.note_remains(shard, table, remains, since.now).await?;
+            if let Ok(found) = &found {
+                self.note_remains(shard, table, found, since.now).await?;
             }
-            seen.add(shard, table, found);
+            let remains = |found: Vec<Noted>| found.into_iter().map(|seen| seen.remains);
+            seen.add(shard, table, found.map(|found| remains(found).collect()));
         }
         Ok(())
     }
@@ -145,7 +147,7 @@ impl Engine {
         &self,
         shard: &Shard,
         table: &str,
-        remains: &[Remains],
+        found: &[Noted],
         at: Timestamp,
     ) -> Result<(), EngineError> {
         let note = RemainsNote {
@@ -153,7 +155,7 @@ impl Engine {
             table: table.to_owned(),
             at,
             // Names and numbers: this cannot fail.
-            body: serde_json::to_string(remains).unwrap_or_default(),
+            body: serde_json::to_string(found).unwrap_or_default(),
         };
         Ok(self.ledger.note_remains(&note).await?)
     }
@@ -173,10 +175,22 @@ pub(crate) fn read_note(note: &RemainsNote) -> Vec<Remains> {
     serde_json::from_str(&note.body).unwrap_or_default()
 }
 
-/// Since when partitions of a shard are known to hold deleted rows.
+/// What a note says of a partition.
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    #[serde(flatten)]
+    remains: Remains,
+    /// Since when each of its parts has a mask, by its stem: other parts are there after a merge, and
+    /// an age that outlived them would grow for ever.
+    #[serde(default)]
+    masks: BTreeMap<String, Timestamp>,
+}
+
+/// Since when parts of a shard are known to hold deleted rows.
 struct Since {
     now: Timestamp,
-    known: BTreeMap<(Arc<str>, Arc<str>), Timestamp>,
+    /// By table and partition.
+    known: BTreeMap<(Arc<str>, Arc<str>), BTreeMap<String, Timestamp>>,
 }
 
 impl Since {
@@ -184,20 +198,23 @@ impl Since {
         let now = engine.now_of_ledger().await?;
         let notes = engine.ledger.remains().await?;
         let of_shard = notes.iter().filter(|note| note.shard == shard.name());
+        let read = |note: &RemainsNote| -> Vec<Noted> {
+            // Another version may have written something else.
+            serde_json::from_str(&note.body).unwrap_or_default()
+        };
         let known = of_shard
-            .flat_map(read_note)
-            .map(|remains| ((remains.table, remains.partition), remains.since))
+            .flat_map(read)
+            .map(|seen| ((seen.remains.table, seen.remains.partition), seen.masks))
             .collect();
         Ok(Self { now, known })
     }
 
-    /// Both answers together. ClickHouse renews the time of a part at every mutation, so what was known before counts.
     fn remains(
         &self,
         shard: &Shard,
         masked: Vec<MaskedPartition>,
         rows: Vec<MaskedRows>,
-    ) -> Vec<Remains> {
+    ) -> Vec<Noted> {
         let name: Arc<str> = shard.name().into();
         let mut rows: BTreeMap<String, MaskedRows> = rows
             .into_iter()
@@ -208,12 +225,16 @@ impl Since {
                 .remove(&masked.partition)
                 .filter(|rows| rows.n_dead > 0)?;
             let disk = masked.disk();
-            let age = SignedDuration::from_secs(i64::try_from(masked.age_s).unwrap_or_default());
-            let seen = self.now.checked_sub(age).unwrap_or(self.now);
             let key = (Arc::from(masked.table), Arc::from(masked.partition));
-            let known = self.known.get(&key).copied();
+            let known = self.known.get(&key);
+            let since = |(stem, age_s): (String, Option<u64>)| {
+                let seen = self.before(age_s.unwrap_or(masked.patch_age_s));
+                let known = known.and_then(|known| known.get(&stem));
+                (stem, known.map_or(seen, |known| seen.min(*known)))
+            };
+            let masks: BTreeMap<String, Timestamp> = rows.masks.into_iter().map(since).collect();
             let (table, partition) = key;
-            Some(Remains {
+            let remains = Remains {
                 shard: Arc::clone(&name),
                 table,
                 partition,
@@ -222,11 +243,17 @@ impl Since {
                 dead_bytes: rows.dead_bytes,
                 rewrite_bytes: rows.rewrite_bytes,
                 has_patches: masked.has_patches,
-                since: known.map_or(seen, |known| known.min(seen)),
+                since: masks.values().min().copied().unwrap_or(self.now),
                 n_unfinished: masked.n_unfinished,
                 disk,
-            })
+            };
+            Some(Noted { remains, masks })
         };
         masked.into_iter().filter_map(one).collect()
+    }
+
+    fn before(&self, age_s: u64) -> Timestamp {
+        let age = SignedDuration::from_secs(i64::try_from(age_s).unwrap_or_default());
+        self.now.checked_sub(age).unwrap_or(self.now)
     }
 }

@@ -26,7 +26,8 @@ impl Engine {
         };
         let (rows, parts) = self
             .count_strays(shard, target, &step.partitions, expired)
-            .await?;
+            .await
+            .map_err(|uncounted| uncounted.reason)?;
         if let Some(row) = rows.iter().find(|row| row.ebbtide_strays > 0) {
             return Err(format!(
                 "not dropped: partition {} holds {} rows that are not expired for everybody, or have \

@@ -20,6 +20,7 @@ fn left(n_rows: u64, n_future: u64) -> Left {
         n_rows,
         lag_s: n_rows * 10,
         n_waiting: 1,
+        n_by_hand: n_rows,
         n_undatable: n_future * 2,
         n_future,
         ..Left::default()
@@ -37,6 +38,7 @@ fn looks_at_different_places_add_up_and_what_is_of_the_whole_table_is_as_last_se
         n_rows: 13,
         lag_s: 70,
         n_waiting: 3,
+        n_by_hand: 7,
         n_undatable: 6,
         n_future: 3,
         ..Left::default()

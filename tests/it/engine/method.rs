@@ -312,3 +312,23 @@ async fn a_table_that_is_too_large_to_be_counted_whole_is_planned_all_the_same()
     assert_eq!(second.tables[0].totals.n_rows, 1_127);
     assert_eq!(world.count("spans").await, 1_127);
 }
+
+/// Each alone is within the limits of a look, and all of them together are not.
+#[tokio::test]
+async fn partitions_that_are_too_much_to_be_counted_together_are_counted_apart() {
+    let mut world = partitioned("toYYYYMM(at)", "").await;
+    finite(&mut world);
+    let config = world.config_with("clickhouse: {", "clickhouse: {probe_rows: 150, ");
+    let engine = world.engine_with(&config, NOW);
+    let (made, report) = run(&engine).await.unwrap();
+    let dropped: Vec<_> = steps(&made)
+        .into_iter()
+        .filter(|(method, ..)| *method == Method::Partition)
+        .collect();
+    let of_table = (Method::Partition, "202608 202609".into(), 192);
+    assert_eq!(dropped, [of_table.clone(), of_table], "{report:#?}");
+    for table in ["spans", "traces"] {
+        let old = format!("{table} WHERE at < '2026-10-01'");
+        assert_eq!(world.count(&old).await, 0);
+    }
+}

@@ -426,3 +426,38 @@ async fn masks_need_the_grant_of_deletes_and_patches_one_more() {
         assert!(error.contains("Not enough privileges"), "{what}: {error}");
     }
 }
+
+/// A table that always has some deleted rows is old only where no merge took them.
+#[tokio::test]
+async fn a_merge_makes_masks_young_and_a_mutation_does_not() {
+    let world = half_deleted(NO_MERGES).await;
+    world.sql(DELETE).await;
+    let week = world.config_with("after: 0s", "after: 7d");
+    let since = async |now: &str| {
+        let found = look(&world.engine_with(&week, now)).await;
+        assert_eq!(found.len(), 1, "{found:?}");
+        (found[0].remains.since, found[0].is_due)
+    };
+    let (first, _) = since(NOW).await;
+    assert!(first <= at(NOW));
+
+    // Between two looks all of it is merged away, and other rows are deleted.
+    world.sql("OPTIMIZE TABLE spans FINAL").await;
+    world
+        .sql("DELETE FROM spans WHERE half = 'odd' AND n < 1000")
+        .await;
+    let (merged, is_due) = since("2026-12-01T10:00:00Z").await;
+    assert!(merged > at("2026-12-01T09:00:00Z"), "{merged}");
+    assert!(!is_due);
+
+    // The oldest of several parts counts, whatever is masked in it or beside it later.
+    world
+        .sql("INSERT INTO spans SELECT 'w', 'p', now(), number, 'odd' FROM numbers(1000)")
+        .await;
+    world
+        .sql("DELETE FROM spans WHERE half = 'odd' AND n % 5 = 0")
+        .await;
+    let (later, is_due) = since("2026-12-09T10:00:00Z").await;
+    assert_eq!(later, merged);
+    assert!(is_due);
+}

@@ -275,6 +275,11 @@ async fn a_partition_of_too_many_parts_is_not_dropped() {
         .map(|step| step.n_due)
         .sum();
     assert_eq!(n_due, 4 * 69 + 1_001, "its rows are masked");
+    assert_eq!(made.by_hand.len(), 1, "{:#?}", made.by_hand);
+    let left = &made.by_hand[0];
+    assert_eq!(left.partitions, ["202609".into()]);
+    let reason = &left.reason;
+    assert!(reason.contains("more than 1000 parts"), "{reason}");
 }
 
 /// A drop takes what a count does not see.
