@@ -36,8 +36,6 @@ impl Shard {
             let query = self
                 .probes
                 .query_raw(sql!("clickhouse/load.sql"))
-                // The limit is meant for rows of users.
-                .with_setting("max_rows_to_read", "0")
                 .with_setting("max_execution_time", PATIENCE.as_secs().to_string())
                 .param("table", table);
             let row: LoadRow = self.fetch_one(query).await?;
@@ -71,9 +69,7 @@ impl Shard {
             let query = self
                 .probes
                 .query_raw(sql!("clickhouse/foreground_read.sql"))
-                // Like a user's, it does not stand back. The server counts the rows of all parts as
-                // read, though it stops after the first.
-                .with_setting("max_rows_to_read", "0")
+                // Like a user's, it does not stand back.
                 .with_setting("priority", "0")
                 .with_setting("os_thread_priority", "0")
                 .with_setting("max_execution_time", PATIENCE.as_secs().to_string())

@@ -161,12 +161,12 @@ impl Shard {
     /// Runs a compiled proof for whole partitions. The columns are those that [`crate::strays`]
     /// lists; a partition without rows has no line.
     pub(crate) async fn strays(&self, sql: &str) -> Result<Vec<StraysRow>, WarehouseError> {
-        self.fetch_in_turn(self.probes.query_raw(sql)).await
+        self.fetch_in_turn(self.counting(sql)).await
     }
 
     /// Runs a compiled preview. The columns are those that [`crate::preview`] lists.
     pub(crate) async fn preview(&self, sql: &str) -> Result<PreviewRow, WarehouseError> {
-        self.fetch_one_in_turn(self.probes.query_raw(sql)).await
+        self.fetch_one_in_turn(self.counting(sql)).await
     }
 
     /// Runs a compiled census. The columns are those that [`crate::census`] lists.
@@ -175,7 +175,7 @@ impl Shard {
     /// Also when the probe ran out of its limits: the census is unknown then.
     pub async fn census(&self, sql: &str) -> Result<Vec<CensusRow>, WarehouseError> {
         let rows = self
-            .fetch_in_turn::<RawCensusRow>(self.probes.query_raw(sql))
+            .fetch_in_turn::<RawCensusRow>(self.counting(sql))
             .await?;
         Ok(rows.into_iter().map(CensusRow::from).collect())
     }
@@ -186,7 +186,6 @@ impl Shard {
             .probes
             .query_raw(&format!("EXPLAIN ESTIMATE {sql}"))
             // It reads nothing, however much it says.
-            .with_setting("max_rows_to_read", "0")
             // What is answered without reading would look like nothing.
             .with_setting("optimize_use_projections", "0")
             .with_setting("optimize_use_implicit_projections", "0");
@@ -195,7 +194,7 @@ impl Shard {
     }
 
     /// The rows of a table without masked ones. Parts without a mask are not opened, and of others the
-    /// mask alone, so the limit of rows is not for it. Where that takes too long, their rows are left
+    /// mask alone, so no limit of rows is for it. Where that takes too long, their rows are left
     /// out, and the second value is why.
     pub(crate) async fn count_rows(
         &self,
@@ -212,7 +211,6 @@ impl Shard {
         let query = self
             .probes
             .query_raw(sql!("clickhouse/rows_of_masked_parts.sql"))
-            .with_setting("max_rows_to_read", "0")
             .param("name", table);
         match self.fetch_one_in_turn::<u64>(query).await {
             Ok(n_rows) => Ok((unmasked.n_rows.saturating_add(n_rows), None)),
@@ -227,7 +225,7 @@ impl Shard {
     /// Also when the probe ran out of its limits: what is due is unknown then.
     pub async fn count_due(&self, sql: &str) -> Result<Vec<DueRow>, WarehouseError> {
         let rows = self
-            .fetch_in_turn::<RawDueRow>(self.probes.query_raw(sql))
+            .fetch_in_turn::<RawDueRow>(self.counting(sql))
             .await?;
         Ok(rows.into_iter().map(DueRow::from).collect())
     }
@@ -235,14 +233,14 @@ impl Shard {
     /// Runs a compiled count of when rows are from.
     pub(crate) async fn count_times(&self, sql: &str) -> Result<Vec<TimeRow>, WarehouseError> {
         let rows = self
-            .fetch_in_turn::<RawTimeRow>(self.probes.query_raw(sql))
+            .fetch_in_turn::<RawTimeRow>(self.counting(sql))
             .await?;
         Ok(rows.into_iter().map(TimeRow::from).collect())
     }
 
     /// Runs a compiled count of what is left under a predicate.
     pub(crate) async fn recount(&self, sql: &str) -> Result<u64, WarehouseError> {
-        let row: LeftRow = self.fetch_one_in_turn(self.probes.query_raw(sql)).await?;
+        let row: LeftRow = self.fetch_one_in_turn(self.counting(sql)).await?;
         Ok(row.ebbtide_left)
     }
 

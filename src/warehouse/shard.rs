@@ -91,6 +91,8 @@ pub struct Shard {
     /// For deletes.
     pub(super) statements: Client,
     pub(super) probe: Patience,
+    /// Rows of the user that a count may read; 0 for any number.
+    probe_rows: u64,
     /// Leave to read a table of the user; those of the server itself need none.
     pub(super) turns: Arc<Semaphore>,
     pub(super) statement: Patience,
@@ -156,6 +158,7 @@ impl Shard {
             asker,
             plain,
             probes,
+            probe_rows: options.probe_rows,
             statements,
             probe: Patience {
                 what: "probe",
@@ -180,6 +183,12 @@ impl Shard {
     /// The database of the targets.
     pub fn database(&self) -> &str {
         &self.asker.database
+    }
+
+    /// A count that the compiler made. So many rows of the user it may read, and no more.
+    pub(super) fn counting(&self, sql: &str) -> Query {
+        let query = self.probes.query_raw(sql);
+        query.with_setting("max_rows_to_read", self.probe_rows.to_string())
     }
 
     /// All rows of a read, or an error: never a part of them.
@@ -241,7 +250,6 @@ fn probe_settings(options: &ShardOptions) -> Vec<(&'static str, String)> {
         ("readonly", "2".to_owned()),
         ("max_execution_time", seconds(options.probe_timeout)),
         ("max_threads", options.probe_threads.max(1).to_string()),
-        ("max_rows_to_read", options.probe_rows.to_string()),
         ("priority", "10".to_owned()),
         // Where the server may (CAP_SYS_NICE), its threads for us yield to those for users.
         ("os_thread_priority", "19".to_owned()),

@@ -148,7 +148,7 @@ async fn what_the_server_refuses_to_drop_is_masked_and_said_and_tried_again_afte
     for said in [
         "refused at 2026-11-21T10:00:00Z",
         "raise max_partition_size_to_drop for the user",
-        "until 2026-11-22T10:00:00Z",
+        "tried again at 2026-11-22T10:00:00Z",
     ] {
         assert!(by_hand.reason.contains(said), "{}", by_hand.reason);
     }

@@ -49,10 +49,7 @@ async fn fill(
 }
 
 fn config(world: &World) -> Config {
-    world.config_with(
-        "targets:\n",
-        "pace: {statements_per_minute: 6000}\ntargets:\n",
-    )
+    world.paced("statements_per_minute: 6000")
 }
 
 fn due(table: &str, workspace: &str) -> String {
