@@ -4,20 +4,22 @@
 //! Invariant: an arm is counted in exactly the interval that it has afterwards, and what of it was not
 //! counted is said. Where nothing that may go could be counted that is an error: unknown, never nothing.
 
+mod left;
+
 use std::sync::{Arc, OnceLock};
 
-use foldhash::{HashMap, HashMapExt, HashSet};
+use foldhash::{HashMap, HashMapExt};
 
 use super::report::lag_s as lag_s_of;
 use super::tally::Tally;
 use super::{Engine, error_chain};
 use crate::compile::{self, Within};
-use crate::plan::{Arm, CensusRow, DueRow, Slice, Totals, Uncounted, pack};
+use crate::plan::{Arm, CensusRow, DueRow, Slice, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
 
 /// So often may looks at a table go beyond their limits.
-const PATIENCE: u32 = 64;
+pub(super) const PATIENCE: u32 = 64;
 /// One that is given up after it read counts for so many that are not begun.
 const WORTH_OF_READING: u32 = 8;
 
@@ -93,62 +95,35 @@ impl Counted {
     /// Whose rows are there, or may be.
     pub(super) fn workspaces(&self) -> impl Iterator<Item = Arc<str>> {
         let due = self.arms.iter().filter(|arm| arm.n_due > 0);
-        let may_be = self.oversized.iter().chain(&self.uncounted);
+        let unknown = self.unknown.iter().map(|(arm, _)| arm);
+        let may_be = self.oversized.iter().chain(&self.uncounted).chain(unknown);
         let of_arm = |arm: &Arm| Arc::clone(&arm.workspace);
         due.chain(may_be).map(of_arm)
-    }
-
-    /// How much was not counted, if anything: no more than the census saw of it. Whole partitions have so
-    /// many rows beside the arms.
-    pub(super) fn left(
-        &self,
-        census: &[CensusRow],
-        totals: &Totals,
-        n_whole: u64,
-    ) -> Option<Uncounted> {
-        let whose: HashSet<&Arc<str>> = self.uncounted.iter().map(|arm| &arm.workspace).collect();
-        if whose.is_empty() {
-            return None;
-        }
-        let n_due = |is_its: &dyn Fn(&Arc<str>) -> bool| {
-            let arms = self.arms.iter().filter(|arm| is_its(&arm.workspace));
-            arms.map(|arm| arm.n_due).sum::<u64>()
-        };
-        let n_rows = |is_its: &dyn Fn(&Arc<str>) -> bool| {
-            let rows = census.iter().filter(|row| is_its(&row.workspace));
-            rows.map(|row| row.n_rows).sum::<u64>()
-        };
-        let of_them = |workspace: &Arc<str>| whose.contains(workspace);
-        let of_all = |_: &Arc<str>| true;
-        let least = n_rows(&of_them).saturating_sub(n_due(&of_them));
-        let n_of_all = n_rows(&of_all).min(totals.n_rows);
-        let n_counted = n_due(&of_all).saturating_add(n_whole);
-        Some(Uncounted {
-            n_workspaces: u64::try_from(whose.len()).unwrap_or(u64::MAX),
-            n_at_most: least.min(n_of_all.saturating_sub(n_counted)),
-        })
     }
 }
 
 impl Engine {
-    /// Counts what does not go now, for any number of arms.
+    /// Counts what does not go now, for any number of arms, as far as it can be counted.
     pub(super) async fn count_aside(
         &self,
         place: Place<'_>,
         arms: Vec<Arm>,
     ) -> Result<Counted, WarehouseError> {
         let mut unseen = Tally::default();
-        let mut counted = self.count_packed(place, arms, &mut unseen).await?;
-        match counted.too_much.take() {
-            Some(error) if !counted.unknown.is_empty() => Err(error),
-            _ => Ok(counted),
+        let counted = self.count_packed(place, arms, &mut unseen).await?;
+        if let Some((_, reason)) = counted.unknown.first() {
+            let (shard, table) = (place.shard.name(), &*place.target.table);
+            tracing::warn!(
+                shard,
+                table,
+                reason,
+                "not all of what is held, paused or waits could be counted"
+            );
         }
+        Ok(counted)
     }
 
     /// Counts what is due for any number of arms, or the oldest of it.
-    ///
-    /// # Errors
-    /// Also where nothing is due as far as that could be counted, and more could not be.
     pub(super) async fn count_packed(
         &self,
         place: Place<'_>,
@@ -202,7 +177,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        counted.unless_nothing()
+        Ok(counted)
     }
 
     /// Slices that together count less at once than one did, the first of them last; none where nothing
@@ -326,7 +301,10 @@ impl Counted {
     }
 
     /// What waits goes on in the next cycle only if something goes in this one.
-    fn unless_nothing(mut self) -> Result<Self, WarehouseError> {
+    ///
+    /// # Errors
+    /// Where nothing is due as far as that could be counted, and more could not be.
+    pub(super) fn unless_nothing(mut self) -> Result<Self, WarehouseError> {
         let is_stuck = self.n_due() == 0 && !self.uncounted.is_empty();
         match self.too_much.take() {
             Some(error) if is_stuck => Err(error),
@@ -348,7 +326,7 @@ fn tally_up(arms: &mut [Arm], rows: &[(usize, DueRow)], first: usize, tally: &mu
 }
 
 /// What a look that went beyond its limits costs: one that would have read too much was not begun.
-fn cost(error: &WarehouseError) -> u32 {
+pub(super) fn cost(error: &WarehouseError) -> u32 {
     match error {
         WarehouseError::TooManyRows { .. } => 1,
         _ => WORTH_OF_READING,

@@ -12,7 +12,8 @@ use super::report::lag_s;
 use super::tally::Tally;
 use crate::compile::Within;
 use crate::plan::{
-    Arm, Basis, CensusRow, Partition, Rates, Slice, StepCost, TableInventory, Terms, candidates,
+    Arm, Basis, Candidates, CensusRow, Partition, Rates, Slice, StepCost, TableInventory, Terms,
+    candidates,
 };
 use crate::target::CheckedTarget;
 use crate::warehouse::{MutationState, Partitions, Shard, WarehouseError};
@@ -72,6 +73,26 @@ impl LeftOut {
         }
     }
 
+    /// Leaves of what is due what does not wait for children; returns what waits as they do, by itself:
+    /// another piece of the same policy may wait for its rule.
+    fn set_aside(&self, found: &mut Candidates) -> Vec<Arm> {
+        if !self.alone.is_empty() {
+            for arms in [&mut found.due, &mut found.paused, &mut found.waiting] {
+                arms.retain(|arm| !self.alone.contains(&arm.workspace));
+            }
+        }
+        if !self.paused.is_empty() {
+            let waits = |arm: &mut Arm| self.paused.contains(&arm.workspace);
+            found.paused.extend(found.due.extract_if(.., waits));
+        }
+        let mut behind = Vec::new();
+        if !self.waiting.is_empty() {
+            let waits = |arm: &mut Arm| self.waiting.contains(&arm.workspace);
+            behind.extend(found.due.extract_if(.., waits));
+        }
+        behind
+    }
+
     /// Leaves of some arms what is older than all that was not counted of their children; returns the rest.
     fn take_parents(&self, arms: &mut Vec<Arm>, unit_ms: i64) -> Vec<Arm> {
         if self.begin_ms.is_empty() {
@@ -119,21 +140,7 @@ impl Engine {
         self.say_stalled(shard, &target.table, &running);
         let (census, totals) = self.census(shard, target, terms).await?;
         let mut found = candidates(target, &census, &of_table);
-        if !left_out.alone.is_empty() {
-            for arms in [&mut found.due, &mut found.paused, &mut found.waiting] {
-                arms.retain(|arm| !left_out.alone.contains(&arm.workspace));
-            }
-        }
-        if !left_out.paused.is_empty() {
-            let waits = |arm: &mut Arm| left_out.paused.contains(&arm.workspace);
-            found.paused.extend(found.due.extract_if(.., waits));
-        }
-        // By themselves: another piece of the same policy may wait for its rule.
-        let mut behind = Vec::new();
-        if !left_out.waiting.is_empty() {
-            let waits = |arm: &mut Arm| left_out.waiting.contains(&arm.workspace);
-            behind.extend(found.due.extract_if(.., waits));
-        }
+        let behind = left_out.set_aside(&mut found);
         let unit_ms = target.age.kind.unit_ms();
         let parents = left_out.take_parents(&mut found.due, unit_ms);
         // Where nothing is due nobody needs to know them.
@@ -156,6 +163,10 @@ impl Engine {
         let mut tally = Tally::of(std::mem::take(&mut partitions.found));
         let due = self.count_packed(aside.except(&whole.ids), found.due, &mut tally);
         let mut due = due.await?;
+        // What goes as a whole may be what makes the rest countable.
+        if whole.ids.is_empty() {
+            due = due.unless_nothing()?;
+        }
         partitions.found = std::mem::take(&mut tally.partitions);
         let more = (&mut partitions, &mut whole);
         if self
@@ -191,6 +202,7 @@ impl Engine {
         }
         let of_whole = partitions.found.iter().filter(|found| found.goes_whole);
         let n_whole = of_whole.map(|partition| partition.n_due).sum();
+        let left = self.left(rest, &due, &census, &totals, n_whole).await?;
         let inventory = TableInventory {
             shard: shard.name().into(),
             table: target.table.as_str().into(),
@@ -201,7 +213,7 @@ impl Engine {
             lag_s: due.lag_s(&oldest).max(lag_s(&paused.arms)).max(whole.lag_s),
             holds: found.holds.into_iter().collect(),
             by_hand: whole.by_hand(shard, target, &partitions),
-            uncounted: due.left(&census, &totals, n_whole),
+            uncounted: left,
             histograms,
             expired: whole.expired,
             partitions: partitions.found,

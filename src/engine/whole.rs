@@ -15,6 +15,7 @@ mod undropped;
 use std::sync::Arc;
 
 use super::Engine;
+use super::count::{PATIENCE, cost};
 use super::probe::LeftOut;
 use super::survey::error_chain;
 use crate::compile::strays;
@@ -114,31 +115,38 @@ impl Engine {
         let undropped = &mut whole.undropped;
         let candidates = self.sift(shard, target, (found, candidates), partitions, undropped);
         let mut groups = together(&candidates.await, &partitions.found);
+        let mut patience = PATIENCE;
+        let warn = |reason: String| {
+            let (shard, table) = (shard.name(), &*target.table);
+            tracing::warn!(
+                shard,
+                table,
+                reason,
+                "not all partitions are known to go as a whole"
+            );
+        };
         while let Some(mut some) = groups.pop() {
-            let counted = match self.count_strays(shard, target, &some, expired).await {
-                Ok((counted, _)) => counted,
-                Err(uncounted) => {
-                    let (shard, table) = (shard.name(), &*target.table);
-                    let Uncounted { reason, without } = uncounted;
-                    tracing::warn!(
-                        shard,
-                        table,
-                        reason,
-                        "not all partitions are known to go as a whole"
-                    );
-                    let (why, left_out) = match without {
-                        Without::All => return,
-                        Without::Hidden(hidden) => (Why::Hidden, hidden),
-                        Without::TooDear(id) => (Why::TooDear, vec![id]),
-                    };
+            let counted = self.count_strays(shard, target, &some, expired, &mut patience);
+            let counted = match counted.await {
+                Ok(counted) => counted,
+                Err(Uncounted { reason, hidden }) => {
+                    warn(reason);
+                    if hidden.is_empty() {
+                        return;
+                    }
                     // The others are counted without them.
-                    some.retain(|id| !left_out.contains(id));
+                    some.retain(|id| !hidden.contains(id));
                     groups.extend(Some(some).filter(|some| !some.is_empty()));
-                    whole.undropped.note(found, left_out, why);
+                    whole.undropped.note(found, hidden, Why::Hidden);
                     continue;
                 }
             };
-            for row in counted {
+            if let Some(reason) = counted.why_too_dear() {
+                warn(reason);
+            }
+            let too_dear = counted.too_dear;
+            whole.undropped.note(found, too_dear, Why::TooDear);
+            for row in counted.rows {
                 let mut of_row = partitions.found.iter_mut();
                 let of_row = of_row.find(|partition| *partition.id == *row.ebbtide_partition);
                 let Some(partition) = of_row.filter(|_| row.ebbtide_strays == 0) else {
@@ -157,38 +165,44 @@ impl Engine {
 
     /// What partitions hold, and how much of it somebody could want, with their parts; or why that is
     /// unknown: a row policy hides rows from a count, and not from a drop. Where it is too much for one
-    /// look, several are made.
+    /// look, several are made, until patience ends; what is too much by itself is left out.
     async fn count_strays(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
         partitions: &[Arc<str>],
         expired: Bounds,
-    ) -> Result<(Vec<StraysRow>, Vec<String>), Uncounted> {
-        let (mut rows, mut parts) = (Vec::new(), Vec::new());
+        patience: &mut u32,
+    ) -> Result<Strays, Uncounted> {
+        let mut strays = Strays::default();
         let mut groups = vec![partitions];
         while let Some(group) = groups.pop() {
+            if *patience == 0 {
+                strays.too_dear.extend_from_slice(group);
+                continue;
+            }
             match self.count_together(shard, target, group, expired).await {
-                Ok(more) => {
-                    rows.extend(more.0);
-                    parts.extend(more.1);
+                Ok((rows, parts)) => {
+                    strays.rows.extend(rows);
+                    strays.parts.extend(parts);
                 }
-                Err(CountError::Warehouse(error)) if error.is_out_of_limits() => match group {
-                    [id] => {
-                        return Err(Uncounted {
-                            reason: error_chain(&error),
-                            without: Without::TooDear(Arc::clone(id)),
-                        });
+                Err(CountError::Warehouse(error)) if error.is_out_of_limits() => {
+                    // Halves of what was not begun come to an end by themselves.
+                    if group.len() < 2 || cost(&error) > 1 {
+                        *patience = patience.saturating_sub(cost(&error));
                     }
-                    _ => {
+                    strays.too_much = Some(error);
+                    if group.len() < 2 {
+                        strays.too_dear.extend_from_slice(group);
+                    } else {
                         let (first, second) = group.split_at(group.len() / 2);
                         groups.extend([second, first]);
                     }
-                },
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok((rows, parts))
+        Ok(strays)
     }
 
     /// The same in one look; the parts are in the order of their size.
@@ -228,20 +242,33 @@ impl Whole {
     }
 }
 
+/// What was counted in partitions.
+#[derive(Default)]
+struct Strays {
+    rows: Vec<StraysRow>,
+    parts: Vec<String>,
+    /// Each of them is too much for a look, or looks at others were too much too often.
+    too_dear: Vec<Arc<str>>,
+    /// Why the last look was too much.
+    too_much: Option<WarehouseError>,
+}
+
+impl Strays {
+    /// Why some were not counted, if any were not.
+    fn why_too_dear(&self) -> Option<String> {
+        let why = || match &self.too_much {
+            Some(error) => error_chain(error),
+            None => "too many looks were too much".into(),
+        };
+        (!self.too_dear.is_empty()).then(why)
+    }
+}
+
 /// Why nobody knows what partitions hold.
 struct Uncounted {
     reason: String,
-    without: Without,
-}
-
-/// Without which of them the others might be counted.
-enum Without {
-    /// Nothing is known of any.
-    All,
-    /// Those of which this user does not see every row.
-    Hidden(Vec<Arc<str>>),
-    /// One that is too much for a look by itself.
-    TooDear(Arc<str>),
+    /// Those of which this user does not see every row: without them the others might be counted.
+    hidden: Vec<Arc<str>>,
 }
 
 enum CountError {
@@ -260,21 +287,16 @@ impl From<CountError> for Uncounted {
         match error {
             CountError::Warehouse(error) => Self {
                 reason: error_chain(&error),
-                without: Without::All,
+                hidden: Vec::new(),
             },
             CountError::Hidden(hidden) => {
                 let why = hidden.first().map_or_else(
                     || "its parts are being merged".to_owned(),
                     ToString::to_string,
                 );
-                let ids: Vec<Arc<str>> = hidden.into_iter().map(|it| it.partition.into()).collect();
                 Self {
                     reason: format!("not dropped: {why}"),
-                    without: if ids.is_empty() {
-                        Without::All
-                    } else {
-                        Without::Hidden(ids)
-                    },
+                    hidden: hidden.into_iter().map(|it| it.partition.into()).collect(),
                 }
             }
         }
@@ -288,21 +310,25 @@ fn everybody_s(target: &CheckedTarget, terms: &Terms<'_>, left_out: &LeftOut) ->
     for_everybody(terms).filter(|_| may_drop)
 }
 
-/// Candidates in groups that can be counted in one statement each, as many as may go.
+/// Candidates in groups that can be counted in one statement each, as many as may go. In each the small
+/// come first: they are proven before looks at large ones are too much too often.
 fn together(candidates: &[Arc<str>], found: &[Partition]) -> Vec<Vec<Arc<str>>> {
-    let mut groups: Vec<(u64, Vec<Arc<str>>)> = Vec::new();
-    for id in candidates.iter().take(MOST_WHOLE) {
-        let partition = found.iter().find(|partition| partition.id == *id);
-        let n_parts = partition.map_or(0, |partition| partition.n_parts);
+    let mut groups: Vec<(u64, Vec<&Partition>)> = Vec::new();
+    let of_id = |id: &Arc<str>| found.iter().find(|partition| partition.id == *id);
+    for partition in candidates.iter().take(MOST_WHOLE).filter_map(of_id) {
         match groups.last_mut() {
-            Some((n_together, ids)) if *n_together + n_parts <= MOST_PARTS_DROPPED => {
-                *n_together += n_parts;
-                ids.push(Arc::clone(id));
+            Some((n_together, some)) if *n_together + partition.n_parts <= MOST_PARTS_DROPPED => {
+                *n_together += partition.n_parts;
+                some.push(partition);
             }
-            _ => groups.push((n_parts, vec![Arc::clone(id)])),
+            _ => groups.push((partition.n_parts, vec![partition])),
         }
     }
-    groups.into_iter().map(|(_, ids)| ids).collect()
+    let by_size = |(_, mut some): (u64, Vec<&Partition>)| {
+        some.sort_by_key(|partition| partition.n_rows);
+        ids(some.into_iter())
+    };
+    groups.into_iter().map(by_size).collect()
 }
 
 /// The server moves no partition to quarantine with patches that are not applied.

@@ -76,12 +76,18 @@ impl Stretches<'_> {
                 most_ms = middle_ms;
             }
         }
-        if most_ms >= stretch.below_ms {
+        // Where one granule or partition takes it past the half, it is of the second.
+        let middle_ms = if least_ms > stretch.from_ms.unwrap_or(0) {
+            least_ms
+        } else {
+            most_ms
+        };
+        if middle_ms >= stretch.below_ms {
             return Ok(None);
         }
-        let first = up_to(most_ms);
+        let first = up_to(middle_ms);
         let second = Bounds {
-            from_ms: Some(most_ms),
+            from_ms: Some(middle_ms),
             ..stretch
         };
         let n_most = n_rows - n_rows / 8;

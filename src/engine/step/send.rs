@@ -8,6 +8,7 @@ use crate::engine::apply::Course;
 use crate::engine::report::{StepOutcomeKind, lag_s};
 use crate::engine::survey::error_chain;
 use crate::engine::{CycleStatus, Engine, EngineError, StepReport};
+use crate::ledger::StepOutcome;
 use crate::plan::Method;
 use crate::target::{CheckedTarget, QuarantineTable};
 use crate::warehouse::{Execution, Request, WarehouseError};
@@ -95,7 +96,8 @@ impl Engine {
         Ok(Ok(report))
     }
 
-    /// Records that there is no table to move partitions to: nothing left its own.
+    /// Records that there is no table to move partitions to: nothing left its own. Where that lasts they
+    /// are masked next time.
     async fn not_opened(
         &self,
         part: &Part<'_>,
@@ -103,7 +105,12 @@ impl Engine {
         error: &WarehouseError,
         course: &mut Course,
     ) -> Result<Result<StepReport, CycleStatus>, EngineError> {
-        let what = "no table for the quarantine: ";
+        let refused = if error.lasts() {
+            StepOutcome::REFUSED
+        } else {
+            ""
+        };
+        let what = format!("{refused}no table for the quarantine: ");
         report.outcome = StepOutcomeKind::Failed {
             error: format!("{what}{}", error_chain(error)),
             recorded: format!("{what}{}", error.for_the_record()),

@@ -1,8 +1,10 @@
 //! Whole partitions once more, immediately before they go and after it.
 
+use super::Strays;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
 use crate::engine::Engine;
+use crate::engine::count::PATIENCE;
 use crate::plan::Step;
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
@@ -24,10 +26,15 @@ impl Engine {
         }) else {
             return Err("nothing proves that its partitions may be dropped now".into());
         };
-        let (rows, parts) = self
-            .count_strays(shard, target, &step.partitions, expired)
+        let mut patience = PATIENCE;
+        let counted = self
+            .count_strays(shard, target, &step.partitions, expired, &mut patience)
             .await
             .map_err(|uncounted| uncounted.reason)?;
+        if let Some(reason) = counted.why_too_dear() {
+            return Err(reason);
+        }
+        let Strays { rows, parts, .. } = counted;
         if let Some(row) = rows.iter().find(|row| row.ebbtide_strays > 0) {
             return Err(format!(
                 "not dropped: partition {} holds {} rows that are not expired for everybody, or have \

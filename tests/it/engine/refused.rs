@@ -8,7 +8,7 @@ use ebbtide::{
     StepOutcomeKind, connect_ledger,
 };
 
-use super::method::steps;
+use super::method::{finite, partitioned, steps};
 use super::world::{NOW, at, plan, run};
 use crate::support::{embedded_options, with_system_grants};
 
@@ -167,5 +167,50 @@ async fn what_the_server_refuses_to_drop_is_masked_and_said_and_tried_again_afte
         assert_eq!(steps(&made), [(method, "202608".into(), 1)], "{now}");
         let is_said = !made.by_hand.is_empty();
         assert_eq!(is_said, method == Method::Lightweight, "{now}");
+    }
+}
+
+/// What a table has may not be made again, by this user.
+#[tokio::test]
+async fn where_no_table_for_the_quarantine_can_be_made_partitions_are_masked() {
+    let mut world = partitioned("toYYYYMM(at)", "").await;
+    finite(&mut world);
+    let before = "{table: spans,";
+    assert!(world.yaml.contains(before));
+    let after = "{table: spans, quarantine: {for: 7d},";
+    world.yaml = world.yaml.replace(before, after);
+    let client = world.database.client();
+    let suspicious = client.with_setting("allow_suspicious_low_cardinality_types", "1");
+    let add = "ALTER TABLE spans ADD COLUMN c LowCardinality(UInt8)";
+    suspicious.query_raw(add).execute().await.unwrap();
+
+    let (made, report) = run(&world.engine()).await.unwrap();
+    let whole = (Method::Partition, "202608 202609".into(), 192);
+    assert_eq!(steps(&made)[0], whole);
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let StepOutcomeKind::Failed {
+        recorded, n_left, ..
+    } = &report.steps[0].outcome
+    else {
+        panic!("{report:#?}");
+    };
+    assert!(
+        recorded.starts_with("refused: no table for the quarantine: "),
+        "{recorded}"
+    );
+    assert_eq!(*n_left, Some(192));
+
+    let soon = world.engine_at("2026-11-21T12:00:00Z");
+    let (made, report) = run(&soon).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    let of_spans = made.steps.iter().filter(|step| &*step.table == "spans");
+    let methods: Vec<Method> = of_spans.map(|step| step.method).collect();
+    assert!(!methods.contains(&Method::Partition), "{methods:?}");
+    let [by_hand] = &made.by_hand[..] else {
+        panic!("{:#?}", made.by_hand);
+    };
+    assert_eq!(by_hand.partitions, ["202608".into(), "202609".into()]);
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(table).await, 124);
     }
 }

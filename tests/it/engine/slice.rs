@@ -1,6 +1,6 @@
 //! More is due than one look may count: it is begun from its oldest end, and several cycles finish it.
 
-use ebbtide::{Config, CycleStatus, Engine, EngineError, NewRule, Refusal, Scope};
+use ebbtide::{Config, CycleStatus, Engine, EngineError, NewRule, PauseScope, Refusal, Scope};
 
 use super::world::{NOW, World, at, plan, run};
 
@@ -202,13 +202,35 @@ async fn too_much_is_refused_although_nobody_could_count_it() {
     assert_eq!(world.count("spans").await, N_DAYS * (N_A_DAY + 15));
 }
 
+/// Nearly all rows are older than some cutoff, and few of them than their own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_workspace_of_which_not_even_the_oldest_rows_can_be_counted_is_left_alone_and_says_why() {
-    let world = large("w, at").await;
-    for workspace in ["w1", "w2"] {
-        world.rule(workspace, "30d").await;
+async fn a_shorter_rule_of_others_makes_no_more_of_what_nobody_could_count() {
+    for key in ["w, at", "at, w"] {
+        let world = large(key).await;
+        world.rule("w1", "75d").await;
+        world.rule("w2", "1d").await;
+        let mut config = config(&world);
+        config.limits.max_share_of_table = 0.5;
+        let engine = world.engine_with(&config, NOW);
+        let ends = until_done(&world, &engine).await;
+        assert!(ends.len() > 1, "{key}: {ends:?}");
+        for table in ["spans", "traces"] {
+            for (workspace, cutoff, n_left) in [
+                ("w1", "2026-09-07 00:00:00", 76 * N_A_DAY),
+                ("w2", "2026-11-20 00:00:00", 2 * 5),
+            ] {
+                let rows = format!("{table} WHERE w = '{workspace}'");
+                assert_eq!(world.count(&rows).await, n_left, "{key}: {rows}");
+                let due = format!("{rows} AND at < '{cutoff}'");
+                assert_eq!(world.count(&due).await, 0, "{key}: {due}");
+            }
+        }
     }
-    // What keeps traces is read with every count of them.
+}
+
+/// The configuration where rows of a table are kept by so many items of `w1` that no look at any row of
+/// it is within its limits.
+async fn uncountable(world: &World, table: &str) -> Config {
     world
         .sql("CREATE TABLE items (w String, t DateTime('UTC')) ENGINE = MergeTree ORDER BY w")
         .await;
@@ -216,9 +238,57 @@ async fn a_workspace_of_which_not_even_the_oldest_rows_can_be_counted_is_left_al
         .sql("INSERT INTO items SELECT 'w1', toDateTime(0, 'UTC') + number FROM numbers(30000)")
         .await;
     let keep = "keep: [{column: at, in_table: items, in_column: t, in_workspace: w}]";
-    let before = "{table: traces, workspace: w, project: p, age: {time: at}}";
-    let after = format!("{{table: traces, workspace: w, project: p, age: {{time: at}}, {keep}}}");
-    let config = world.config_with(before, &after);
+    let before = format!("{{table: {table}, workspace: w, project: p, age: {{time: at}}}}");
+    let after = format!("{{table: {table}, workspace: w, project: p, age: {{time: at}}, {keep}}}");
+    world.config_with(&before, &after)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_and_cannot_be_counted_stops_nobody() {
+    let world = large("w, at").await;
+    for workspace in ["w1", "w2"] {
+        world.rule(workspace, "30d").await;
+    }
+    world.hold(Scope::Workspace("w1".into()), None).await;
+    let config = uncountable(&world, "traces").await;
+    let (planned, report) = run(&world.engine_with(&config, NOW)).await.unwrap();
+    assert_eq!(planned.unprobed, []);
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(&due(table, "w2")).await, 0);
+        let held = format!("{table} WHERE w = 'w1'");
+        assert_eq!(world.count(&held).await, N_DAYS * N_A_DAY);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_paused_children_cannot_be_counted_their_parents_wait() {
+    let world = large("w, at").await;
+    for workspace in ["w1", "w2"] {
+        world.rule(workspace, "30d").await;
+    }
+    let late = "INSERT INTO traces VALUES ('w3', 'p', '2026-09-10 00:00:00', 1)";
+    world.sql(late).await;
+    world.rule("w3", "30d").await;
+    world.pause(PauseScope::Target("spans".into())).await;
+    let config = uncountable(&world, "spans").await;
+    let (planned, report) = run(&world.engine_with(&config, NOW)).await.unwrap();
+    assert_eq!(planned.unprobed, []);
+    assert_eq!(report.n_deleted(), 1, "{report:#?}");
+    assert_eq!(world.count("traces WHERE w = 'w3'").await, 0);
+    for (workspace, n_a_day) in [("w1", N_A_DAY), ("w2", 5)] {
+        let parents = format!("traces WHERE w = '{workspace}'");
+        assert_eq!(world.count(&parents).await, N_DAYS * n_a_day);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workspace_of_which_not_even_the_oldest_rows_can_be_counted_is_left_alone_and_says_why() {
+    let world = large("w, at").await;
+    for workspace in ["w1", "w2"] {
+        world.rule(workspace, "30d").await;
+    }
+    let config = uncountable(&world, "traces").await;
     let engine = world.engine_with(&config, NOW);
     let planned = plan(&engine).await;
     let left: Vec<_> = planned

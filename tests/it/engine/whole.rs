@@ -198,12 +198,19 @@ fn changed_after_the_count(world: &World, change: &'static str) -> Engine {
 
 /// How often whole partitions were counted.
 fn n_counts(client: &clickhouse::Client) -> u64 {
+    n_counts_of(client, "")
+}
+
+/// How often they were counted by a statement with this in its text.
+fn n_counts_of(client: &clickhouse::Client, what: &str) -> u64 {
     let flush = client.query_raw("SYSTEM FLUSH LOGS query_log");
     block_on(flush.execute()).unwrap();
-    let count = "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' \
-                 AND current_database = currentDatabase() AND query LIKE '%AS ebbtide_strays%' \
-                 AND query NOT LIKE '%system.query_log%'";
-    block_on(client.query_raw(count).fetch_one()).unwrap()
+    let count = format!(
+        "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' \
+         AND current_database = currentDatabase() AND query LIKE '%AS ebbtide_strays%' \
+         AND query LIKE '%{what}%' AND query NOT LIKE '%system.query_log%'"
+    );
+    block_on(client.query_raw(&count).fetch_one()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -333,4 +340,123 @@ async fn where_a_row_policy_hides_rows_no_partition_is_dropped() {
         let left = client.query("SELECT count() FROM spans");
         assert_eq!(left.fetch_one::<u64>().await.unwrap(), n_left, "{user}");
     }
+}
+
+/// What nobody can count by itself is masked, and no other is counted again for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_are_too_much_by_themselves_do_not_keep_the_others_from_being_proven() {
+    let mut world = World::with(", probe_rows: 100").await;
+    finite(&mut world);
+    world.sql("RENAME TABLE spans TO old_spans").await;
+    let create = "CREATE TABLE spans (w String, p String, at DateTime('UTC'), n UInt64) \
+                  ENGINE = MergeTree PARTITION BY toMonday(at) ORDER BY at \
+                  SETTINGS index_granularity = 8";
+    world.sql(create).await;
+    let rows =
+        "INSERT INTO spans SELECT * FROM old_spans SETTINGS max_partitions_per_insert_block = 0";
+    world.sql(rows).await;
+    for monday in ["2026-08-31", "2026-09-21"] {
+        let many = format!(
+            "INSERT INTO spans SELECT concat('w', toString(number % 4)), 'p', \
+             toDateTime('{monday}', 'UTC') + toIntervalMinute(number * 30), number FROM numbers(200)"
+        );
+        world.sql(&many).await;
+    }
+    let made = plan(&world.engine()).await;
+    let whole = made.steps.iter();
+    let whole = whole.filter(|step| &*step.table == "spans" && step.method == Method::Partition);
+    let mut dropped: Vec<&str> = whole
+        .flat_map(|step| step.partitions.iter().map(|id| &**id))
+        .collect();
+    dropped.sort_unstable();
+    let proven = [
+        "20260810", "20260817", "20260824", "20260907", "20260914", "20260928", "20261005",
+        "20261012",
+    ];
+    assert_eq!(dropped, proven, "{:#?}", made.unprobed);
+    let client = world.database.client();
+    for id in proven {
+        assert_eq!(n_counts_of(&client, &format!("spans%{id}")), 1, "{id}");
+    }
+    run(&world.engine()).await.unwrap();
+    assert_eq!(world.count("spans WHERE at < '2026-08-31'").await, 0);
+}
+
+/// Memory for a large value is not there; only counts of what goes row by row have to read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_proven_goes_although_the_rest_cannot_be_counted() {
+    let mut options = embedded_options();
+    options.users = [
+        ("all", ""),
+        (
+            "small",
+            "<max_memory_usage>64000000</max_memory_usage><max_threads>1</max_threads>",
+        ),
+    ]
+    .map(|(name, profile)| EmbeddedUser {
+        name: name.into(),
+        password: String::new(),
+        grants: vec![],
+        profile_xml: profile.into(),
+        databases_xml: String::new(),
+    })
+    .into();
+    let server = Embedded::start(options).unwrap();
+    let client = clickhouse::Client::default()
+        .with_url(server.url())
+        .with_user("all");
+    for sql in [
+        "CREATE TABLE spans (w String, p String, at DateTime('UTC')) ENGINE = MergeTree \
+         PARTITION BY toYYYYMM(at) ORDER BY tuple()",
+        "INSERT INTO spans SELECT 'w', 'p', toDateTime('2026-08-01', 'UTC') + toIntervalDay(number) \
+         FROM numbers(61)",
+        "INSERT INTO spans SELECT 'w', repeat(repeat('x', 1000), 96000), '2026-10-01 00:00:00'",
+        "INSERT INTO spans SELECT 'w', 'p', toDateTime('2026-10-02', 'UTC') + toIntervalDay(number) \
+         FROM numbers(40)",
+        "OPTIMIZE TABLE spans FINAL",
+    ] {
+        client.query_raw(sql).execute().await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = format!(
+        "version: 1\nclickhouse: {{shards: [{{url: \"{}\"}}], user: small}}\n\
+         ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
+         retention: {{approval: none, default: 30d, max_share_of_table: 1.0}}\n{PACE}\
+         targets: [{{table: spans, workspace: w, project: p, age: {{time: at}}}}]\n",
+        server.url(),
+        folder.path().display()
+    );
+    let config = Config::parse(&yaml).unwrap();
+    let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
+    ledger.migrate().await.unwrap();
+    let of_project = NewRule {
+        scope: Scope::Project {
+            workspace: "w".into(),
+            project: "p".into(),
+        },
+        retention: "25d".into(),
+        apply_to_past: true,
+        created_at: at(NOW),
+    };
+    ledger
+        .create_rule(&of_project, "test".into())
+        .await
+        .unwrap();
+    let clock = Arc::new(FixedClock(at(NOW)));
+    let engine = Engine::new(&config, ledger, clock).unwrap();
+    let (made, report) = run(&engine).await.unwrap();
+    assert_eq!(
+        steps(&made),
+        [(Method::Partition, "202608 202609".into(), 61)]
+    );
+    assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
+    let left = client.query("SELECT count() FROM spans");
+    assert_eq!(left.fetch_one::<u64>().await.unwrap(), 41);
+    // Nothing else goes, and somebody has to know why.
+    let (made, report) = run(&engine).await.unwrap();
+    assert_eq!((steps(&made), report.n_deleted()), (vec![], 0));
+    let [why] = &made.unprobed[..] else {
+        panic!("{made:#?}");
+    };
+    assert!(why.reason.contains("MEMORY_LIMIT_EXCEEDED"), "{why:?}");
 }
