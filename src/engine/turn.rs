@@ -187,6 +187,8 @@ impl Engine {
             let is_done = matches!(execution, Execution::Done);
             let n_rows = if is_done { part.step.n_due } else { 0 };
             let pacer = &self.pacer;
+            // How long it would have taken nobody knows.
+            was_strained |= !is_done && took > pacer.config().statement_target;
             if pacer.learn(part.shard, table, n_rows, took, was_strained) {
                 let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));
                 part.cycle.shrunk.lock().insert(key);
