@@ -3,6 +3,7 @@
 //!
 //! Invariant: no statement goes to a table whose load cannot be read, or is at a limit.
 
+mod calm;
 mod gate;
 mod signal;
 mod step_size;
@@ -20,6 +21,7 @@ pub use gate::{Decision, Held, decide};
 pub use signal::{Readings, Signal, Thresholds, Wait};
 pub use window::{NoWindow, Window};
 
+use self::calm::Calm;
 use self::gate::Usual;
 use self::step_size::StepSize;
 use crate::engine::error_chain;
@@ -83,6 +85,7 @@ type Key = (Arc<str>, Arc<str>);
 struct TablePace {
     held: Held,
     usual: Usual,
+    calm: Calm,
     step: StepSize,
     /// What was decided last, and when.
     last: Option<(Instant, Decision)>,
@@ -140,13 +143,17 @@ impl Pacer {
                         usual_latency_ms: pace.usual.ms(load.latency_ms, limits),
                         ..load
                     };
-                    let (decision, held) = decide(&readings, limits, &pace.held);
+                    let before = pace.calm.look(&readings, limits, &pace.held);
+                    let (decision, held) = decide(&readings, limits, &before);
                     let is_held = decision != Decision::Go;
                     pace.usual.learn(load.latency_ms, limits, is_held);
                     pace.held = held;
                     decision
                 }
-                Err(error) => Decision::Wait(Wait::unreadable(error_chain(&error))),
+                Err(error) => {
+                    pace.calm = Calm::default();
+                    Decision::Wait(Wait::unreadable(error_chain(&error)))
+                }
             };
             pace.last = Some((Instant::now(), decision.clone()));
             decision
@@ -231,6 +238,7 @@ impl Pacer {
         let pace = tables.entry(key).or_insert_with(|| TablePace {
             held: Held::new(),
             usual: Usual::default(),
+            calm: Calm::default(),
             step: StepSize::new(self.config.rows_per_step),
             last: None,
         });
