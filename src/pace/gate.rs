@@ -1,7 +1,7 @@
 //! The decision whether a statement may be sent to a table now.
 //!
 //! Invariant: never at or beyond a limit; and who waits goes on only well below it, so that nothing
-//! flaps in between.
+//! flaps in between. A latency that stays in between is let pass in the end.
 
 use std::collections::BTreeSet;
 
