@@ -47,7 +47,7 @@ use self::next::{Next, View};
 use self::reclaim::Reclaiming;
 use self::world::World;
 
-pub(crate) use backlog::left_everywhere;
+pub(crate) use backlog::{held_last, left_everywhere};
 pub(crate) use held::HeldBack;
 pub(crate) use kept::LARGEST_PLAN;
 pub use live::Live;

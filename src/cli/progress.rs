@@ -167,9 +167,9 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
             | Event::Planned { .. }
             | Event::CycleStarted { .. }
             | Event::CycleEnded { .. } => {}
-            Event::Replanning => tell(
-                "rules changed, or steps became too large; planning the rest again".into(),
-            ),
+            Event::Replanning => {
+                tell("rules or step sizes changed; planning the rest again".into());
+            },
         }
     }
 }

@@ -47,7 +47,7 @@ impl Watch {
             Event::Reclaimed { report } => self.reclaimed(report),
             Event::Replanning => {
                 tracing::info!(
-                    "rules, holds or pauses changed, or steps became too large; planning the rest again"
+                    "rules, holds, pauses or step sizes changed; planning the rest again"
                 );
             }
             Event::HeldBack { shard, table, wait } => held_back(shard, table, *wait),

@@ -126,8 +126,11 @@ async fn a_plan_that_was_reviewed_is_applied_as_it_is_however_slow_its_steps_are
     let report = apply_reviewed(&engine, &planned).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
     assert_eq!(report.n_statements(), planned.steps.len());
-    let (before, after) = (80_000, of_spans(&plan(&engine).await));
-    assert!(after.iter().all(|size| *size < before), "{after:?}");
+    // The next ones are smaller all the same.
+    fill(&world, "spans", 36_000).await;
+    let sizes = of_spans(&plan(&engine).await);
+    assert!(sizes.len() > 2, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= 40_000), "{sizes:?}");
 }
 
 #[tokio::test]
