@@ -95,8 +95,11 @@ impl<'e> Rounds<'e> {
                     return stopped.ok_or(EngineError::Stopped);
                 }
                 applied if n_idle > MAX_IDLE || !may_do_better(&applied) => return applied,
-                // Other rounds have nothing to spend.
+                // Other rounds have nothing to spend; what could not be probed is said.
                 Ok(report) if n_idle == 0 && self.is_used_up() => {
+                    if report.status == CycleStatus::Failed {
+                        return Ok(report);
+                    }
                     return Ok(CycleReport {
                         status: CycleStatus::Deferred,
                         ..report
