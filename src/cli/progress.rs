@@ -169,7 +169,7 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
             | Event::CycleEnded { .. } => {}
             Event::Replanning => {
                 tell("rules or step sizes changed; planning the rest again".into());
-            },
+            }
         }
     }
 }

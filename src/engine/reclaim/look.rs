@@ -215,7 +215,9 @@ impl Since {
         let known = of_shard
             .flat_map(read)
             .map(|seen| {
-                let Remains { table, partition, .. } = &seen.remains;
+                let Remains {
+                    table, partition, ..
+                } = &seen.remains;
                 ((Arc::clone(table), Arc::clone(partition)), seen)
             })
             .collect();

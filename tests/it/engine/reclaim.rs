@@ -435,7 +435,10 @@ async fn since_when_rows_are_deleted_is_known_from_an_earlier_version() {
     let engine = world.engine();
     look(&engine).await;
     let notes = world.ledger.remains().await.unwrap();
-    let note = notes.into_iter().find(|note| note.table == "spans").unwrap();
+    let note = notes
+        .into_iter()
+        .find(|note| note.table == "spans")
+        .unwrap();
     let mut body: serde_json::Value = serde_json::from_str(&note.body).unwrap();
     let partition = body[0].as_object_mut().unwrap();
     assert!(partition.remove("masks").is_some());

@@ -76,13 +76,19 @@ async fn a_cycle_whose_steps_became_too_large_is_planned_anew_with_smaller_ones(
     );
     let mut cycles = world.ledger.cycles(100).await.unwrap();
     cycles.reverse();
-    let ends: Vec<String> = cycles.into_iter().map(|cycle| cycle.end.unwrap().1).collect();
+    let ends: Vec<String> = cycles
+        .into_iter()
+        .map(|cycle| cycle.end.unwrap().1)
+        .collect();
     let (last, before) = ends.split_last().unwrap();
     assert_eq!(last, "done", "{ends:?}");
     assert!(!before.is_empty(), "it is planned anew");
     assert!(before.iter().all(|end| end == "deferred"), "{ends:?}");
     let tables: Vec<&str> = report.steps.iter().map(|step| &*step.table).collect();
-    assert!(tables.is_sorted(), "parents go after all children: {tables:?}");
+    assert!(
+        tables.is_sorted(),
+        "parents go after all children: {tables:?}"
+    );
     assert_eq!(tables.last(), Some(&"traces"));
     let sizes: Vec<u64> = report.steps.iter().map(|step| step.n_due).collect();
     assert!(sizes[0] > 40_000, "{sizes:?}");
