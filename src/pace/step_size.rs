@@ -83,8 +83,8 @@ mod tests {
 
     use super::*;
 
-    fn minutes(n: u64) -> Option<Duration> {
-        Some(Duration::from_mins(n))
+    fn minutes(n: u64) -> Duration {
+        Duration::from_mins(n)
     }
 
     proptest! {
@@ -99,7 +99,7 @@ mod tests {
             let mut size = StepSize::new(largest);
             for (n_rows, too_long, was_strained) in steps {
                 let before = size.rows();
-                size.learn(n_rows, too_long.and_then(minutes), was_strained);
+                size.learn(n_rows, too_long.map(minutes), was_strained);
                 prop_assert!(size.rows() <= largest);
                 prop_assert!(size.rows() >= SMALLEST.min(largest));
                 if was_strained || too_long.is_some() {
@@ -118,8 +118,8 @@ mod tests {
     #[test]
     fn it_halves_at_once_and_grows_by_tenths() {
         let mut size = StepSize::new(5_000_000);
-        size.learn(5_000_000, minutes(20), false);
-        size.learn(2_500_000, minutes(10), false);
+        size.learn(5_000_000, Some(minutes(20)), false);
+        size.learn(2_500_000, Some(minutes(10)), false);
         assert_eq!(size.rows(), 1_250_000);
         size.learn(1_250_000, None, false);
         assert_eq!(size.rows(), 1_750_000);
@@ -144,42 +144,42 @@ mod tests {
     #[test]
     fn a_small_step_that_is_slow_makes_none_smaller() {
         let mut size = StepSize::new(5_000_000);
-        size.learn(2_499_999, minutes(20), false);
+        size.learn(2_499_999, Some(minutes(20)), false);
         assert_eq!(size.rows(), 5_000_000);
-        size.learn(2_499_999, minutes(20), true);
+        size.learn(2_499_999, Some(minutes(20)), true);
         assert_eq!(size.rows(), 2_500_000, "but for what it does to the server");
     }
 
     #[test]
     fn where_fewer_rows_take_as_long_a_step_stays_as_large() {
         let mut size = StepSize::new(5_000_000);
-        size.learn(5_000_000, minutes(20), false);
+        size.learn(5_000_000, Some(minutes(20)), false);
         for _ in 0..100 {
-            size.learn(2_500_000, minutes(15), false);
+            size.learn(2_500_000, Some(minutes(15)), false);
         }
         assert_eq!(size.rows(), 2_500_000);
-        size.learn(2_500_000, minutes(15), true);
+        size.learn(2_500_000, Some(minutes(15)), true);
         assert_eq!(size.rows(), 1_250_000);
         // A while later it is the rows.
         size.learn(1_250_000, None, false);
-        size.learn(1_750_000, minutes(15), false);
+        size.learn(1_750_000, Some(minutes(15)), false);
         assert_eq!(size.rows(), 875_000);
     }
 
     #[test]
     fn a_step_of_half_of_the_rows_allowed_is_followed_by_one_of_a_quarter() {
         let mut size = StepSize::new(5_000_000);
-        size.learn(2_500_000, minutes(20), false);
+        size.learn(2_500_000, Some(minutes(20)), false);
         assert_eq!(size.rows(), 1_250_000);
-        size.learn(1_250_000, minutes(10), false);
+        size.learn(1_250_000, Some(minutes(10)), false);
         assert_eq!(size.rows(), 625_000);
     }
 
     #[test]
     fn the_record_halves_once_and_not_where_this_process_knows_better() {
         let mut recorded = StepSize::new(5_000_000);
-        recorded.learn(5_000_000, minutes(40), false);
-        recorded.learn(2_500_000, minutes(20), false);
+        recorded.learn(5_000_000, Some(minutes(40)), false);
+        recorded.learn(2_500_000, Some(minutes(20)), false);
         assert_eq!(recorded.rows(), 1_250_000);
         let mut size = StepSize::new(5_000_000);
         size.recall(recorded);
