@@ -3,6 +3,7 @@
 //!
 //! Invariant: no statement goes to a table whose load cannot be read, or is at a limit.
 
+mod calm;
 mod gate;
 mod signal;
 mod step_size;
@@ -20,6 +21,7 @@ pub use gate::{Decision, Held, decide};
 pub use signal::{Readings, Signal, Thresholds, Wait};
 pub use window::{NoWindow, Window};
 
+use self::calm::Calm;
 use self::gate::Usual;
 use self::step_size::StepSize;
 use crate::engine::error_chain;
@@ -83,6 +85,7 @@ type Key = (Arc<str>, Arc<str>);
 struct TablePace {
     held: Held,
     usual: Usual,
+    calm: Calm,
     step: StepSize,
     /// What was decided last, and when.
     last: Option<(Instant, Decision)>,
@@ -140,13 +143,17 @@ impl Pacer {
                         usual_latency_ms: pace.usual.ms(load.latency_ms, limits),
                         ..load
                     };
-                    let (decision, held) = decide(&readings, limits, &pace.held);
+                    let before = pace.calm.look(&readings, limits, &pace.held);
+                    let (decision, held) = decide(&readings, limits, &before);
                     let is_held = decision != Decision::Go;
                     pace.usual.learn(load.latency_ms, limits, is_held);
                     pace.held = held;
                     decision
                 }
-                Err(error) => Decision::Wait(Wait::unreadable(error_chain(&error))),
+                Err(error) => {
+                    pace.calm = Calm::default();
+                    Decision::Wait(Wait::unreadable(error_chain(&error)))
+                }
             };
             pace.last = Some((Instant::now(), decision.clone()));
             decision
@@ -182,26 +189,38 @@ impl Pacer {
         took: Duration,
         was_strained: bool,
     ) -> bool {
-        let was_too_much = was_strained || took > self.config.statement_target;
+        let too_long = self.too_long(took);
         self.of(shard, table, |pace| {
             let before = pace.step.rows();
-            pace.step.learn(n_rows, was_too_much);
+            pace.step.learn(n_rows, too_long, was_strained);
             pace.step.rows() < before
         })
     }
 
+    /// How long something took, if that was too long for a statement.
+    fn too_long(&self, took: Duration) -> Option<Duration> {
+        (took > self.config.statement_target).then_some(took)
+    }
+
     /// Learns from steps of earlier processes, the newest first, unless it did before. What a step is
-    /// recorded to have taken includes the count after it; whether it strained the server is not known.
+    /// recorded to have taken includes the count after it, so it says little; whether it strained the
+    /// server is not known.
     pub(crate) fn recall(&self, costs: &[StepCost]) {
         if self.has_recalled.swap(true, Ordering::Relaxed) {
             return;
         }
         let is_delete = |cost: &&StepCost| cost.method != Method::Partition.as_str();
+        let mut recorded: HashMap<Key, StepSize> = HashMap::new();
         for cost in costs.iter().rev().filter(is_delete) {
-            let took = Duration::from_millis(cost.duration_ms);
-            let was_too_much = took > self.config.statement_target;
+            let too_long = self.too_long(Duration::from_millis(cost.duration_ms));
             let key: Key = (cost.shard.as_str().into(), cost.table.as_str().into());
-            self.of_key(key, |pace| pace.step.learn(cost.n_rows, was_too_much));
+            let size = recorded
+                .entry(key)
+                .or_insert_with(|| StepSize::new(self.config.rows_per_step));
+            size.learn(cost.n_rows, too_long, false);
+        }
+        for (key, size) in recorded {
+            self.of_key(key, |pace| pace.step.recall(size));
         }
     }
 
@@ -219,6 +238,7 @@ impl Pacer {
         let pace = tables.entry(key).or_insert_with(|| TablePace {
             held: Held::new(),
             usual: Usual::default(),
+            calm: Calm::default(),
             step: StepSize::new(self.config.rows_per_step),
             last: None,
         });
@@ -286,7 +306,7 @@ mod tests {
         ];
         for _ in 0..2 {
             pacer.recall(&costs);
-            assert_eq!(pacer.rows_per_step(&shard, "spans"), 1_750_000, "once");
+            assert_eq!(pacer.rows_per_step(&shard, "spans"), 3_000_000, "once");
             assert_eq!(pacer.rows_per_step(&shard, "traces"), 5_000_000);
         }
     }

@@ -47,7 +47,7 @@ use self::next::{Next, View};
 use self::reclaim::Reclaiming;
 use self::world::World;
 
-pub(crate) use backlog::left_everywhere;
+pub(crate) use backlog::{held_last, left_everywhere};
 pub(crate) use held::HeldBack;
 pub(crate) use kept::LARGEST_PLAN;
 pub use live::Live;
@@ -242,7 +242,7 @@ impl Sidecar {
         // Of interest also while slots are due, paused, or out of the window, and whoever deleted them:
         // a long backlog is when they grow most.
         if self.is_time_to_look(live, &world) {
-            self.look_at_remains(live, &world, stop).await?;
+            self.look_at_remains(live, stop).await?;
             return Ok(Then::Again);
         }
         if !live.config.enabled {

@@ -167,7 +167,9 @@ pub(super) fn observer(format: Format) -> impl Fn(&Event<'_>) + Send + Sync + 's
             | Event::Planned { .. }
             | Event::CycleStarted { .. }
             | Event::CycleEnded { .. } => {}
-            Event::Replanning => tell("rules changed; planning the rest again".into()),
+            Event::Replanning => {
+                tell("rules or step sizes changed; planning the rest again".into());
+            }
         }
     }
 }

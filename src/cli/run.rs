@@ -118,8 +118,8 @@ pub(super) fn exit_of(report: &CycleReport) -> Exit {
         }
         CycleStatus::Deferred => {
             progress::warn(
-                "retention.budget is used up, steps were too large for ClickHouse, or more is due than \
-                 can be counted at once; the next cycle goes on",
+                "retention.budget is used up, or more is due than can be counted at once; the next cycle \
+                 goes on",
             );
             Exit::Busy
         }
@@ -193,7 +193,8 @@ pub(super) fn describe(plan: &Plan, report: &CycleReport) -> String {
     ));
     if report.status == CycleStatus::Deferred {
         let n_found = plan.n_due().saturating_add(plan.n_deferred());
-        let n_left = n_found.saturating_sub(report.n_deleted());
+        let n_gone = report.n_deleted().saturating_sub(report.n_before);
+        let n_left = n_found.saturating_sub(n_gone);
         text.push_str(&match (plan.is_uncounted(), n_left) {
             (false, n_left) => format!("; {} left", counted(n_left, "row")),
             (true, 0) => "; more is left, uncounted".into(),

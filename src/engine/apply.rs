@@ -22,6 +22,8 @@ use crate::warehouse::Shard;
 pub(super) struct Course {
     pub(super) damaged: Damaged,
     pub(super) moved: Moved,
+    /// Whether steps were left because they are too large by now.
+    is_shrunk: bool,
 }
 
 /// What a cycle is, beside its plan.
@@ -167,6 +169,8 @@ impl Engine {
             status,
             steps,
             unprobed: plan.unprobed.clone(),
+            is_shrunk: course.is_shrunk,
+            n_before: 0,
         })
     }
 
@@ -222,6 +226,7 @@ impl Engine {
             });
             let part = Part { cycle, shard, step };
             if self.halt(cycle).is_none() && self.is_too_large(&part) {
+                course.is_shrunk = true;
                 return Ok(Some(CycleStatus::Deferred));
             }
             match Box::pin(self.apply_step(&part, targets, course)).await? {

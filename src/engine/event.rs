@@ -99,6 +99,6 @@ pub enum Event<'a> {
         /// How.
         report: &'a ReclaimReport,
     },
-    /// Rules changed; the rest is planned again.
+    /// Rules changed, or steps became too large; the rest is planned again.
     Replanning,
 }

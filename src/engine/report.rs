@@ -21,6 +21,13 @@ pub struct CycleReport {
     pub steps: Vec<StepReport>,
     /// What could not be probed and was left alone.
     pub unprobed: Vec<Unprobed>,
+    /// Whether steps were left since earlier ones were too much for ClickHouse: another plan has smaller
+    /// ones.
+    #[serde(skip)]
+    pub is_shrunk: bool,
+    /// Rows that went by earlier plans; those of the last one come on top.
+    #[serde(skip)]
+    pub n_before: u64,
 }
 
 /// How a cycle ended.
@@ -213,6 +220,7 @@ impl CycleReport {
 
     /// This report and that of the plan that followed it.
     pub(super) fn followed_by(self, next: Self) -> Self {
+        let n_before = self.n_deleted();
         let mut steps = self.steps;
         steps.extend(next.steps);
         let failed = |step: &StepReport| matches!(step.outcome, StepOutcomeKind::Failed { .. });
@@ -224,6 +232,7 @@ impl CycleReport {
         Self {
             status,
             steps,
+            n_before,
             ..next
         }
     }

@@ -1,5 +1,5 @@
-//! A cycle in rounds: planned, applied, and what changed meanwhile planned again. `run` and `serve`
-//! share this loop.
+//! A cycle in rounds: planned, applied, and what changed meanwhile, or became too large for a step,
+//! planned again. `run` and `serve` share this loop.
 //!
 //! Invariant: a round that sent something is followed by another one however often that happens, as
 //! long as something changes and the budget is not used up, which is one for all rounds; rounds that
@@ -95,8 +95,11 @@ impl<'e> Rounds<'e> {
                     return stopped.ok_or(EngineError::Stopped);
                 }
                 applied if n_idle > MAX_IDLE || !may_do_better(&applied) => return applied,
-                // Other rounds have nothing to spend.
+                // Other rounds have nothing to spend; what could not be probed is said.
                 Ok(report) if n_idle == 0 && self.is_used_up() => {
+                    if report.status == CycleStatus::Failed {
+                        return Ok(report);
+                    }
                     return Ok(CycleReport {
                         status: CycleStatus::Deferred,
                         ..report
@@ -146,14 +149,22 @@ impl<'e> Rounds<'e> {
     }
 }
 
-/// Whether another plan may do better: something changed since this one.
+/// Whether another plan may do better: something changed since this one, or its steps were too large
+/// and all that it sent is verified.
 fn may_do_better(applied: &Result<CycleReport, EngineError>) -> bool {
     let is_of_a_guard = |refusal: &Refusal| {
         use Refusal::{Held, NotAsked, Paused};
         matches!(refusal, Held { .. } | Paused { .. } | NotAsked { .. })
     };
     match applied {
-        Ok(report) => report.status == CycleStatus::Stale,
+        Ok(report) => match report.status {
+            CycleStatus::Stale => true,
+            // What could not be probed fails a cycle, and keeps nobody else from going on.
+            CycleStatus::Deferred | CycleStatus::Failed => {
+                report.is_shrunk && report.steps.iter().all(StepReport::is_verified)
+            }
+            _ => false,
+        },
         // A workspace moved in the operator's directory, or rules changed while they were read.
         Err(EngineError::Stale { .. } | EngineError::Unsettled { .. }) => true,
         // A hold, a pause or a move in the directory came after the plan: a new one does without

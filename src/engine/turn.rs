@@ -60,19 +60,21 @@ impl Shrunk {
 
 impl Engine {
     /// Whether a step is larger than it would be planned now, after an earlier one of the cycle was
-    /// too much. Rows of one instant are a step however small steps are: the next cycle begins with
-    /// them, so they go.
+    /// too much. Rows of one instant are a step however small steps are: the next plan begins with
+    /// them, so they go. Nobody plans anew what was reviewed, so all of it goes.
     pub(super) fn is_too_large(&self, part: &Part<'_>) -> bool {
         let Part { cycle, shard, step } = *part;
         let key = (Arc::clone(&step.shard), Arc::clone(&step.table));
-        let is_too_large = step.method != Method::Partition
+        let is_planned_anew = cycle.may_renew || cycle.plan.backfill.is_some();
+        let is_too_large = is_planned_anew
+            && step.method != Method::Partition
             && step.n_due > self.pacer.rows_per_step(shard, &step.table)
             && cycle.shrunk.lock().contains(&key);
         if is_too_large {
             tracing::info!(
                 table = %step.table,
                 shard = %step.shard,
-                "a step was too much, and those that are left are as large: the next cycle cuts smaller ones"
+                "a step was too much, and those that are left are as large: the next plan has smaller ones"
             );
         }
         is_too_large
@@ -187,6 +189,8 @@ impl Engine {
             let is_done = matches!(execution, Execution::Done);
             let n_rows = if is_done { part.step.n_due } else { 0 };
             let pacer = &self.pacer;
+            // How long it would have taken nobody knows.
+            was_strained |= !is_done && took > pacer.config().statement_target;
             if pacer.learn(part.shard, table, n_rows, took, was_strained) {
                 let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));
                 part.cycle.shrunk.lock().insert(key);

@@ -1,7 +1,7 @@
 //! The decision whether a statement may be sent to a table now.
 //!
 //! Invariant: never at or beyond a limit; and who waits goes on only well below it, so that nothing
-//! flaps in between.
+//! flaps in between. A latency that stays in between is let pass in the end.
 
 use std::collections::BTreeSet;
 
@@ -83,6 +83,7 @@ impl Usual {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::calm::Calm;
     use super::*;
 
     const IDLE: Readings = Readings {
@@ -229,6 +230,7 @@ mod tests {
     #[derive(Default)]
     struct Looks {
         usual: Usual,
+        calm: Calm,
         held: Held,
     }
 
@@ -245,7 +247,8 @@ mod tests {
                 parts_mutating,
                 ..IDLE
             };
-            let (decision, held) = decide(&readings, &limits, &self.held);
+            let before = self.calm.look(&readings, &limits, &self.held);
+            let (decision, held) = decide(&readings, &limits, &before);
             let is_held = decision != Decision::Go;
             self.usual.learn(latency_ms, &limits, is_held);
             self.held = held;
@@ -262,6 +265,23 @@ mod tests {
         assert!(!looks.look(250.0), "not well below its limit");
         assert!(looks.look(60.0), "when it is over, it is over");
         assert!(!looks.look(400.0), "and nothing of it became usual");
+    }
+
+    #[test]
+    fn reads_that_stay_slower_than_usual_and_below_their_limit_hold_a_table_for_a_while() {
+        let mut looks = Looks::default();
+        assert!(looks.look(60.0));
+        assert!(!looks.look(400.0));
+        assert!((0..29).all(|_| !looks.look(250.0)));
+        assert!(!looks.look(300.0), "it is at its limit again");
+        assert!((0..29).all(|_| !looks.look(250.0)));
+        assert!(looks.look(250.0), "thirty in a row");
+        assert!((0..1_000).all(|_| looks.look(250.0)));
+        assert!(looks.look(400.0), "and it became usual");
+        // What else holds a table stays as it is.
+        let mut looks = Looks::default();
+        assert!(!looks.look_beside(60.0, 20.0));
+        assert!((0..100).all(|_| !looks.look_beside(60.0, 15.0)));
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub struct Thresholds {
     pub free_disk_share: f64,
     /// So many times the usual latency.
     pub foreground_latency: f64,
-    /// A read that is faster never holds anything back, and nothing slower counts as usual.
+    /// A read that is faster never begins to hold anything back, and nothing slower counts as usual.
     pub foreground_latency_floor_ms: f64,
     /// A table that waits goes on when every signal that held it is below this share of its limit.
     pub resume_at: f64,

@@ -5,8 +5,10 @@
 //!
 //! Invariant: where nobody could look, what was seen last stands, however old it is.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::overlap;
@@ -27,7 +29,7 @@ use crate::verify::Verdict;
 pub(crate) struct Left {
     /// Expired rows still there.
     pub(crate) n_rows: u64,
-    /// Rows of those that the budget left to later cycles.
+    /// Rows of those that are left to later cycles.
     pub(crate) n_deferred: u64,
     /// Whether they were too many to be counted: there are at most so many.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -158,13 +160,25 @@ pub(crate) fn left_everywhere(looks: &[Look], table: &str) -> Left {
     left_of(&seen(looks), table)
 }
 
+/// What held a table back when a cycle tried last, as all instances have seen it, and when that was.
+pub(crate) fn held_last(looks: &[Look], table: &str) -> Option<(Timestamp, HeldBack)> {
+    let held = |look: &Look| Some((look.at, read(look).remove(table)?.held?));
+    looks
+        .iter()
+        .filter_map(held)
+        .min_by_key(|(at, _)| Reverse(*at))
+}
+
 /// What looks have seen, the latest first.
 fn seen<'l>(looks: impl IntoIterator<Item = &'l Look>) -> Vec<Tables> {
     let mut looks: Vec<&Look> = looks.into_iter().collect();
-    looks.sort_by_key(|look| std::cmp::Reverse(look.at));
-    // Another version may have written something else.
-    let read = |look: &Look| serde_json::from_str(&look.body).unwrap_or_default();
+    looks.sort_by_key(|look| Reverse(look.at));
     looks.into_iter().map(read).collect()
+}
+
+/// What a look has seen; another version may have written something else.
+fn read(look: &Look) -> Tables {
+    serde_json::from_str(&look.body).unwrap_or_default()
 }
 
 /// What is left of a table at all places. What is counted in the whole table is as last seen, and so
@@ -229,7 +243,7 @@ fn left(plan: &Plan, report: Option<&CycleReport>) -> Tables {
         }
     }
     if report.is_some_and(|report| report.status == CycleStatus::Deferred) {
-        // Whatever it sent is verified: what is left, but for what is paused, was beyond its budget.
+        // Whatever it sent is verified: what is left, but for what is paused, is left to later cycles.
         for (table, left) in &mut tables {
             let paused = plan.paused.iter().filter(|paused| *paused.table == **table);
             let n_paused = paused.map(|paused| paused.n_rows).sum();

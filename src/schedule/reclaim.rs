@@ -31,7 +31,7 @@ type Key = (Arc<str>, Arc<str>, Arc<str>);
 /// What an instance remembers of it.
 #[derive(Debug, Default)]
 pub(super) struct Reclaiming {
-    /// When it looked last.
+    /// When its last look ended.
     looked_at: Option<Timestamp>,
     /// Whether rows went since.
     is_stale: bool,
@@ -76,7 +76,7 @@ impl Sidecar {
         stop: &Stop,
     ) -> Result<Option<Then>, EngineError> {
         if self.reclaiming.is_stale {
-            self.look_at_remains(live, world, stop).await?;
+            self.look_at_remains(live, stop).await?;
             return Ok(Some(Then::Again));
         }
         let next_slot_at = next::day(&self.view(world, n_slots, &world.settled)).next_slot_at;
@@ -94,15 +94,16 @@ impl Sidecar {
     pub(super) async fn look_at_remains(
         &mut self,
         live: &Live,
-        world: &World,
         stop: &Stop,
     ) -> Result<(), EngineError> {
-        self.reclaiming.looked_at = Some(world.now);
         self.reclaiming.is_stale = false;
-        let Some(seen) = stop.unless_told(live.engine.remains()).await.transpose()? else {
+        let Some(looked) = stop.unless_told(live.engine.remains()).await else {
             return Ok(());
         };
-        for unseen in seen.unseen {
+        // Not when it began: one that takes longer than the interval leaves time for slots, too.
+        let ended_at = self.now().await.unwrap_or_else(|_| self.clock.now());
+        self.reclaiming.looked_at = Some(ended_at);
+        for unseen in looked?.unseen {
             tracing::warn!(
                 shard = unseen.shard,
                 table = unseen.table,

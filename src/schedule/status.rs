@@ -85,7 +85,8 @@ pub struct TargetStatus {
     pub stalled: Option<String>,
     /// Expired rows still there, as the last cycles saw them.
     pub backlog_rows: u64,
-    /// Rows of those that are left to later cycles, since they are more than `retention.budget` allows.
+    /// Rows of those that are left to later cycles: they are more than `retention.budget` allows, or than
+    /// could be counted, or their steps were too large for ClickHouse.
     pub deferred_rows: u64,
     /// Rows that would go once a change is approved, or its armed time is over.
     pub waiting_rows: u64,

@@ -46,7 +46,9 @@ impl Watch {
             Event::StepFinished { report, .. } => self.finished(report),
             Event::Reclaimed { report } => self.reclaimed(report),
             Event::Replanning => {
-                tracing::info!("rules, holds or pauses changed; planning the rest again");
+                tracing::info!(
+                    "rules, holds, pauses or step sizes changed; planning the rest again"
+                );
             }
             Event::HeldBack { shard, table, wait } => held_back(shard, table, *wait),
             Event::Stalled {

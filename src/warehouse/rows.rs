@@ -224,17 +224,13 @@ impl Shard {
     /// # Errors
     /// Also when the probe ran out of its limits: what is due is unknown then.
     pub async fn count_due(&self, sql: &str) -> Result<Vec<DueRow>, WarehouseError> {
-        let rows = self
-            .fetch_in_turn::<RawDueRow>(self.counting(sql))
-            .await?;
+        let rows = self.fetch_in_turn::<RawDueRow>(self.counting(sql)).await?;
         Ok(rows.into_iter().map(DueRow::from).collect())
     }
 
     /// Runs a compiled count of when rows are from.
     pub(crate) async fn count_times(&self, sql: &str) -> Result<Vec<TimeRow>, WarehouseError> {
-        let rows = self
-            .fetch_in_turn::<RawTimeRow>(self.counting(sql))
-            .await?;
+        let rows = self.fetch_in_turn::<RawTimeRow>(self.counting(sql)).await?;
         Ok(rows.into_iter().map(TimeRow::from).collect())
     }
 

@@ -196,6 +196,8 @@ mod tests {
             status: CycleStatus::Done,
             steps: vec![step],
             unprobed: vec![],
+            is_shrunk: false,
+            n_before: 0,
         };
         let size = |n_rows| TableSize {
             table: "traces".into(),

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::now::Answer;
 use crate::guard::PauseScope;
 use crate::ledger::{Look, PauseRecord, QuarantineRecord, RemainsNote};
+use crate::pace::Signal;
 use crate::plan::{StepCost, rows_per_second, time_left};
-use crate::schedule::{HeldBack, TargetStatus, left_everywhere};
+use crate::schedule::{HeldBack, TargetStatus, held_last, left_everywhere};
 use crate::slot::SlotRange;
 use crate::warehouse::Shard;
 
@@ -39,6 +40,14 @@ pub(super) struct TargetView {
     pub(super) unknown: Vec<&'static str>,
 }
 
+/// Whether a word is that of a load. Who looks once knows nothing of what is usual, and goes at once
+/// below a limit that others wait far below.
+fn is_of_load(by: &str) -> bool {
+    let loads = Signal::ALL.into_iter();
+    let mut loads = loads.filter(|signal| *signal != Signal::Unreadable);
+    loads.any(|signal| signal.as_str() == by)
+}
+
 /// What the ledger knows.
 pub(super) struct Known {
     pub(super) now: Timestamp,
@@ -58,7 +67,7 @@ impl Known {
         status.show_eta(&self.costs, self.most, self.now);
         status.show_remains(&self.remains, shards, self.now);
         status.show_quarantined(&self.quarantines);
-        let held = self.held(table, answers, left.held);
+        let held = self.held(table, answers);
         let is_looked_at = !self.looks.is_empty();
         let rate = rows_per_second(table, &self.costs, self.most);
         let time_left = time_left(table, left.n_rows, &self.costs, self.most);
@@ -88,7 +97,7 @@ impl Known {
 
     /// What holds a table back: a pause, ClickHouse at this moment, or what a cycle met last and
     /// nobody but a cycle can see.
-    fn held(&self, table: &str, answers: &[Answer], noted: Option<HeldBack>) -> Option<HeldBack> {
+    fn held(&self, table: &str, answers: &[Answer]) -> Option<HeldBack> {
         let mut pauses = self.pauses.iter();
         let pause = pauses.find(|record| match &record.pause.scope {
             PauseScope::Everything => true,
@@ -101,17 +110,21 @@ impl Known {
                 reason: format!("{}: {}", record.pause.scope, record.pause.reason),
             });
         }
-        let is_past = |held: &HeldBack| match held.by.as_str() {
-            "failed" | "refused" | "approval" => true,
+        let of_cycle = |(at, held): (Timestamp, HeldBack)| match held.by.as_str() {
+            "failed" | "refused" | "approval" => Some(held),
             // Of a workspace; or one that has ended since.
-            "paused" => !self.pauses.is_empty(),
+            "paused" => (!self.pauses.is_empty()).then_some(held),
+            by if is_of_load(by) => Some(HeldBack {
+                reason: format!("as a cycle found at {at}: {}", held.reason),
+                ..held
+            }),
             // It was asked just now.
-            _ => false,
+            _ => None,
         };
         answers
             .iter()
             .find_map(|answer| answer.held(table))
-            .or_else(|| noted.filter(is_past))
+            .or_else(|| held_last(&self.looks, table).and_then(of_cycle))
     }
 
     fn unknown(&self, is_looked_at: bool, is_new: bool, is_seen: bool) -> Vec<&'static str> {

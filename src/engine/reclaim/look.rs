@@ -181,16 +181,26 @@ struct Noted {
     #[serde(flatten)]
     remains: Remains,
     /// Since when each of its parts has a mask, by its stem: other parts are there after a merge, and
-    /// an age that outlived them would grow for ever.
+    /// an age that outlived them would grow for ever. An earlier version did not note them.
     #[serde(default)]
-    masks: BTreeMap<String, Timestamp>,
+    masks: Option<BTreeMap<String, Timestamp>>,
+}
+
+impl Noted {
+    /// Since when a part has a mask, as far as anybody knew.
+    fn since(&self, stem: &str) -> Option<Timestamp> {
+        match &self.masks {
+            Some(masks) => masks.get(stem).copied(),
+            None => Some(self.remains.since),
+        }
+    }
 }
 
 /// Since when parts of a shard are known to hold deleted rows.
 struct Since {
     now: Timestamp,
     /// By table and partition.
-    known: BTreeMap<(Arc<str>, Arc<str>), BTreeMap<String, Timestamp>>,
+    known: BTreeMap<(Arc<str>, Arc<str>), Noted>,
 }
 
 impl Since {
@@ -204,7 +214,12 @@ impl Since {
         };
         let known = of_shard
             .flat_map(read)
-            .map(|seen| ((seen.remains.table, seen.remains.partition), seen.masks))
+            .map(|seen| {
+                let Remains {
+                    table, partition, ..
+                } = &seen.remains;
+                ((Arc::clone(table), Arc::clone(partition)), seen)
+            })
             .collect();
         Ok(Self { now, known })
     }
@@ -229,8 +244,8 @@ impl Since {
             let known = self.known.get(&key);
             let since = |(stem, age_s): (String, Option<u64>)| {
                 let seen = self.before(age_s.unwrap_or(masked.patch_age_s));
-                let known = known.and_then(|known| known.get(&stem));
-                (stem, known.map_or(seen, |known| seen.min(*known)))
+                let known = known.and_then(|known| known.since(&stem));
+                (stem, known.map_or(seen, |known| seen.min(known)))
             };
             let masks: BTreeMap<String, Timestamp> = rows.masks.into_iter().map(since).collect();
             let (table, partition) = key;
@@ -247,6 +262,7 @@ impl Since {
                 n_unfinished: masked.n_unfinished,
                 disk,
             };
+            let masks = Some(masks);
             Some(Noted { remains, masks })
         };
         masked.into_iter().filter_map(one).collect()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ebbtide::{
     Embedded, EmbeddedUser, Engine, Event, PauseScope, Reclaim, ReclaimReport, Reclaimed, Remains,
-    StepOutcomeKind, StepReport, Verdict, judge,
+    RemainsNote, StepOutcomeKind, StepReport, Verdict, judge,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -424,6 +424,33 @@ async fn masks_need_the_grant_of_deletes_and_patches_one_more() {
         send(allowed).await.unwrap();
         let error = send(denied).await.unwrap_err().to_string();
         assert!(error.contains("Not enough privileges"), "{what}: {error}");
+    }
+}
+
+/// It noted no parts: what it knew of a partition is true of each of them.
+#[tokio::test]
+async fn since_when_rows_are_deleted_is_known_from_an_earlier_version() {
+    let world = half_deleted(NO_MERGES).await;
+    world.sql(DELETE).await;
+    let engine = world.engine();
+    look(&engine).await;
+    let notes = world.ledger.remains().await.unwrap();
+    let note = notes
+        .into_iter()
+        .find(|note| note.table == "spans")
+        .unwrap();
+    let mut body: serde_json::Value = serde_json::from_str(&note.body).unwrap();
+    let partition = body[0].as_object_mut().unwrap();
+    assert!(partition.remove("masks").is_some());
+    let since = "2026-10-01T10:00:00Z";
+    partition.insert("since".into(), since.into());
+    let earlier = RemainsNote {
+        body: body.to_string(),
+        ..note
+    };
+    world.ledger.note_remains(&earlier).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(look(&engine).await[0].remains.since, at(since));
     }
 }
 

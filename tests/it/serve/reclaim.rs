@@ -1,11 +1,13 @@
 //! Reclaim in the sidecar: it says what deleted rows hold, and frees it only where it may.
 
 use ebbtide::{Clock as _, Phase};
+use jiff::SignedDuration;
 
 use super::day::{Running, TestClock};
 use super::pace::pace;
 use super::town::N_OLD;
 use super::{Process, Town};
+use crate::warehouse::proxy;
 
 /// `traces` as they are, with half of the rows of one part deleted, and no merge that takes them.
 async fn town(reclaim: &str) -> Town {
@@ -161,5 +163,28 @@ async fn out_of_its_window_it_looks() {
             .all(|target| target.dead_seen_at.is_some())
     );
     assert_eq!(town.mutations().await, 0);
+    sidecar.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looks_that_take_longer_than_their_interval_leave_time_for_slots() {
+    let town = town("").await;
+    let clock = TestClock::at(12, 0);
+    // Ten minutes pass whenever deleted rows are counted.
+    let pass = {
+        let clock = clock.clone();
+        move || {
+            clock.set(clock.now() + SignedDuration::from_mins(10));
+            true
+        }
+    };
+    let direct = town.database.url();
+    let url = proxy::noticing(direct, "masked_rows", pass).await;
+    let text = std::fs::read_to_string(town.path()).unwrap();
+    std::fs::write(town.path(), text.replace(direct, &url)).unwrap();
+    let began_at = clock.now();
+    let sidecar = Running::start(&town, "one", &clock).await;
+    town.until_left("spans", N_OLD).await;
+    assert!(clock.now() > began_at, "a look came before it");
     sidecar.end().await;
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use ebbtide::{NewQuarantine, QuarantineRecord, QuarantineState, Tenure};
+use ebbtide::{Look, NewQuarantine, QuarantineRecord, QuarantineState, SlotRange, Tenure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -135,4 +135,30 @@ async fn what_a_cycle_was_refused_for_is_said_by_the_command_too() {
     assert!(why.contains("max_share_of_table"), "{why}");
     assert_eq!(spans["reason"], of_sidecar()["reason"]);
     process.end();
+}
+
+/// Who only looks once does not know what is usual.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_that_only_a_cycle_can_see_is_said_with_its_time() {
+    let town = Town::new().await;
+    let ledger = town.ledger().await;
+    let note = async |held: Value, at: &str| {
+        let look = Look {
+            range: SlotRange::ALL,
+            at: at.parse().unwrap(),
+            terms: String::new(),
+            body: json!({"spans": {"held": held}}).to_string(),
+        };
+        ledger.note_look(&look).await.unwrap();
+        let spans = view(&town)["targets"][0].clone();
+        (spans["held_back_by"].clone(), spans["reason"].clone())
+    };
+    let slow = json!({"by": "foreground_latency", "reason": "a small read takes 900 ms"});
+    let held = note(slow, "2026-11-21T10:00:00Z").await;
+    let why = "as a cycle found at 2026-11-21T10:00:00Z: a small read takes 900 ms";
+    assert_eq!(held, (json!("foreground_latency"), json!(why)));
+    // What was asked just now is known better.
+    let blind = json!({"by": "unreadable", "reason": "no grant"});
+    let held = note(blind, "2026-11-21T10:10:00Z").await;
+    assert_eq!(held, (Value::Null, Value::Null));
 }

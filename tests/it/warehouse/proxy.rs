@@ -73,17 +73,28 @@ async fn relay(
 
 /// Starts a proxy that cuts every connection on which somebody asks for a text; returns its URL.
 pub async fn without(url: &str, text: &'static str) -> String {
+    noticing(url, text, || false).await
+}
+
+/// Starts a proxy that calls this whenever somebody asks for a text, and cuts the connection where it
+/// says no; returns its URL.
+pub async fn noticing(
+    url: &str,
+    text: &'static str,
+    may_pass: impl Fn() -> bool + Clone + Send + Sync + 'static,
+) -> String {
     let target = authority(url);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let server = TcpStream::connect(&target).await.unwrap();
+            let may_pass = may_pass.clone();
             tokio::spawn(async move {
                 let (mut answers, mut requests) = server.into_split();
                 let (mut asks, mut hears) = client.into_split();
                 tokio::select! {
-                    _cut = forward(&mut asks, &mut requests, text) => {}
+                    _cut = forward(&mut asks, &mut requests, text, may_pass) => {}
                     _ended = tokio::io::copy(&mut answers, &mut hears) => {}
                 }
             });
@@ -92,19 +103,26 @@ pub async fn without(url: &str, text: &'static str) -> String {
     format!("http://{address}")
 }
 
-/// Passes on what is asked until the text comes; requests come as a whole, or nearly.
+/// Passes on what is asked until the text comes and may not pass; requests come as a whole, or nearly.
 async fn forward(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     text: &str,
+    may_pass: impl Fn() -> bool,
 ) -> std::io::Result<()> {
     let mut asked = Vec::new();
     let mut piece = vec![0; 65_536];
     loop {
         let size = from.read(&mut piece).await?;
         asked.extend_from_slice(&piece[..size]);
-        if size == 0 || String::from_utf8_lossy(&asked).contains(text) {
+        if size == 0 {
             return Ok(());
+        }
+        if String::from_utf8_lossy(&asked).contains(text) {
+            if !may_pass() {
+                return Ok(());
+            }
+            asked.clear();
         }
         to.write_all(&piece[..size]).await?;
         asked.drain(..asked.len().saturating_sub(text.len()));
