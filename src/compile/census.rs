@@ -48,7 +48,7 @@ pub fn census(target: &CheckedTarget, future_ms: i64, about: Option<Bounds>) -> 
 }
 
 /// Counts what is left under the predicate of a statement that the compiler made before, as
-/// [`Statement::predicate`] returned it.
+/// [`crate::compile::Statement::predicate`] returned it.
 pub(crate) fn recount(database: &str, table: &str, predicate: &str) -> String {
     let mut sql = Sql::new();
     sql.raw("SELECT count() AS ebbtide_left FROM ")

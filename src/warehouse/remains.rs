@@ -100,8 +100,7 @@ impl Shard {
         partition: Option<&str>,
     ) -> Result<Vec<MaskedRows>, WarehouseError> {
         let query = self
-            .probes
-            .query_raw(sql!("clickhouse/masked_rows.sql"))
+            .counting(sql!("clickhouse/masked_rows.sql"))
             .with_setting("apply_deleted_mask", "0")
             .param("name", table)
             .param("partition", partition.unwrap_or_default());

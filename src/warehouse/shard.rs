@@ -185,7 +185,7 @@ impl Shard {
         &self.asker.database
     }
 
-    /// A count that the compiler made. So many rows of the user it may read, and no more.
+    /// A count of rows of the user. So many it may read, and no more.
     pub(super) fn counting(&self, sql: &str) -> Query {
         let query = self.probes.query_raw(sql);
         query.with_setting("max_rows_to_read", self.probe_rows.to_string())
