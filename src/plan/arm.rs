@@ -80,3 +80,23 @@ impl Arm {
 fn is_zero(piece: &u32) -> bool {
     *piece == 0
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An arm of a workspace of which nothing is counted yet.
+    pub(in crate::plan) fn arm(workspace: &str, bounds: Bounds) -> Arm {
+        Arm {
+            workspace: workspace.into(),
+            projects: Projects::Except([].into()),
+            bounds,
+            rule: None,
+            piece: 0,
+            cut_from: None,
+            lag_s: 0,
+            n_due: 0,
+            n_kept: 0,
+        }
+    }
+}

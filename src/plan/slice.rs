@@ -167,21 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::Projects;
-
-    fn arm(name: &str, bounds: Bounds) -> Arm {
-        Arm {
-            workspace: name.into(),
-            projects: Projects::Except([].into()),
-            bounds,
-            rule: None,
-            piece: 0,
-            cut_from: None,
-            lag_s: 0,
-            n_due: 0,
-            n_kept: 0,
-        }
-    }
+    use crate::plan::arm::tests::arm;
 
     fn arms() -> impl Strategy<Value = Vec<Arm>> {
         let bounds = (prop::option::of(-9_i64..80), 1_i64..20);

@@ -2,6 +2,7 @@
 //! rows hold of the disk, and what is in quarantine. Sidecars show it, and so does `ebbtide status`.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -25,9 +26,14 @@ impl TargetStatus {
 
     /// When what is left should be gone, as steps of the past say.
     pub(crate) fn show_eta(&mut self, costs: &[StepCost], most: NonZeroU32, now: Timestamp) {
-        let left = time_left(&self.table, self.backlog_rows, costs, most);
-        let left = left.filter(|_| !self.backlog_is_uncounted);
+        let left = self.time_left(costs, most);
         self.eta = left.and_then(|left| now.checked_add(left).ok());
+    }
+
+    /// How long what is left takes; nothing where nothing is, no step says, or nobody could count it.
+    pub(crate) fn time_left(&self, costs: &[StepCost], most: NonZeroU32) -> Option<Duration> {
+        let left = time_left(&self.table, self.backlog_rows, costs, most);
+        left.filter(|_| !self.backlog_is_uncounted)
     }
 
     /// What deleted rows hold on these shards.

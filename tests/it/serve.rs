@@ -14,6 +14,7 @@ mod otel;
 mod outage;
 mod pace;
 mod process;
+mod quarantined;
 mod reclaim;
 mod reload;
 mod said;

@@ -11,7 +11,7 @@ use super::now::Answer;
 use crate::guard::PauseScope;
 use crate::ledger::{Look, PauseRecord, QuarantineRecord, RemainsNote};
 use crate::pace::Signal;
-use crate::plan::{StepCost, rows_per_second, time_left};
+use crate::plan::{StepCost, rows_per_second};
 use crate::schedule::{HeldBack, TargetStatus, held_last, left_everywhere};
 use crate::slot::SlotRange;
 use crate::warehouse::Shard;
@@ -70,8 +70,7 @@ impl Known {
         let held = self.held(table, answers);
         let is_looked_at = !self.looks.is_empty();
         let rate = rows_per_second(table, &self.costs, self.most);
-        let time_left = time_left(table, left.n_rows, &self.costs, self.most);
-        let time_left = time_left.filter(|_| !left.is_uncounted);
+        let time_left = status.time_left(&self.costs, self.most);
         let is_seen = status.dead_seen_at.is_some();
         TargetView {
             unknown: self.unknown(is_looked_at, left.n_rows > 0 && rate.is_none(), is_seen),

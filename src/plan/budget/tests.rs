@@ -9,9 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cutoff::Bounds;
 use crate::plan::candidate::tests::target;
-use crate::plan::{
-    Bucket, Histogram, Method, Partition, Projects, TableInventory, steps::portions,
-};
+use crate::plan::{Bucket, Histogram, Method, Partition, TableInventory, steps::portions};
 use crate::target::{AgeKind, CheckedTarget, MethodChoice, Period};
 
 const DAY_MS: i64 = 86_400_000;
@@ -56,19 +54,14 @@ fn targets() -> [CheckedTarget; 3] {
 
 fn arm(workspace: &str, days: &BTreeMap<i64, u64>) -> Arm {
     let oldest = days.keys().next().copied().unwrap_or(100);
+    let bounds = Bounds {
+        below_ms: CUTOFF,
+        from_ms: None,
+    };
     Arm {
-        workspace: workspace.into(),
-        projects: Projects::Except([].into()),
-        bounds: Bounds {
-            below_ms: CUTOFF,
-            from_ms: None,
-        },
-        rule: None,
-        piece: 0,
-        cut_from: None,
         lag_s: u32::try_from((100 - oldest) * DAY_MS / 1_000).unwrap(),
         n_due: days.values().sum(),
-        n_kept: 0,
+        ..crate::plan::arm::tests::arm(workspace, bounds)
     }
 }
 

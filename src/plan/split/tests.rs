@@ -5,21 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::Projects;
-
-fn arm(name: &str, bounds: Bounds) -> Arm {
-    Arm {
-        workspace: name.into(),
-        projects: Projects::Except([].into()),
-        bounds,
-        rule: None,
-        piece: 0,
-        cut_from: None,
-        lag_s: 0,
-        n_due: 0,
-        n_kept: 0,
-    }
-}
+use crate::plan::arm::tests::arm;
 
 fn number(n: usize) -> u64 {
     u64::try_from(n).unwrap()

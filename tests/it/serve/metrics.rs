@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ebbtide::{
-    METRICS, Metric, MetricKind, NewQuarantine, QuarantineRecord, QuarantineState, Tenure,
-};
+use ebbtide::{METRICS, Metric, MetricKind, QuarantineState};
 use jiff::Timestamp;
 use regex::Regex;
 
+use super::quarantined::Quarantined;
 use super::town::N_OLD;
 use super::{Process, Town};
 use crate::support::wait_until;
@@ -111,37 +110,14 @@ async fn metrics_are_at_zero_before_a_cycle_and_right_after_it() {
 async fn what_another_instance_has_in_quarantine_is_in_the_metric() {
     let town = Town::new().await;
     town.configure(", enabled: false", "");
-    let ledger = town.ledger().await;
-    let now = Timestamp::now();
-    let quarantine = NewQuarantine {
-        cycle: "another".into(),
-        step: 1,
-        partition: "202608".into(),
-        shard: town.database.url().into(),
-        table: "spans".into(),
-        kept_in: "_ebbtide_quarantine_another_1".into(),
-        began_at: now,
-        keep_until: now + Duration::from_hours(24),
-    };
-    let new = std::slice::from_ref(&quarantine);
-    ledger.begin_quarantine(new, "another").await.unwrap();
-    let record = QuarantineRecord {
-        quarantine,
-        state: QuarantineState::Moving,
-        n_rows: 7,
-        n_bytes: 77,
-        changed_at: now,
-        changed_by: "another".into(),
-    };
-    let tenure = Tenure::begin(&ledger, "another", Duration::from_mins(5)).await;
-    let token = tenure.unwrap().token();
+    let until = Timestamp::now() + Duration::from_hours(24);
+    let quarantined = Quarantined::begin(&town, until).await;
     let process = town.start();
     for (state, n_bytes) in [
         (QuarantineState::Kept, 77.0),
         (QuarantineState::Dropped, 0.0),
     ] {
-        let change = record.change(state, now, token);
-        ledger.change_quarantine(&change, "another").await.unwrap();
+        quarantined.change(state).await;
         wait_until(state.as_str(), || {
             process.metric("ebbtide_quarantined_bytes{table=\"spans\"}") == Some(n_bytes)
         });

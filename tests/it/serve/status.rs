@@ -3,11 +3,12 @@
 use std::process::Command;
 use std::time::Duration;
 
-use ebbtide::{Look, NewQuarantine, QuarantineRecord, QuarantineState, SlotRange, Tenure};
+use ebbtide::{Look, QuarantineState, SlotRange};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Town;
+use super::quarantined::Quarantined;
 use super::town::N_OLD;
 use crate::support::wait_until;
 
@@ -32,37 +33,6 @@ fn view(town: &Town) -> Value {
     serde_json::from_str(&asked(town, "json")).unwrap()
 }
 
-/// A partition of `spans` in quarantine, which another process looks after.
-async fn quarantined(town: &Town, until: Timestamp) {
-    let ledger = town.ledger().await;
-    let now = Timestamp::now();
-    let quarantine = NewQuarantine {
-        cycle: "another".into(),
-        step: 1,
-        partition: "202608".into(),
-        shard: town.database.url().into(),
-        table: "spans".into(),
-        kept_in: "_ebbtide_quarantine_another_1".into(),
-        began_at: now,
-        keep_until: until,
-    };
-    let new = std::slice::from_ref(&quarantine);
-    ledger.begin_quarantine(new, "another").await.unwrap();
-    let record = QuarantineRecord {
-        quarantine,
-        state: QuarantineState::Moving,
-        n_rows: 7,
-        n_bytes: 77,
-        changed_at: now,
-        changed_by: "another".into(),
-    };
-    let tenure = Tenure::begin(&ledger, "another", Duration::from_mins(5)).await;
-    let tenure = tenure.unwrap();
-    let change = record.change(QuarantineState::Kept, now, tenure.token());
-    ledger.change_quarantine(&change, "another").await.unwrap();
-    tenure.release().await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_says_of_each_table_what_the_sidecar_says() {
     let town = Town::new().await;
@@ -72,7 +42,10 @@ async fn the_command_says_of_each_table_what_the_sidecar_says() {
         .await;
     town.sql("DELETE FROM traces WHERE n % 2 = 0 AND at > now() - toIntervalDay(30)")
         .await;
-    quarantined(&town, Timestamp::now() + Duration::from_hours(24)).await;
+    let until = Timestamp::now() + Duration::from_hours(24);
+    let quarantined = Quarantined::begin(&town, until).await;
+    quarantined.change(QuarantineState::Kept).await;
+    quarantined.release().await;
     let process = town.start();
     let of_sidecar = |table: usize| process.get("/v1/status")["targets"][table].clone();
     wait_until("what is left and what deleted rows hold", || {
