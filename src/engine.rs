@@ -52,7 +52,7 @@ use crate::config::{ApprovalMode, Config, DirectoryConfig};
 use crate::ledger::Ledger;
 use crate::pace::Pacer;
 use crate::plan::{
-    Basis, Budget, Limits, Plan, ReclaimLimits, Snapshot, Step, Terms, Unprobed, decide,
+    Basis, Budget, Limits, Plan, ReclaimLimits, Snapshot, Step, Terms, Totals, Unprobed, decide,
 };
 use crate::resolve::resolve;
 use crate::rule::{Periods, Retention};
@@ -60,7 +60,7 @@ use crate::target::{CheckedTarget, Target};
 use crate::warehouse::{Shard, Warehouse};
 
 use self::backfill::Books;
-use self::census::KnownTotals;
+use self::census::OfDay;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
 
@@ -123,7 +123,9 @@ pub struct Engine {
     pacer: Pacer,
     reclaim: ReclaimLimits,
     targets: Vec<Target>,
-    totals: KnownTotals,
+    totals: OfDay<Totals>,
+    /// Tables with too many partitions and workspaces for a census that tells them apart.
+    coarse: OfDay<()>,
 }
 
 impl Engine {
@@ -158,7 +160,8 @@ impl Engine {
             pacer: Pacer::new(config.pace.clone()),
             reclaim: config.reclaim.limits,
             targets: config.targets.clone(),
-            totals: KnownTotals::new(),
+            totals: OfDay::new(),
+            coarse: OfDay::new(),
         })
     }
 

@@ -21,6 +21,7 @@ mod steps;
 mod still;
 mod terms;
 mod time_left;
+mod told;
 
 use std::sync::Arc;
 
@@ -34,7 +35,9 @@ pub use budget::{Budget, Deferred};
 pub use candidate::{Candidates, candidates};
 pub(crate) use choose::MOST_PARTS_DROPPED;
 pub use choose::{Choice, Facts, choose};
-pub use inventory::{Cell, CensusRow, DueRow, TableInventory, Totals, Uncounted};
+pub use inventory::{
+    Cell, Census, CensusCell, CensusRow, DueRow, TableInventory, Totals, Uncounted,
+};
 pub use pack::{Limits, Packed, pack};
 pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
 pub use rates::{Rate, Rates, StepCost};
@@ -52,6 +55,7 @@ pub(crate) use reclaim::{Age, age};
 pub(crate) use refusal::{refusals, touches};
 pub(crate) use slice::Slice;
 pub(crate) use still::{Still, goes_whole, still_due};
+pub(crate) use told::told;
 
 use self::budget::steps_within;
 use self::steps::{Portion, portions};

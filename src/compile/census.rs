@@ -11,12 +11,22 @@ use crate::target::CheckedTarget;
 /// Rows dated after `future_ms` (Unix milliseconds) count as future. With `about` only rows of that
 /// interval are read, as far as indexes and partitions tell them apart.
 ///
-/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_rows UInt64,
-/// ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms Nullable(Int64)`.
-pub fn census(target: &CheckedTarget, future_ms: i64, about: Option<Bounds>) -> String {
+/// With `apart_ms` (Unix milliseconds) rows that are older are in lines of their own, one for each
+/// workspace and partition (`all` where the table has none), and the lines of a workspace stand together.
+///
+/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_partition String,
+/// ebbtide_rows UInt64, ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms
+/// Nullable(Int64), ebbtide_newest_ms Nullable(Int64)`.
+pub fn census(
+    target: &CheckedTarget,
+    future_ms: i64,
+    about: Option<Bounds>,
+    apart_ms: Option<i64>,
+) -> String {
     let age = AgeSql::new(&target.age);
     let mut name = Sql::new();
     membership::selected(&target.workspace, &mut name);
+    let apart = apart_ms.map(|apart_ms| partition_below(target, &age, apart_ms));
     let mut sql = Sql::new();
     sql.raw("SELECT if(isValidUTF8(")
         .sql(&name)
@@ -27,7 +37,12 @@ pub fn census(target: &CheckedTarget, future_ms: i64, about: Option<Bounds>) -> 
         .raw(")) AS ebbtide_workspace, isNotNull(")
         .identifier(&target.workspace.name);
     sql.raw(") AND isValidUTF8(").sql(&name);
-    sql.raw(") AS ebbtide_readable,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
+    sql.raw(") AS ebbtide_readable, ");
+    match &apart {
+        Some(apart) => sql.raw("toString(").sql(apart).raw(")"),
+        None => sql.raw("''"),
+    };
+    sql.raw(" AS ebbtide_partition,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
     age.datable(&mut sql);
     sql.raw(")) AS ebbtide_undatable,\n  countIf(");
     age.value(&mut sql);
@@ -37,14 +52,34 @@ pub fn census(target: &CheckedTarget, future_ms: i64, about: Option<Bounds>) -> 
     age.datable(&mut sql);
     sql.raw(") AS ebbtide_future,\n  ");
     age.oldest_ms(&mut sql);
-    sql.raw(" AS ebbtide_oldest_ms\nFROM ");
+    sql.raw(" AS ebbtide_oldest_ms,\n  ");
+    age.newest_ms(&mut sql);
+    sql.raw(" AS ebbtide_newest_ms\nFROM ");
     table(target, &mut sql);
     if let Some(bounds) = about {
         sql.raw("\nWHERE ");
         age.about(bounds, &mut sql);
     }
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
+    if let Some(apart) = &apart {
+        sql.raw(", ").sql(apart).raw("\nORDER BY ebbtide_workspace");
+    }
     sql.into_string()
+}
+
+/// The partition of a row that is older than an instant; of others nothing.
+fn partition_below(target: &CheckedTarget, age: &AgeSql, below_ms: i64) -> Sql {
+    let mut sql = Sql::new();
+    sql.raw("if(");
+    age.value(&mut sql);
+    sql.raw(" < ");
+    age.bound(below_ms, &mut sql);
+    sql.raw(if target.ways.is_partitioned {
+        ", _partition_id, '')"
+    } else {
+        ", 'all', '')"
+    });
+    sql
 }
 
 /// Counts what is left under the predicate of a statement that the compiler made before, as

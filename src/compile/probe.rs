@@ -28,8 +28,8 @@ pub struct Probe {
 /// A partitioned table is counted partition by partition.
 ///
 /// Columns: `ebbtide_workspace String, ebbtide_project String, ebbtide_partition String,
-/// ebbtide_due UInt64, ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64)`; the last is the age
-/// of the oldest row that would go.
+/// ebbtide_due UInt64, ebbtide_kept UInt64, ebbtide_oldest_ms Nullable(Int64), ebbtide_newest_ms
+/// Nullable(Int64)`; the last two are the ages of the oldest and the newest row that would go.
 pub fn probe(target: &CheckedTarget, arms: &[Arm], within: Within<'_>) -> Vec<Probe> {
     let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = arms
         .iter()
@@ -46,7 +46,7 @@ pub fn probe(target: &CheckedTarget, arms: &[Arm], within: Within<'_>) -> Vec<Pr
 }
 
 /// Compiles the count of when the rows of arms are from that a delete of them would take: a probe
-/// with one more column, `ebbtide_from_ms Int64`, where a stretch of time begins. All arms are of
+/// with `ebbtide_from_ms Int64`, where a stretch of time begins, as its last column. All arms are of
 /// workspaces, or all of projects.
 pub(crate) fn histogram(
     target: &CheckedTarget,
@@ -89,11 +89,13 @@ fn probe_one(
     keeps.write_count(&mut sql);
     sql.raw(" AS ebbtide_kept,\n  ");
     extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms");
+    sql.raw(" AS ebbtide_oldest_ms,\n  ");
     if let Some(times) = times {
-        sql.raw(",\n  ");
         times.write(&age, &mut sql);
         sql.raw(" AS ebbtide_from_ms");
+    } else {
+        extreme_ms(target, "maxOrNullIf(", &keeps, &mut sql);
+        sql.raw(" AS ebbtide_newest_ms");
     }
     sql.raw("\nFROM ");
     table(target, &mut sql);

@@ -26,6 +26,15 @@ impl<'a> Within<'a> {
         }
     }
 
+    /// Whether a partition is one of them.
+    pub(crate) fn has(self, partition: &str) -> bool {
+        match self {
+            Self::Table => true,
+            Self::Only(ids) => ids.iter().any(|id| **id == *partition),
+            Self::Except(ids) => ids.iter().all(|id| **id != *partition),
+        }
+    }
+
     /// `\nAND _partition_id [NOT] IN (…)`, or nothing. Parts of other partitions are not opened.
     pub(super) fn write(self, out: &mut Sql) {
         let ids = match self {

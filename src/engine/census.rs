@@ -3,6 +3,9 @@
 //! Only rows below the highest cutoff that any policy has are read: indexes and partitions tell these
 //! apart, and where the server says from them alone that there are none, nothing is read at all.
 //!
+//! What it sees below that cutoff it tells apart by partition, with the ages of the oldest and the newest
+//! row: where policies agree, that is what is due, and nothing is read again.
+//!
 //! A census of the whole table tells more: how many workspaces it has, rows without an age, and rows of
 //! the future. No delete depends on that, and it reads the age of every row. So it is made for
 //! plans that people look at and for the metrics of a sidecar, once a UTC day at most; where it would read
@@ -15,45 +18,21 @@
 //! would let a plan take more. So parts with a mask are opened, and only these; where that would be too
 //! much, their rows do not count, and a plan may take less.
 
+mod of_day;
 mod stretch;
 
-use std::sync::Mutex;
-
-use foldhash::{HashMap, HashMapExt};
-
+pub(super) use self::of_day::OfDay;
 use self::stretch::Stretches;
 use super::Engine;
 use super::survey::error_chain;
 use crate::compile;
 use crate::cutoff::{Bounds, utc_day};
-use crate::plan::{CensusRow, Terms, Totals, highest_cutoff_ms};
+use crate::plan::{Census, Terms, Totals, highest_cutoff_ms};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
 
 /// Rows dated more than a day ahead count as future; less is clock skew.
 const FUTURE_TOLERANCE_MS: i64 = 86_400_000;
-
-/// The totals of tables, by shard and table, as of a UTC day; without a number where they could not be
-/// counted.
-pub(super) struct KnownTotals(Mutex<HashMap<(String, String), (String, Totals)>>);
-
-impl KnownTotals {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
-    }
-
-    fn of(&self, shard: &Shard, table: &str, day: &str) -> Option<Totals> {
-        let known = self.0.lock().ok()?;
-        let (known_day, totals) = known.get(&(shard.name().into(), table.into()))?;
-        (known_day == day).then_some(*totals)
-    }
-
-    fn remember(&self, shard: &Shard, table: &str, day: String, totals: Totals) {
-        if let Ok(mut known) = self.0.lock() {
-            known.insert((shard.name().into(), table.into()), (day, totals));
-        }
-    }
-}
 
 impl Engine {
     /// The workspaces that may have expired rows in a table, and its totals.
@@ -62,7 +41,7 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         terms: &Terms<'_>,
-    ) -> Result<(Vec<CensusRow>, Totals), WarehouseError> {
+    ) -> Result<(Census, Totals), WarehouseError> {
         let day = utc_day(terms.now);
         let known = self.totals.of(shard, &target.table, &day);
         let whole = match known {
@@ -70,15 +49,15 @@ impl Engine {
             _ => None,
         };
         if let Some(census) = whole {
-            let totals = Totals::of(&census);
+            let totals = Totals::of(&census.rows);
             return Ok((census, totals));
         }
         let census = match highest_cutoff_ms(terms) {
             Some(below_ms) => self.older(shard, target, terms, below_ms).await?,
-            None => Vec::new(),
+            None => Census::default(),
         };
         let known = known.unwrap_or_default();
-        let n_rows = if census.is_empty() && known.n_workspaces.is_some() {
+        let n_rows = if census.rows.is_empty() && known.n_workspaces.is_some() {
             known.n_rows
         } else {
             self.count_rows(shard, target).await?
@@ -113,27 +92,55 @@ impl Engine {
         target: &CheckedTarget,
         terms: &Terms<'_>,
         below_ms: i64,
-    ) -> Result<Vec<CensusRow>, WarehouseError> {
+    ) -> Result<Census, WarehouseError> {
         let future_ms = future_ms(terms);
         let older = Bounds {
             below_ms,
             from_ms: None,
         };
-        let sql = compile::census(target, future_ms, Some(older));
+        let sql = compile::census(target, future_ms, Some(older), None);
         if shard.estimate(&sql).await? == 0 {
-            return Ok(Vec::new());
+            return Ok(Census::default());
         }
-        match shard.census(&sql).await {
+        match self.census_of(shard, target, terms, Some(older)).await {
             Err(error) if error.is_out_of_limits() => {
                 let stretches = Stretches {
                     shard,
                     target,
                     future_ms,
                 };
-                stretches.census(older, error).await
+                let rows = stretches.census(older, error).await?;
+                Ok(Census {
+                    rows,
+                    ..Census::default()
+                })
             }
             census => census,
         }
+    }
+
+    /// A census in one look. Where that is not too much, it tells partitions apart.
+    async fn census_of(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        terms: &Terms<'_>,
+        about: Option<Bounds>,
+    ) -> Result<Census, WarehouseError> {
+        let sql = |apart_ms| compile::census(target, future_ms(terms), about, apart_ms);
+        let day = utc_day(terms.now);
+        let apart_ms = highest_cutoff_ms(terms);
+        if apart_ms.is_some() && !self.coarse.of(shard, &target.table, &day).is_some() {
+            match shard.census_apart(&sql(apart_ms)).await {
+                // Partitions may be too many, or rows.
+                Err(WarehouseError::TooManyRows { .. }) => {
+                    self.coarse.remember(shard, &target.table, day, ());
+                }
+                Err(error) => return Err(error),
+                Ok(census) => return Ok(Census { apart_ms, ..census }),
+            }
+        }
+        shard.census(&sql(None)).await
     }
 
     /// A census of all rows, and its totals remembered for the day; nothing if it would read too much.
@@ -143,9 +150,8 @@ impl Engine {
         target: &CheckedTarget,
         terms: &Terms<'_>,
         day: String,
-    ) -> Result<Option<Vec<CensusRow>>, WarehouseError> {
-        let sql = compile::census(target, future_ms(terms), None);
-        let census = match shard.census(&sql).await {
+    ) -> Result<Option<Census>, WarehouseError> {
+        let census = match self.census_of(shard, target, terms, None).await {
             Ok(census) => Some(census),
             Err(error) if error.is_out_of_limits() => {
                 tracing::warn!(
@@ -160,7 +166,8 @@ impl Engine {
             Err(error) => return Err(error),
         };
         if day == utc_day(terms.made_at) {
-            let totals = census.as_deref().map(Totals::of).unwrap_or_default();
+            let totals = census.as_ref().map(|census| Totals::of(&census.rows));
+            let totals = totals.unwrap_or_default();
             self.totals.remember(shard, &target.table, day, totals);
         }
         Ok(census)

@@ -14,7 +14,7 @@ use super::report::lag_s as lag_s_of;
 use super::tally::Tally;
 use super::{Engine, error_chain};
 use crate::compile::{self, Within};
-use crate::plan::{Arm, CensusRow, DueRow, Slice, pack};
+use crate::plan::{Arm, Census, CensusRow, DueRow, Slice, pack, told};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
 
@@ -29,6 +29,8 @@ pub(super) struct Place<'a> {
     pub(super) shard: &'a Shard,
     pub(super) target: &'a CheckedTarget,
     pub(super) within: Within<'a>,
+    /// What is known of it already.
+    pub(super) census: &'a Census,
     /// The oldest rows of the workspaces.
     pub(super) oldest: &'a Oldest<'a>,
 }
@@ -131,11 +133,10 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<Counted, WarehouseError> {
         let Place { shard, target, .. } = place;
+        let mut counted = Counted::default();
+        let arms = counted.tell(place, arms, tally);
         let packed = pack(arms, target, &self.limits);
-        let mut counted = Counted {
-            oversized: packed.oversized,
-            ..Counted::default()
-        };
+        counted.oversized = packed.oversized;
         let mut slices: Vec<Slice> = packed.statements.into_iter().map(Slice::all).collect();
         slices.reverse();
         let mut patience = PATIENCE;
@@ -274,6 +275,24 @@ impl Engine {
 }
 
 impl Counted {
+    /// Takes over what the census tells of some arms; returns those that have to be counted.
+    fn tell(&mut self, place: Place<'_>, arms: Vec<Arm>, tally: &mut Tally) -> Vec<Arm> {
+        // It says nothing of what other tables refer to.
+        if !place.target.keep.is_empty() {
+            return arms;
+        }
+        let told = told(place.census, arms, |partition| place.within.has(partition));
+        let first = self.arms.len();
+        self.add(told.arms, &[], tally);
+        for (at, cell) in told.cells {
+            if let Some(arm) = self.arms.get_mut(first + at) {
+                let row = cell.due_row(arm);
+                tally.add(&row, arm, first + at);
+            }
+        }
+        told.rest
+    }
+
     /// Adds arms with what was counted of them.
     fn add(&mut self, mut arms: Vec<Arm>, rows: &[(usize, DueRow)], tally: &mut Tally) {
         tally_up(&mut arms, rows, self.arms.len(), tally);

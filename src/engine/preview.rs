@@ -166,8 +166,9 @@ impl Engine {
     ) -> Result<(Option<PreviewTable>, Vec<Arm>), WarehouseError> {
         let future_ms = view.now.as_millisecond();
         let mut census = shard
-            .census(&compile::census(target, future_ms, None))
-            .await?;
+            .census(&compile::census(target, future_ms, None, None))
+            .await?
+            .rows;
         census.retain(|row| row.is_readable && view.touches(&row.workspace));
         census.retain(|row| !alone.contains(&row.workspace));
         if census.is_empty() {

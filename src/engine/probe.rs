@@ -139,7 +139,7 @@ impl Engine {
         let running = shard.unfinished_mutations(&target.table).await?;
         self.say_stalled(shard, &target.table, &running);
         let (census, totals) = self.census(shard, target, terms).await?;
-        let mut found = candidates(target, &census, &of_table);
+        let mut found = candidates(target, &census.rows, &of_table);
         let behind = left_out.set_aside(&mut found);
         let unit_ms = target.age.kind.unit_ms();
         let parents = left_out.take_parents(&mut found.due, unit_ms);
@@ -152,12 +152,13 @@ impl Engine {
         let mut whole = self
             .find_whole(shard, target, &of_table, left_out, &mut partitions)
             .await;
-        left_out.note_others(&census, terms);
-        let oldest = Oldest::of(&census);
+        left_out.note_others(&census.rows, terms);
+        let oldest = Oldest::of(&census.rows);
         let aside = Place {
             shard,
             target,
             within: Within::Table,
+            census: &census,
             oldest: &oldest,
         };
         let mut tally = Tally::of(std::mem::take(&mut partitions.found));
@@ -202,7 +203,7 @@ impl Engine {
         }
         let of_whole = partitions.found.iter().filter(|found| found.goes_whole);
         let n_whole = of_whole.map(|partition| partition.n_due).sum();
-        let left = self.left(rest, &due, &census, &totals, n_whole).await?;
+        let left = self.left(rest, &due, &totals, n_whole).await?;
         let inventory = TableInventory {
             shard: shard.name().into(),
             table: target.table.as_str().into(),

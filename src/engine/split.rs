@@ -138,6 +138,7 @@ impl Engine {
             target,
             within,
             oldest,
+            ..
         } = place;
         let unit_ms = target.age.kind.unit_ms();
         let oldest_ms = |workspace: &str| oldest.ms(workspace);

@@ -27,6 +27,7 @@ impl Tally {
             places.insert(Arc::clone(&partition.id), at);
             if !partition.goes_whole {
                 (partition.n_due, partition.n_kept) = (0, 0);
+                partition.due_ms = None;
             }
         }
         Self {
@@ -53,6 +54,10 @@ impl Tally {
         };
         partition.n_due += row.n_due;
         partition.n_kept += row.n_kept;
+        if let Some((oldest_ms, newest_ms)) = row.oldest_ms.zip(row.newest_ms) {
+            let (oldest, newest) = partition.due_ms.unwrap_or((oldest_ms, newest_ms));
+            partition.due_ms = Some((oldest.min(oldest_ms), newest.max(newest_ms)));
+        }
         if row.partition.is_empty() {
             return;
         }

@@ -183,18 +183,21 @@ impl Engine {
             }
         };
         let took = began.elapsed();
-        was_strained |= self.pacer.look(part.shard, table).await != Decision::Go;
         // What a drop takes says nothing of rows.
-        if part.step.method != Method::Partition {
-            let is_done = matches!(execution, Execution::Done);
-            let n_rows = if is_done { part.step.n_due } else { 0 };
-            let pacer = &self.pacer;
-            // How long it would have taken nobody knows.
-            was_strained |= !is_done && took > pacer.config().statement_target;
-            if pacer.learn(part.shard, table, n_rows, took, was_strained) {
-                let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));
-                part.cycle.shrunk.lock().insert(key);
-            }
+        if part.step.method == Method::Partition {
+            return (execution, took);
+        }
+        was_strained |= self.pacer.look(part.shard, table).await != Decision::Go;
+        let is_done = matches!(execution, Execution::Done);
+        let n_rows = if is_done { part.step.n_due } else { 0 };
+        // How long it would have taken nobody knows.
+        was_strained |= !is_done && took > self.pacer.config().statement_target;
+        if self
+            .pacer
+            .learn(part.shard, table, n_rows, took, was_strained)
+        {
+            let key = (Arc::clone(&part.step.shard), Arc::clone(&part.step.table));
+            part.cycle.shrunk.lock().insert(key);
         }
         (execution, took)
     }

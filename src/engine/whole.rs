@@ -94,8 +94,17 @@ impl Engine {
         };
         let mut candidates = ids(partitions.found.iter().filter(is_due));
         candidates.retain(|id| !whole.undropped.names(id));
-        let found = (Found::ByCount, candidates);
         let n_before = whole.ids.len();
+        let complete = |id: &mut Arc<str>| {
+            let mut found = partitions.found.iter();
+            found.any(|partition| partition.id == *id && partition.is_all_due(expired))
+        };
+        let complete: Vec<Arc<str>> = candidates.extract_if(.., complete).collect();
+        let found = (Found::ByCount, complete);
+        let undropped = &mut whole.undropped;
+        let complete = self.sift(shard, target, found, partitions, undropped).await;
+        whole.take(&complete, expired, partitions);
+        let found = (Found::ByCount, candidates);
         self.prove_whole(shard, target, expired, found, partitions, whole)
             .await;
         whole.ids.len() > n_before
@@ -146,20 +155,18 @@ impl Engine {
             }
             let too_dear = counted.too_dear;
             whole.undropped.note(found, too_dear, Why::TooDear);
+            let mut proven = Vec::new();
             for row in counted.rows {
                 let mut of_row = partitions.found.iter_mut();
                 let of_row = of_row.find(|partition| *partition.id == *row.ebbtide_partition);
                 let Some(partition) = of_row.filter(|_| row.ebbtide_strays == 0) else {
                     continue;
                 };
-                partition.goes_whole = true;
                 partition.n_due = row.ebbtide_rows;
-                whole.ids.push(Arc::clone(&partition.id));
-                let oldest_ms = row.ebbtide_oldest_ms.unwrap_or(expired.below_ms);
-                let seconds = expired.below_ms.saturating_sub(oldest_ms) / 1_000;
-                whole.lag_s = whole.lag_s.max(u32::try_from(seconds).unwrap_or(0));
-                whole.expired = Some(expired);
+                partition.due_ms = row.ebbtide_oldest_ms.zip(row.ebbtide_newest_ms);
+                proven.push(Arc::clone(&partition.id));
             }
+            whole.take(&proven, expired, partitions);
         }
     }
 
@@ -231,6 +238,24 @@ impl Engine {
 }
 
 impl Whole {
+    /// Marks partitions whose rows are known to be expired for everybody, as many as may go.
+    fn take(&mut self, ids: &[Arc<str>], expired: Bounds, partitions: &mut Partitions) {
+        for id in ids.iter().take(MOST_WHOLE.saturating_sub(self.ids.len())) {
+            let mut found = partitions.found.iter_mut();
+            let Some(partition) = found.find(|partition| partition.id == *id) else {
+                continue;
+            };
+            partition.goes_whole = true;
+            let oldest_ms = partition
+                .due_ms
+                .map_or(expired.below_ms, |(oldest_ms, _)| oldest_ms);
+            let seconds = expired.below_ms.saturating_sub(oldest_ms) / 1_000;
+            self.lag_s = self.lag_s.max(u32::try_from(seconds).unwrap_or(0));
+            self.expired = Some(expired);
+            self.ids.push(Arc::clone(id));
+        }
+    }
+
     /// What is left to a person.
     pub(super) fn by_hand(
         &self,

@@ -25,6 +25,33 @@ pub struct CensusRow {
     pub oldest_ms: Option<i64>,
 }
 
+/// What a census found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// One for each workspace.
+    pub rows: Vec<CensusRow>,
+    /// The instant, in Unix milliseconds, below which partitions are told apart, if they are.
+    pub apart_ms: Option<i64>,
+    /// What is older than that, in the order of the rows.
+    pub cells: Vec<CensusCell>,
+}
+
+/// The rows of one workspace in one partition that have an age and are older than
+/// [`Census::apart_ms`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CensusCell {
+    /// The place of the workspace in [`Census::rows`].
+    pub row: usize,
+    /// The id of the partition; `all` where the table has no partition key.
+    pub partition: Arc<str>,
+    /// How many there are.
+    pub n_rows: u64,
+    /// The age of the oldest in Unix milliseconds.
+    pub oldest_ms: i64,
+    /// The age of the newest in Unix milliseconds.
+    pub newest_ms: i64,
+}
+
 /// The expired rows of one arm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueRow {
@@ -40,6 +67,8 @@ pub struct DueRow {
     pub n_kept: u64,
     /// The age of the oldest expired row that nothing protects, in Unix milliseconds.
     pub oldest_ms: Option<i64>,
+    /// The age of the newest of them.
+    pub newest_ms: Option<i64>,
 }
 
 /// One table of one shard, probed.

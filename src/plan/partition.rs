@@ -29,10 +29,23 @@ pub struct Partition {
     pub n_bytes: u64,
     /// Expired rows that will go; all rows of one that goes as a whole.
     pub n_due: u64,
+    /// The age of the oldest and of the newest of the rows that will go, in Unix milliseconds.
+    pub due_ms: Option<(i64, i64)>,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
     /// Whether it goes as a whole.
     pub goes_whole: bool,
+}
+
+impl Partition {
+    /// Whether all of its rows were counted as due, and are inside of an interval: then nobody's are not.
+    /// Ages in whole milliseconds may be rounded either way, so a row at a bound tells nothing.
+    pub(crate) fn is_all_due(&self, bounds: Bounds) -> bool {
+        let is_inside = |(oldest_ms, newest_ms): (i64, i64)| {
+            newest_ms < bounds.below_ms && bounds.from_ms.is_none_or(|from_ms| oldest_ms > from_ms)
+        };
+        self.n_due > 0 && self.n_due == self.n_rows && self.due_ms.is_some_and(is_inside)
+    }
 }
 
 /// What only a person can decide; it is reported and not done.

@@ -42,6 +42,8 @@ pub struct ShardOptions {
     pub probe_threads: u32,
     /// Rows that a probe may read; 0 for any number.
     pub probe_rows: u64,
+    /// Workspaces in partitions that a census may tell apart; 0 for any number.
+    pub probe_groups: u64,
     /// Probes at once.
     pub probe_concurrency: u32,
     /// The server's workload that probes and statements belong to.
@@ -64,6 +66,7 @@ impl ShardOptions {
             settle_timeout: Duration::from_mins(10),
             probe_threads: 2,
             probe_rows: 0,
+            probe_groups: 0,
             probe_concurrency: 2,
             workload: None,
         }
@@ -93,6 +96,8 @@ pub struct Shard {
     pub(super) probe: Patience,
     /// Rows of the user that a count may read; 0 for any number.
     probe_rows: u64,
+    /// Groups that a census may make; 0 for any number.
+    pub(super) probe_groups: u64,
     /// Leave to read a table of the user; those of the server itself need none.
     pub(super) turns: Arc<Semaphore>,
     pub(super) statement: Patience,
@@ -159,6 +164,7 @@ impl Shard {
             plain,
             probes,
             probe_rows: options.probe_rows,
+            probe_groups: options.probe_groups,
             statements,
             probe: Patience {
                 what: "probe",

@@ -26,5 +26,6 @@ mod slice;
 mod slot;
 mod split;
 mod step_size;
+mod told;
 mod whole;
 pub mod world;

@@ -80,7 +80,10 @@ async fn clickhouse_accepts_every_statement() {
         case.with_planned(database.name(), async |target, candidates, plan| {
             let future = plan.as_of + SignedDuration::from_hours(24);
             let discard = |sql: String| format!("{sql}\nFORMAT Null");
-            run(&discard(census(target, future.as_millisecond(), None))).await;
+            for apart_ms in [None, Some(plan.as_of.as_millisecond())] {
+                let future_ms = future.as_millisecond();
+                run(&discard(census(target, future_ms, None, apart_ms))).await;
+            }
             for probe in probe(target, candidates, Within::Table) {
                 run(&discard(probe.sql)).await;
             }
@@ -105,7 +108,12 @@ fn describe(case: &Case) -> String {
         writeln!(
             text,
             "\n-- census\n{};",
-            census(target, future.as_millisecond(), None)
+            census(
+                target,
+                future.as_millisecond(),
+                None,
+                Some(plan.as_of.as_millisecond())
+            )
         )
         .unwrap();
         for probe in probe(target, candidates, Within::Table) {

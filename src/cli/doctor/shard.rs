@@ -210,7 +210,7 @@ impl Look<'_> {
                 below_ms: ages::BEFORE_ANY_MS,
                 from_ms: None,
             };
-            let nothing = compile::census(&checked, ahead_ms, Some(before_any));
+            let nothing = compile::census(&checked, ahead_ms, Some(before_any), None);
             let found = self.shard.estimate(&nothing).await;
             if let Some(n_rows) = findings.read(self.shard.name(), "which rows a look reads", found)
             {

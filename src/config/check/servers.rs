@@ -96,6 +96,7 @@ pub(super) fn check_shards(raw: &RawConfig, problems: &mut Vec<String>) -> Vec<S
         probe_timeout,
         probe_threads: clickhouse.probe_threads,
         probe_rows: clickhouse.probe_rows,
+        probe_groups: clickhouse.probe_groups,
         probe_concurrency: clickhouse.probe_concurrency,
         statement_timeout,
         settle_timeout,

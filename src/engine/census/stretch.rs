@@ -42,7 +42,7 @@ impl Stretches<'_> {
             };
             error = match self.shard.census(&self.sql(stretch)).await {
                 Ok(rows) => {
-                    for row in rows {
+                    for row in rows.rows {
                         add(&mut sum, row);
                     }
                     continue;
@@ -101,7 +101,7 @@ impl Stretches<'_> {
     }
 
     fn sql(&self, stretch: Bounds) -> String {
-        compile::census(self.target, self.future_ms, Some(stretch))
+        compile::census(self.target, self.future_ms, Some(stretch), None)
     }
 }
 

@@ -24,10 +24,10 @@ impl Engine {
         &self,
         place: Place<'_>,
         counted: &Counted,
-        census: &[CensusRow],
         totals: &Totals,
         n_whole: u64,
     ) -> Result<Option<Uncounted>, WarehouseError> {
+        let census = &place.census.rows;
         let Some(left) = counted.seen(census, totals, n_whole) else {
             return Ok(None);
         };

@@ -102,8 +102,9 @@ async fn probes_carry_any_id() {
     let census = bench
         .shard
         .census(&format!(
-            "SELECT w AS ebbtide_workspace, toUInt8(1) AS ebbtide_readable, toUInt64(3) AS ebbtide_rows, toUInt64(1) AS ebbtide_undatable, \
-             toUInt64(0) AS ebbtide_future, if(w = '', NULL, toInt64(-5)) AS ebbtide_oldest_ms \
+            "SELECT w AS ebbtide_workspace, toUInt8(1) AS ebbtide_readable, '' AS ebbtide_partition, toUInt64(3) AS ebbtide_rows, toUInt64(1) AS ebbtide_undatable, \
+             toUInt64(0) AS ebbtide_future, if(w = '', NULL, toInt64(-5)) AS ebbtide_oldest_ms, \
+             toNullable(toInt64(-4)) AS ebbtide_newest_ms \
              FROM (SELECT arrayJoin([{array}]) AS w) WHERE w != 'a?b' AND w != '{{n:String}}'"
         ))
         .await
@@ -119,12 +120,14 @@ async fn probes_carry_any_id() {
             oldest_ms: (!id.is_empty()).then_some(-5),
         })
         .collect();
-    assert_eq!(census, expected);
+    assert_eq!(census.rows, expected);
+    assert_eq!(census.cells, []);
     let due = bench
         .shard
         .count_due(&format!(
             "SELECT w AS ebbtide_workspace, reverse(w) AS ebbtide_project, '202611' AS ebbtide_partition, toUInt64(2) AS ebbtide_due, \
-             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms FROM (SELECT {} AS w)",
+             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms, toNullable(toInt64(-6)) AS ebbtide_newest_ms \
+             FROM (SELECT {} AS w)",
             literal("a\0b")
         ))
         .await
@@ -136,6 +139,7 @@ async fn probes_carry_any_id() {
         n_due: 2,
         n_kept: 1,
         oldest_ms: Some(-7),
+        newest_ms: Some(-6),
     };
     assert_eq!(due, [expected]);
 }
@@ -147,7 +151,8 @@ async fn an_id_that_is_not_text_is_an_error_that_says_so() {
         .shard
         .count_due(
             "SELECT unhex('ff') AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, toUInt64(2) AS ebbtide_due, \
-             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms",
+             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms, \
+             toNullable(toInt64(-6)) AS ebbtide_newest_ms",
         )
         .await
         .unwrap_err();
