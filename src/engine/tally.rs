@@ -39,9 +39,7 @@ impl Tally {
 
     /// Adds a line of a probe to its arm, which has a place in the inventory.
     pub(super) fn add(&mut self, row: &DueRow, arm: &mut Arm, place: usize) {
-        arm.n_due += row.n_due;
-        arm.n_kept += row.n_kept;
-        arm.lag_s = arm.lag_s.max(arm.lag_of(row.oldest_ms));
+        arm.count(row.n_due, row.n_kept, row.ages);
         let id = if row.partition.is_empty() {
             "all"
         } else {
@@ -62,6 +60,8 @@ impl Tally {
                 partition: at,
                 n_due: row.n_due,
                 n_kept: row.n_kept,
+                lag_s: arm.lag_of(row.ages.oldest_ms),
+                least_lag_s: row.ages.newest_ms.map(|_| arm.lag_of(row.ages.newest_ms)),
             });
             if cells.len() > MOST_CELLS {
                 self.cells = None;
@@ -82,6 +82,8 @@ impl Tally {
                 partition,
                 n_due: arm.n_due,
                 n_kept: arm.n_kept,
+                lag_s: arm.lag_s,
+                least_lag_s: arm.least_lag_s,
             }));
         }
         for cell in of_arm {

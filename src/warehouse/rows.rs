@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
-use crate::plan::{Bucket, CensusRow, DueRow};
+use crate::plan::{Ages, Bucket, CensusRow, DueRow};
 use crate::sql::sql;
 
 /// A row of a census, with the column names that the compiler writes.
@@ -49,6 +49,7 @@ struct RawDueRow {
     ebbtide_due: u64,
     ebbtide_kept: u64,
     ebbtide_oldest_ms: Option<i64>,
+    ebbtide_newest_ms: Option<i64>,
 }
 
 impl From<RawDueRow> for DueRow {
@@ -59,7 +60,10 @@ impl From<RawDueRow> for DueRow {
             partition: raw.ebbtide_partition,
             n_due: raw.ebbtide_due,
             n_kept: raw.ebbtide_kept,
-            oldest_ms: raw.ebbtide_oldest_ms,
+            ages: Ages {
+                oldest_ms: raw.ebbtide_oldest_ms,
+                newest_ms: raw.ebbtide_newest_ms,
+            },
         }
     }
 }
@@ -77,6 +81,7 @@ struct RawTimeRow {
     ebbtide_due: u64,
     ebbtide_kept: u64,
     ebbtide_oldest_ms: Option<i64>,
+    ebbtide_newest_ms: Option<i64>,
     ebbtide_from_ms: i64,
 }
 
@@ -99,7 +104,10 @@ impl From<RawTimeRow> for TimeRow {
                 from_ms: raw.ebbtide_from_ms,
                 n_due: raw.ebbtide_due,
                 n_kept: raw.ebbtide_kept,
-                oldest_ms: raw.ebbtide_oldest_ms,
+                ages: Ages {
+                    oldest_ms: raw.ebbtide_oldest_ms,
+                    newest_ms: raw.ebbtide_newest_ms,
+                },
             },
         }
     }
@@ -141,6 +149,7 @@ pub(crate) struct StraysRow {
     pub(crate) ebbtide_rows: u64,
     pub(crate) ebbtide_strays: u64,
     pub(crate) ebbtide_oldest_ms: Option<i64>,
+    pub(crate) ebbtide_newest_ms: Option<i64>,
     pub(crate) ebbtide_parts: Vec<String>,
 }
 
