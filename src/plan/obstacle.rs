@@ -84,7 +84,7 @@ impl fmt::Display for Obstacle {
             Self::Others => f.write_str("rows as old are left to another slot or cycle"),
             Self::Strays { partition, n_rows } => write!(
                 f,
-                "{n_rows} rows of {partition} are not expired for everybody, or have no age or workspace"
+                "rows of {partition} are not expired for everybody, or have no age or workspace: {n_rows}"
             ),
             Self::Undropped(why) => f.write_str(why),
             Self::Patches => {

@@ -38,7 +38,7 @@ fn a_plan_survives_a_file_and_no_edit_stays_unseen() {
             let read: Plan = serde_json::from_str(&text).unwrap();
             assert_eq!(read, *plan, "{name}");
             assert_eq!(read.computed_digest(), plan.digest, "{name}");
-            let edits: [fn(&mut Plan); 7] = [
+            let edits: [fn(&mut Plan); 10] = [
                 |plan| plan.revision += 1,
                 |plan| plan.steps.truncate(plan.steps.len() - 1),
                 |plan| plan.steps[0].arms[0].bounds.below_ms += 1,
@@ -46,6 +46,9 @@ fn a_plan_survives_a_file_and_no_edit_stays_unseen() {
                 |plan| plan.steps[0].arms[0].projects = Projects::Only("another".into()),
                 |plan| plan.targets[0].target.age.name = "another".into(),
                 |plan| plan.tables[0].totals.n_rows += 1,
+                |plan| plan.tables[0].extent.n_bytes = Some(7),
+                |plan| plan.steps[0].extent.newest = Some(plan.as_of),
+                |plan| plan.steps[0].arms[0].least_lag_s = Some(7),
             ];
             for edit in edits.iter().filter(|_| !plan.steps.is_empty()) {
                 let mut edited = plan.clone();

@@ -38,23 +38,24 @@ impl Whole {
         partition: &Partition,
         span_ms: Option<(i64, i64)>,
     ) -> Option<Obstacle> {
-        let is_moved = target.ways.quarantine.is_some();
         let is_other = |(_, to_ms)| self.others_ms.is_some_and(|others_ms| to_ms > others_ms);
-        let kept = span_ms.and_then(|span_ms| keeper(terms, span_ms));
+        let is_left = span_ms.map_or(self.has_others, is_other);
         let is_its = |(id, _): &&(_, _)| *id == partition.id;
-        let strays = self.strays.iter().find(is_its);
-        let left = self.undropped.why(&partition.id).map(Obstacle::Undropped);
-        left.or_else(|| {
-            strays.map(|(partition, n_rows)| Obstacle::Strays {
-                partition: partition.clone(),
-                n_rows: *n_rows,
-            })
-        })
-        .or(kept)
-        .or_else(|| (is_moved && partition.n_patches > 0).then_some(Obstacle::Patches))
-        .or_else(|| span_ms.is_some_and(is_other).then_some(Obstacle::Others))
-        .or_else(|| (span_ms.is_none() && self.has_others).then_some(Obstacle::Others))
-        .or_else(|| (span_ms.is_none() && is_moved).then_some(Obstacle::UnknownKey))
+        let strays = || {
+            let (partition, n_rows) = self.strays.iter().find(is_its)?.clone();
+            Some(Obstacle::Strays { partition, n_rows })
+        };
+        let undropped = || self.undropped.why(&partition.id).map(Obstacle::Undropped);
+        let is_moved = target.ways.quarantine.is_some();
+        let unmoved = || match span_ms {
+            None => Some(Obstacle::UnknownKey),
+            Some(_) => (partition.n_patches > 0).then_some(Obstacle::Patches),
+        };
+        let kept = span_ms.and_then(|span_ms| keeper(terms, span_ms));
+        kept.or_else(|| is_left.then_some(Obstacle::Others))
+            .or_else(undropped)
+            .or_else(strays)
+            .or_else(|| unmoved().filter(|_| is_moved))
     }
 }
 
