@@ -8,6 +8,12 @@
 //! 3. Else by one lightweight delete. Where all rows are in one partition, `IN PARTITION`: the
 //!    predicate does not run elsewhere. Where they are in a few, a statement for each if that costs
 //!    less, which it only does on replicated tables: elsewhere each is registered against all parts.
+//!
+//! Bytes decide nothing, and are only said. A part without rows due is linked again, whatever its size; of
+//! one with some the columns of the predicate are read, and a mask is written: 16 million rows in one part
+//! took 0.3 s with 175 MiB as with 665 MiB, and with 160,000 rows due as with 8 million (26.7, two cores). So
+//! what counts are parts, and the rows of those with something due. Rows due stand for these: steps
+//! record them, and the rates that are fitted to the steps of a table have its share in them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -5,9 +5,11 @@
 mod case;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use ebbtide::{
-    Arm, Bounds, CheckedTarget, Plan, Projects, Within, census, compile, compile_step, probe,
+    Arm, Bounds, CheckedTarget, Extent, Plan, Projects, Within, census, compile, compile_step,
+    probe,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -57,6 +59,16 @@ fn a_plan_survives_a_file_and_no_edit_stays_unseen() {
             }
         });
     }
+}
+
+/// What was reviewed before an upgrade can be applied after it: its digest is what it was.
+#[test]
+fn a_plan_of_an_older_version_is_read_as_it_was() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("fixtures/plan_of_an_older_version.json");
+    let plan: Plan = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(plan.computed_digest(), plan.digest);
+    assert_eq!(plan.steps[1].extent, Extent::default());
 }
 
 /// What the snapshots show is what ClickHouse takes, on rows of every kind.
