@@ -175,7 +175,7 @@ async fn a_step_says_what_keeps_partitions_from_going_whole() {
     // September is expired for all but one; August goes.
     world.rule("w9", "70d").await;
     check(&world, Some("workspace \"w9\" keeps rows for 70d")).await;
-    world.rule("w9", "20d").await;
+    world.rule("w9", "15d").await;
     check(&world, Some("the default keeps rows for 30d")).await;
 
     let keep =
