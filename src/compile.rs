@@ -111,6 +111,7 @@ impl Statement {
 ///     piece: 0,
 ///     cut_from: None,
 ///     lag_s: 0,
+///     least_lag_s: None,
 ///     n_due: 1,
 ///     n_kept: 0,
 /// };

@@ -9,7 +9,9 @@ mod budget;
 mod candidate;
 mod choose;
 mod digest;
+mod extent;
 mod inventory;
+mod obstacle;
 mod pack;
 mod partition;
 mod rates;
@@ -35,9 +37,11 @@ pub use budget::{Budget, Deferred};
 pub use candidate::{Candidates, candidates};
 pub(crate) use choose::MOST_PARTS_DROPPED;
 pub use choose::{Choice, Facts, choose};
+pub use extent::{Ages, Extent};
 pub use inventory::{
     Cell, Census, CensusCell, CensusRow, DueRow, TableInventory, Totals, Uncounted,
 };
+pub use obstacle::{KeptBy, Obstacle};
 pub use pack::{Limits, Packed, pack};
 pub use partition::{ByHand, Partition, for_everybody, highest_cutoff_ms, inside};
 pub use rates::{Rate, Rates, StepCost};
@@ -51,6 +55,7 @@ pub(crate) use backfill::ASKED;
 pub(crate) use candidate::candidates_of_project;
 pub(crate) use choose::Bytes;
 pub(crate) use digest::directory_digest;
+pub(crate) use partition::keeper;
 pub(crate) use reclaim::{Age, age};
 pub(crate) use refusal::{refusals, touches};
 pub(crate) use slice::Slice;
@@ -145,6 +150,9 @@ pub struct TablePlan {
     pub totals: Totals,
     /// Expired rows that will go.
     pub n_due: u64,
+    /// How much of it that is, and from when.
+    #[serde(default, skip_serializing_if = "Extent::is_unknown")]
+    pub extent: Extent,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
     /// Seconds from the oldest expired row to its cutoff.
@@ -202,6 +210,9 @@ pub struct Step {
     pub expired: Option<Bounds>,
     /// Rows that will go.
     pub n_due: u64,
+    /// How much of the table that is, and from when.
+    #[serde(default, skip_serializing_if = "Extent::is_unknown")]
+    pub extent: Extent,
 }
 
 /// How rows are deleted.
@@ -358,6 +369,7 @@ impl Plan {
             table,
             totals: inventory.totals,
             n_due: 0,
+            extent: Extent::default(),
             n_kept,
             lag_s: inventory.lag_s,
             n_deleted_today: inventory.n_deleted_today,
@@ -369,8 +381,10 @@ impl Plan {
     fn add_up(&mut self) {
         for table in &mut self.tables {
             let of_table = |step: &&Step| step.shard == table.shard && step.table == table.table;
-            let steps = self.steps.iter().filter(of_table);
-            table.n_due = steps.map(|step| step.n_due).sum();
+            let steps = || self.steps.iter().filter(of_table);
+            table.n_due = steps().map(|step| step.n_due).sum();
+            let extent = steps().map(|step| step.extent).reduce(Extent::and);
+            table.extent = extent.unwrap_or_default();
         }
     }
 

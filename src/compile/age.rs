@@ -208,20 +208,6 @@ impl AgeSql {
         };
     }
 
-    /// The age of the oldest datable row as Unix milliseconds, nullable.
-    pub(super) fn oldest_ms(&self, out: &mut Sql) {
-        let mut datable = Sql::new();
-        self.datable(&mut datable);
-        self.extreme_ms("minOrNullIf(", &datable, out);
-    }
-
-    /// The age of the newest datable row as Unix milliseconds, nullable.
-    pub(super) fn newest_ms(&self, out: &mut Sql) {
-        let mut datable = Sql::new();
-        self.datable(&mut datable);
-        self.extreme_ms("maxOrNullIf(", &datable, out);
-    }
-
     /// The age of the oldest or newest (`minOrNullIf(`, `maxOrNullIf(`) of the rows that satisfy a
     /// condition, as Unix milliseconds, nullable. Numbers are compared, not ids: the least of a group of
     /// texts takes the server several times as long.

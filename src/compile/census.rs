@@ -2,7 +2,7 @@
 
 use super::age::AgeSql;
 use super::membership;
-use super::predicate::table;
+use super::predicate::{ages_of, table};
 use super::writer::Sql;
 use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
@@ -51,10 +51,10 @@ pub fn census(
     sql.raw(" AND ");
     age.datable(&mut sql);
     sql.raw(") AS ebbtide_future,\n  ");
-    age.oldest_ms(&mut sql);
-    sql.raw(" AS ebbtide_oldest_ms,\n  ");
-    age.newest_ms(&mut sql);
-    sql.raw(" AS ebbtide_newest_ms\nFROM ");
+    let mut datable = Sql::new();
+    age.datable(&mut datable);
+    ages_of(target, &datable, &mut sql);
+    sql.raw("\nFROM ");
     table(target, &mut sql);
     if let Some(bounds) = about {
         sql.raw("\nWHERE ");

@@ -1,7 +1,6 @@
 //! What expired rows of arms satisfy; deletes and probes share it.
 
 use super::age::AgeSql;
-use super::keep::Keeps;
 use super::lookup;
 use super::membership::Membership;
 use super::packed::{self, group_by_bounds};
@@ -48,24 +47,11 @@ pub(super) fn table(target: &CheckedTarget, out: &mut Sql) {
         .identifier(&target.table);
 }
 
-/// The age of the oldest or newest of the rows that nothing protects.
-pub(super) fn extreme_ms(
-    target: &CheckedTarget,
-    function: &'static str,
-    keeps: &Keeps<'_>,
-    out: &mut Sql,
-) {
-    let mut unprotected = Sql::new();
-    keeps.write_unprotected(&mut unprotected);
-    extreme_of(target, function, &unprotected, out);
-}
-
-/// The age of the oldest or newest of the rows that satisfy a condition.
-pub(super) fn extreme_of(
-    target: &CheckedTarget,
-    function: &'static str,
-    condition: &Sql,
-    out: &mut Sql,
-) {
-    AgeSql::new(&target.age).extreme_ms(function, condition, out);
+/// Two columns: the ages of the oldest and the newest of the rows that satisfy a condition.
+pub(super) fn ages_of(target: &CheckedTarget, condition: &Sql, out: &mut Sql) {
+    let age = AgeSql::new(&target.age);
+    age.extreme_ms("minOrNullIf(", condition, out);
+    out.raw(" AS ebbtide_oldest_ms,\n  ");
+    age.extreme_ms("maxOrNullIf(", condition, out);
+    out.raw(" AS ebbtide_newest_ms");
 }

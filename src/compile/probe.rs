@@ -4,7 +4,7 @@ use super::age::AgeSql;
 use super::keep::Keeps;
 use super::membership;
 use super::packed::group_by_bounds;
-use super::predicate::{extreme_ms, predicate, table};
+use super::predicate::{ages_of, predicate, table};
 use super::shape::Shape;
 use super::times::Times;
 use super::within::Within;
@@ -46,7 +46,7 @@ pub fn probe(target: &CheckedTarget, arms: &[Arm], within: Within<'_>) -> Vec<Pr
 }
 
 /// Compiles the count of when the rows of arms are from that a delete of them would take: a probe
-/// with `ebbtide_from_ms Int64`, where a stretch of time begins, as its last column. All arms are of
+/// with one more column, `ebbtide_from_ms Int64`, where a stretch of time begins. All arms are of
 /// workspaces, or all of projects.
 pub(crate) fn histogram(
     target: &CheckedTarget,
@@ -88,14 +88,11 @@ fn probe_one(
     sql.raw(" AS ebbtide_partition,\n  toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
     keeps.write_count(&mut sql);
     sql.raw(" AS ebbtide_kept,\n  ");
-    extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms,\n  ");
+    ages(target, &keeps, &mut sql);
     if let Some(times) = times {
+        sql.raw(",\n  ");
         times.write(&age, &mut sql);
         sql.raw(" AS ebbtide_from_ms");
-    } else {
-        extreme_ms(target, "maxOrNullIf(", &keeps, &mut sql);
-        sql.raw(" AS ebbtide_newest_ms");
     }
     sql.raw("\nFROM ");
     table(target, &mut sql);
@@ -131,10 +128,8 @@ pub fn preview(target: &CheckedTarget, arms: &[Arm]) -> String {
     sql.raw("SELECT toUInt64(count() - ebbtide_kept) AS ebbtide_due, ");
     keeps.write_count(&mut sql);
     sql.raw(" AS ebbtide_kept,\n  ");
-    extreme_ms(target, "minOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms,\n  ");
-    extreme_ms(target, "maxOrNullIf(", &keeps, &mut sql);
-    sql.raw(" AS ebbtide_newest_ms,\n  groupUniqArrayIf(toString(_part), ");
+    ages(target, &keeps, &mut sql);
+    sql.raw(",\n  groupUniqArrayIf(toString(_part), ");
     keeps.write_unprotected(&mut sql);
     sql.raw(") AS ebbtide_parts\nFROM ");
     table(target, &mut sql);
@@ -142,4 +137,11 @@ pub fn preview(target: &CheckedTarget, arms: &[Arm]) -> String {
     let shape = Shape::for_bounds(group_by_bounds(arms).len());
     predicate(shape, target, arms, &mut sql);
     sql.into_string()
+}
+
+/// The ages of the oldest and the newest row that would go.
+fn ages(target: &CheckedTarget, keeps: &Keeps<'_>, out: &mut Sql) {
+    let mut unprotected = Sql::new();
+    keeps.write_unprotected(&mut unprotected);
+    ages_of(target, &unprotected, out);
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::age::AgeSql;
-use super::predicate::{extreme_of, table};
+use super::predicate::{ages_of, table};
 use super::within::list;
 use super::writer::Sql;
 use super::{Shape, Statement, membership};
@@ -55,7 +55,8 @@ pub(super) fn alter<N>(
 /// them are not expired under the bounds of everybody, have no age, or belong to nobody.
 ///
 /// Columns: `ebbtide_partition String, ebbtide_rows UInt64, ebbtide_strays UInt64,
-/// ebbtide_oldest_ms Nullable(Int64), ebbtide_newest_ms Nullable(Int64), ebbtide_parts Array(String)`; the parts hold all of these rows.
+/// ebbtide_oldest_ms Nullable(Int64), ebbtide_newest_ms Nullable(Int64), ebbtide_parts
+/// Array(String)`; the parts hold all of these rows.
 pub fn strays(target: &CheckedTarget, partitions: &[Arc<str>], expired: Bounds) -> String {
     let age = AgeSql::new(&target.age);
     let mut goes = Sql::new();
@@ -73,10 +74,8 @@ pub fn strays(target: &CheckedTarget, partitions: &[Arc<str>], expired: Bounds) 
     sql.raw("SELECT toString(_partition_id) AS ebbtide_partition, count() AS ebbtide_rows,\n");
     sql.raw("  toUInt64(count() - countIf(").sql(&goes);
     sql.raw(")) AS ebbtide_strays,\n  ");
-    extreme_of(target, "minOrNullIf(", &goes, &mut sql);
-    sql.raw(" AS ebbtide_oldest_ms,\n  ");
-    extreme_of(target, "maxOrNullIf(", &goes, &mut sql);
-    sql.raw(" AS ebbtide_newest_ms,\n  groupUniqArray(toString(_part)) AS ebbtide_parts\nFROM ");
+    ages_of(target, &goes, &mut sql);
+    sql.raw(",\n  groupUniqArray(toString(_part)) AS ebbtide_parts\nFROM ");
     table(target, &mut sql);
     sql.raw("\nWHERE _partition_id IN (");
     list(partitions, &mut sql);

@@ -335,7 +335,7 @@ impl Counted {
 /// Fills in what was counted of arms, which stand from `first` on in the inventory.
 fn tally_up(arms: &mut [Arm], rows: &[(usize, DueRow)], first: usize, tally: &mut Tally) {
     for arm in arms.iter_mut() {
-        (arm.n_due, arm.n_kept, arm.lag_s) = (0, 0, 0);
+        arm.forget_counts();
     }
     for (at, row) in rows {
         if let Some(arm) = arms.get_mut(*at) {

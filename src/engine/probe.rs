@@ -25,9 +25,9 @@ pub(super) struct LeftOut {
     /// They fit into no statement, or a rule or hold of theirs means nobody knows which rows.
     pub(super) alone: HashSet<Arc<str>>,
     /// Rows are due in a table that is paused.
-    paused: HashSet<Arc<str>>,
+    pub(super) paused: HashSet<Arc<str>>,
     /// Rows wait in a table whose target reaches further than that of the base.
-    waiting: HashSet<Arc<str>>,
+    pub(super) waiting: HashSet<Arc<str>>,
     /// Rules or holds of anybody, in whichever slot, mean nobody knows which rows.
     pub(super) anybody: bool,
     /// No row in the tables so far that is left to another slot or cycle is older.
@@ -38,12 +38,6 @@ pub(super) struct LeftOut {
 }
 
 impl LeftOut {
-    /// Whether nobody's rows stay.
-    pub(super) fn is_nobody(&self) -> bool {
-        let is_nobody = self.alone.is_empty() && self.paused.is_empty() && self.waiting.is_empty();
-        is_nobody && !self.anybody
-    }
-
     /// Notes rows whose turn comes in another slot.
     fn note_others(&mut self, census: &[CensusRow], terms: &Terms<'_>) {
         let is_other = |row: &&CensusRow| {
@@ -213,6 +207,7 @@ impl Engine {
             n_paused: paused.n_due(),
             lag_s: due.lag_s(&oldest).max(lag_s(&paused.arms)).max(whole.lag_s),
             holds: found.holds.into_iter().collect(),
+            obstacle: whole.in_the_way(target, &of_table, &partitions),
             by_hand: whole.by_hand(shard, target, &partitions),
             uncounted: left,
             histograms,

@@ -112,7 +112,7 @@ impl Engine {
             return Ok(());
         };
         let Some(found) = found else {
-            (arm.n_due, arm.n_kept, arm.lag_s) = (0, 0, 0);
+            arm.forget_counts();
             let reason = "its oldest rows are more than one step, and cannot be counted by time";
             counted.unknown.push((whole.clone(), reason.into()));
             return Ok(());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use crate::plan::{Arm, Cell, DueRow, Partition};
+use crate::plan::{Ages, Arm, Cell, DueRow, Partition};
 
 /// More cells than this are not kept: such a table is then deleted from as a whole.
 const MOST_CELLS: usize = 250_000;
@@ -27,7 +27,7 @@ impl Tally {
             places.insert(Arc::clone(&partition.id), at);
             if !partition.goes_whole {
                 (partition.n_due, partition.n_kept) = (0, 0);
-                partition.due_ms = None;
+                partition.ages = Ages::default();
             }
         }
         Self {
@@ -40,9 +40,7 @@ impl Tally {
 
     /// Adds a line of a probe to its arm, which has a place in the inventory.
     pub(super) fn add(&mut self, row: &DueRow, arm: &mut Arm, place: usize) {
-        arm.n_due += row.n_due;
-        arm.n_kept += row.n_kept;
-        arm.lag_s = arm.lag_s.max(arm.lag_of(row.oldest_ms));
+        arm.count(row.n_due, row.n_kept, row.ages);
         let id = if row.partition.is_empty() {
             "all"
         } else {
@@ -54,10 +52,7 @@ impl Tally {
         };
         partition.n_due += row.n_due;
         partition.n_kept += row.n_kept;
-        if let Some((oldest_ms, newest_ms)) = row.oldest_ms.zip(row.newest_ms) {
-            let (oldest, newest) = partition.due_ms.unwrap_or((oldest_ms, newest_ms));
-            partition.due_ms = Some((oldest.min(oldest_ms), newest.max(newest_ms)));
-        }
+        partition.ages = partition.ages.and(row.ages);
         if row.partition.is_empty() {
             return;
         }
@@ -67,6 +62,8 @@ impl Tally {
                 partition: at,
                 n_due: row.n_due,
                 n_kept: row.n_kept,
+                lag_s: arm.lag_of(row.ages.oldest_ms),
+                least_lag_s: row.ages.newest_ms.map(|_| arm.lag_of(row.ages.newest_ms)),
             });
             if cells.len() > MOST_CELLS {
                 self.cells = None;
@@ -87,6 +84,8 @@ impl Tally {
                 partition,
                 n_due: arm.n_due,
                 n_kept: arm.n_kept,
+                lag_s: arm.lag_s,
+                least_lag_s: arm.least_lag_s,
             }));
         }
         for cell in of_arm {

@@ -9,6 +9,7 @@
 //! are due.
 
 mod again;
+mod obstacle;
 mod refused;
 mod undropped;
 
@@ -20,7 +21,9 @@ use super::probe::LeftOut;
 use super::survey::error_chain;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
-use crate::plan::{ByHand, MOST_PARTS_DROPPED, Partition, Terms, for_everybody, inside};
+use crate::plan::{
+    Ages, ByHand, MOST_PARTS_DROPPED, Obstacle, Partition, Terms, for_everybody, inside,
+};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Hidden, Partitions, Shard, StraysRow, WarehouseError};
 
@@ -36,6 +39,14 @@ pub(super) struct Whole {
     pub(super) expired: Option<Bounds>,
     pub(super) ids: Vec<Arc<str>>,
     pub(super) lag_s: u32,
+    /// What is in the way of all others.
+    of_table: Option<Obstacle>,
+    /// No row before this instant is left to another slot or cycle, in the tables before it.
+    others_ms: Option<i64>,
+    /// Whether any is, in this table too.
+    has_others: bool,
+    /// Those with rows that are not expired for everybody.
+    strays: Vec<(Arc<str>, u64)>,
     /// Those that only a person can let go.
     undropped: Undropped,
 }
@@ -50,9 +61,16 @@ impl Engine {
         left_out: &LeftOut,
         partitions: &mut Partitions,
     ) -> Whole {
-        let mut whole = Whole::default();
-        let Some(expired) = everybody_s(target, terms, left_out) else {
-            return whole;
+        let mut whole = Whole {
+            others_ms: left_out.others_ms,
+            ..Whole::default()
+        };
+        let expired = match everybody_s(target, terms, left_out) {
+            Ok(expired) => expired,
+            Err(obstacle) => {
+                whole.of_table = Some(obstacle);
+                return whole;
+            }
         };
         let Some(period) = target.ways.period else {
             return whole;
@@ -82,16 +100,15 @@ impl Engine {
     ) -> bool {
         // Nobody knows how old the rows are that are not due.
         let has_children = left_out.others_ms.is_some();
+        whole.has_others = has_children;
         // Late rows are only old where the key says so, and a move takes them along.
         let is_moved = target.ways.quarantine.is_some();
         let expired = everybody_s(target, terms, left_out);
-        let Some(expired) = expired.filter(|_| !has_children && !is_moved) else {
+        let expired = expired.ok().filter(|_| !has_children && !is_moved);
+        let Some(expired) = expired else {
             return false;
         };
-        let is_due = |partition: &&Partition| {
-            let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
-            !partition.goes_whole && partition.n_due > 0 && partition.n_due >= n_nearly_all
-        };
+        let is_due = |partition: &&Partition| !partition.goes_whole && nearly_all(partition);
         let mut candidates = ids(partitions.found.iter().filter(is_due));
         candidates.retain(|id| !whole.undropped.names(id));
         let n_before = whole.ids.len();
@@ -102,7 +119,8 @@ impl Engine {
         let complete: Vec<Arc<str>> = candidates.extract_if(.., complete).collect();
         let found = (Found::ByCount, complete);
         let undropped = &mut whole.undropped;
-        let complete = self.sift(shard, target, found, partitions, undropped).await;
+        let mut complete = self.sift(shard, target, found, partitions, undropped).await;
+        complete.truncate(MOST_WHOLE.saturating_sub(whole.ids.len()));
         whole.take(&complete, expired, partitions);
         let found = (Found::ByCount, candidates);
         self.prove_whole(shard, target, expired, found, partitions, whole)
@@ -123,7 +141,9 @@ impl Engine {
     ) {
         let undropped = &mut whole.undropped;
         let candidates = self.sift(shard, target, (found, candidates), partitions, undropped);
-        let mut groups = together(&candidates.await, &partitions.found);
+        let mut candidates = candidates.await;
+        candidates.truncate(MOST_WHOLE.saturating_sub(whole.ids.len()));
+        let mut groups = together(&candidates, &partitions.found);
         let mut patience = PATIENCE;
         let warn = |reason: String| {
             let (shard, table) = (shard.name(), &*target.table);
@@ -139,8 +159,9 @@ impl Engine {
             let counted = match counted.await {
                 Ok(counted) => counted,
                 Err(Uncounted { reason, hidden }) => {
-                    warn(reason);
+                    warn(reason.clone());
                     if hidden.is_empty() {
+                        whole.of_table = Some(Obstacle::Undropped(reason));
                         return;
                     }
                     // The others are counted without them.
@@ -159,11 +180,17 @@ impl Engine {
             for row in counted.rows {
                 let mut of_row = partitions.found.iter_mut();
                 let of_row = of_row.find(|partition| *partition.id == *row.ebbtide_partition);
-                let Some(partition) = of_row.filter(|_| row.ebbtide_strays == 0) else {
+                let Some(partition) = of_row else { continue };
+                if row.ebbtide_strays > 0 {
+                    let id = Arc::clone(&partition.id);
+                    whole.strays.push((id, row.ebbtide_strays));
                     continue;
+                }
+                partition.ages = Ages {
+                    oldest_ms: row.ebbtide_oldest_ms,
+                    newest_ms: row.ebbtide_newest_ms,
                 };
                 partition.n_due = row.ebbtide_rows;
-                partition.due_ms = row.ebbtide_oldest_ms.zip(row.ebbtide_newest_ms);
                 proven.push(Arc::clone(&partition.id));
             }
             whole.take(&proven, expired, partitions);
@@ -238,17 +265,15 @@ impl Engine {
 }
 
 impl Whole {
-    /// Marks partitions whose rows are known to be expired for everybody, as many as may go.
+    /// Marks partitions whose rows are known to be expired for everybody.
     fn take(&mut self, ids: &[Arc<str>], expired: Bounds, partitions: &mut Partitions) {
-        for id in ids.iter().take(MOST_WHOLE.saturating_sub(self.ids.len())) {
+        for id in ids {
             let mut found = partitions.found.iter_mut();
             let Some(partition) = found.find(|partition| partition.id == *id) else {
                 continue;
             };
             partition.goes_whole = true;
-            let oldest_ms = partition
-                .due_ms
-                .map_or(expired.below_ms, |(oldest_ms, _)| oldest_ms);
+            let oldest_ms = partition.ages.oldest_ms.unwrap_or(expired.below_ms);
             let seconds = expired.below_ms.saturating_sub(oldest_ms) / 1_000;
             self.lag_s = self.lag_s.max(u32::try_from(seconds).unwrap_or(0));
             self.expired = Some(expired);
@@ -329,10 +354,26 @@ impl From<CountError> for Uncounted {
 }
 
 /// The interval in which anybody's rows may go from a table unseen: nothing that another table
-/// protects, and nobody's rows were left out of this table or of one before it.
-fn everybody_s(target: &CheckedTarget, terms: &Terms<'_>, left_out: &LeftOut) -> Option<Bounds> {
-    let may_drop = target.ways.may_drop() && target.keep.is_empty() && left_out.is_nobody();
-    for_everybody(terms).filter(|_| may_drop)
+/// protects, and nobody's rows were left out of this table or of one before it; or what is in the way.
+fn everybody_s(
+    target: &CheckedTarget,
+    terms: &Terms<'_>,
+    left_out: &LeftOut,
+) -> Result<Bounds, Obstacle> {
+    if !target.ways.may_drop() {
+        return Err(Obstacle::Method(target.ways.method));
+    }
+    if let Some(clause) = target.keep.first() {
+        return Err(Obstacle::Keep(clause.keep.in_table.clone()));
+    }
+    let expired = for_everybody(terms)?;
+    left_out.obstacle().map_or(Ok(expired), Err)
+}
+
+/// Whether a count of a partition is worth it whatever its key says.
+fn nearly_all(partition: &Partition) -> bool {
+    let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
+    partition.n_due > 0 && partition.n_due >= n_nearly_all
 }
 
 /// Candidates in groups that can be counted in one statement each, as many as may go. In each the small
@@ -340,7 +381,7 @@ fn everybody_s(target: &CheckedTarget, terms: &Terms<'_>, left_out: &LeftOut) ->
 fn together(candidates: &[Arc<str>], found: &[Partition]) -> Vec<Vec<Arc<str>>> {
     let mut groups: Vec<(u64, Vec<&Partition>)> = Vec::new();
     let of_id = |id: &Arc<str>| found.iter().find(|partition| partition.id == *id);
-    for partition in candidates.iter().take(MOST_WHOLE).filter_map(of_id) {
+    for partition in candidates.iter().filter_map(of_id) {
         match groups.last_mut() {
             Some((n_together, some)) if *n_together + partition.n_parts <= MOST_PARTS_DROPPED => {
                 *n_together += partition.n_parts;

@@ -71,7 +71,8 @@ pub(super) enum PlanState {
 pub(super) struct WholePlan {
     /// What the ledger says of it.
     kept: KeptPlan,
-    /// The plan: tables, steps, rules, what waits, what is held; as `ebbtide plan --out` writes it.
+    /// The plan: tables, steps, rules, what waits, what is held; as `ebbtide plan --out` writes it. The
+    /// `extent` of a table or step says about how many bytes go, and from when the rows are.
     #[schema(value_type = Object)]
     plan: Box<RawValue>,
 }

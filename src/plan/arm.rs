@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Ages;
 use crate::cutoff::Bounds;
 use crate::rule::RuleId;
 
@@ -31,6 +32,10 @@ pub struct Arm {
     /// that it was cut out of.
     #[serde(default)]
     pub lag_s: u32,
+    /// Seconds from the newest one to the same instant; nothing where none goes, or in a plan of an older
+    /// version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_lag_s: Option<u32>,
     /// Expired rows that will go.
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
@@ -57,6 +62,31 @@ impl Arm {
     pub(crate) fn lag_of(&self, oldest_ms: Option<i64>) -> u32 {
         let overdue_ms = oldest_ms.map_or(0, |at| self.cutoff_ms().saturating_sub(at));
         u32::try_from(overdue_ms.max(0) / 1_000).unwrap_or(u32::MAX)
+    }
+
+    /// From when the rows are that will go, rounded up to seconds before its end.
+    pub fn ages(&self) -> Ages {
+        let at = |lag_s: u32| self.cutoff_ms().saturating_sub(i64::from(lag_s) * 1_000);
+        let newest_ms = self.least_lag_s.map(at);
+        Ages {
+            oldest_ms: newest_ms.map(|_| at(self.lag_s)),
+            newest_ms,
+        }
+    }
+
+    /// Adds rows that were counted, with the ages of those that will go.
+    pub(crate) fn count(&mut self, n_due: u64, n_kept: u64, ages: Ages) {
+        self.n_due += n_due;
+        self.n_kept += n_kept;
+        self.lag_s = self.lag_s.max(self.lag_of(ages.oldest_ms));
+        let least_lag_s = ages.newest_ms.map(|_| self.lag_of(ages.newest_ms));
+        self.least_lag_s = self.least_lag_s.into_iter().chain(least_lag_s).min();
+    }
+
+    /// Forgets what was counted.
+    pub(crate) fn forget_counts(&mut self) {
+        (self.n_due, self.n_kept) = (0, 0);
+        (self.lag_s, self.least_lag_s) = (0, None);
     }
 
     /// The one project of a project policy.
@@ -95,6 +125,7 @@ pub(super) mod tests {
             piece: 0,
             cut_from: None,
             lag_s: 0,
+            least_lag_s: None,
             n_due: 0,
             n_kept: 0,
         }

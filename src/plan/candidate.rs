@@ -281,6 +281,7 @@ fn arm(workspace: &Arc<str>, projects: Projects, policy: &Policy<'_>, bounds: Bo
         piece: 0,
         cut_from: None,
         lag_s: 0,
+        least_lag_s: None,
         n_due: 0,
         n_kept: 0,
     }

@@ -8,12 +8,18 @@
 //! 3. Else by one lightweight delete. Where all rows are in one partition, `IN PARTITION`: the
 //!    predicate does not run elsewhere. Where they are in a few, a statement for each if that costs
 //!    less, which it only does on replicated tables: elsewhere each is registered against all parts.
+//!
+//! Bytes decide nothing, and are only said. A part without rows due is linked again, whatever its size; of
+//! one with some the columns of the predicate are read, and a mask is written: 16 million rows in one part
+//! took 0.3 s with 175 MiB as with 665 MiB, and with 160,000 rows due as with 8 million (26.7, two cores). So
+//! what counts are parts, and the rows of those with something due. Rows due stand for these: steps
+//! record them, and the rates that are fitted to the steps of a table have its share in them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::partition::Partition;
-use super::{Method, Rates};
+use super::{Method, Obstacle, Rates};
 use crate::target::{MethodChoice, Ways};
 
 /// Readers pay for patches: what they save must be worth it.
@@ -36,6 +42,8 @@ pub struct Facts<'a> {
     pub knows_partitions: bool,
     /// Rows that go, without those of partitions that go as a whole.
     pub n_due: u64,
+    /// What is in the way of partitions that could go as a whole, if there are any.
+    pub obstacle: Option<&'a Obstacle>,
     /// What deleting costs there.
     pub rates: &'a Rates,
 }
@@ -57,7 +65,16 @@ pub struct Choice {
 pub fn choose(facts: &Facts<'_>) -> Vec<Choice> {
     let mut choices = drop_whole(facts);
     if facts.n_due > 0 {
-        choices.extend(rest(facts));
+        let other = if choices.is_empty() { "" } else { "other " };
+        let mut rest = rest(facts);
+        for choice in &mut rest {
+            if let Some(obstacle) = facts.obstacle {
+                let reason = &choice.reason;
+                choice.reason =
+                    format!("{reason}; no {other}partition goes whole: {obstacle}").into();
+            }
+        }
+        choices.extend(rest);
     }
     choices
 }
@@ -82,6 +99,7 @@ fn drop_whole(facts: &Facts<'_>) -> Vec<Choice> {
 fn drop_together(facts: &Facts<'_>, whole: &[&Partition]) -> Option<Choice> {
     let (first, last) = (whole.first()?, whole.last()?);
     let n_parts = whole.iter().map(|partition| partition.n_parts).sum();
+    let n_due = whole.iter().map(|partition| partition.n_due).sum();
     let n_bytes: u64 = whole.iter().map(|partition| partition.n_bytes).sum();
     let range = if whole.len() == 1 {
         format!("partition {}", first.value)
@@ -98,8 +116,9 @@ fn drop_together(facts: &Facts<'_>, whole: &[&Partition]) -> Option<Choice> {
         format!("; kept in quarantine for {}", quarantine.length)
     });
     let reason = format!(
-        "every row in it is expired under every policy: {range}, {n_parts} parts, {}{kept}",
-        Bytes(n_bytes)
+        "every row in it is expired under every policy: {range}, {n_parts} parts, {}, about {}{kept}",
+        Bytes(n_bytes),
+        Seconds(facts.rates.partition.ms(n_parts, n_due))
     );
     Some(Choice {
         method: Method::Partition,

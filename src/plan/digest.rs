@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Arm, Backfill, Basis, ByHand, Deferred, Plan, PlannedRule, PlannedTarget, Projects, Step,
-    TablePlan, TableRows, Unprobed,
+    Arm, Backfill, Basis, ByHand, Deferred, Extent, Plan, PlannedRule, PlannedTarget, Projects,
+    Step, TablePlan, TableRows, Unprobed,
 };
 use crate::cutoff::Bounds;
 use crate::guard::PauseScope;
@@ -183,6 +183,13 @@ impl Feed {
         self.optional(bounds.from_ms.map(bits));
     }
 
+    fn extent(&mut self, extent: Extent) {
+        self.optional(extent.n_bytes);
+        for instant in [extent.oldest, extent.newest] {
+            self.text(&instant.map_or_else(String::new, |at| at.to_string()));
+        }
+    }
+
     fn step(&mut self, step: &Step) {
         self.number(u64::from(step.number));
         self.text(&step.shard);
@@ -194,9 +201,14 @@ impl Feed {
         }
         self.number(step.n_parts);
         self.text(&step.reason);
-        self.buffer.push(u8::from(step.expired.is_some()));
+        // The second bit says that more numbers follow, which plans of older versions do not have.
+        let (whole, known) = (step.expired.is_some(), !step.extent.is_unknown());
+        self.buffer.push(u8::from(whole) | u8::from(known) << 1);
         if let Some(expired) = step.expired {
             self.bounds(expired);
+        }
+        if known {
+            self.extent(step.extent);
         }
         self.number(step.n_due);
         self.number(u64::try_from(step.arms.len()).unwrap_or(u64::MAX));
@@ -212,9 +224,12 @@ impl Feed {
             Projects::Only(project) => std::slice::from_ref(project),
             Projects::Except(projects) => projects,
         };
-        // The second bit says that one more interval follows at the end.
+        // The second bit says that one more interval follows at the end, the third a number after it:
+        // plans of older versions have none.
         let (one, cut) = (arm.project().is_some(), arm.cut_from.is_some());
-        self.buffer.push(u8::from(one) | u8::from(cut) << 1);
+        let least = arm.least_lag_s.is_some();
+        self.buffer
+            .push(u8::from(one) | u8::from(cut) << 1 | u8::from(least) << 2);
         self.number(u64::try_from(names.len()).unwrap_or(u64::MAX));
         for name in names {
             self.text(name);
@@ -231,6 +246,9 @@ impl Feed {
         }
         if let Some(whole) = arm.cut_from {
             self.bounds(whole);
+        }
+        if let Some(least_lag_s) = arm.least_lag_s {
+            self.number(u64::from(least_lag_s));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, ByHand, Histogram, Partition, Rates};
+use super::{Ages, Arm, ByHand, Histogram, Obstacle, Partition, Rates};
 use crate::cutoff::Bounds;
 
 /// One workspace of one table.
@@ -65,10 +65,8 @@ pub struct DueRow {
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
-    /// The age of the oldest expired row that nothing protects, in Unix milliseconds.
-    pub oldest_ms: Option<i64>,
-    /// The age of the newest of them.
-    pub newest_ms: Option<i64>,
+    /// From when those are that nothing protects.
+    pub ages: Ages,
 }
 
 /// One table of one shard, probed.
@@ -92,6 +90,8 @@ pub struct TableInventory {
     pub histograms: Vec<Histogram>,
     /// The interval in which everybody's rows are expired, if partitions go as a whole.
     pub expired: Option<Bounds>,
+    /// What is in the way of partitions that could go as a whole, if there are any.
+    pub obstacle: Option<Obstacle>,
     /// What only a person can decide.
     pub by_hand: Vec<ByHand>,
     /// What deleting costs there.
@@ -126,6 +126,10 @@ pub struct Cell {
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
+    /// Seconds from the oldest that will go to the end of the arm.
+    pub lag_s: u32,
+    /// Seconds from the newest that will go to the same instant, if any will.
+    pub least_lag_s: Option<u32>,
 }
 
 /// What of a table was too much to be counted at once; none of it goes in this cycle.
@@ -195,6 +199,8 @@ impl TableInventory {
             Some(Arm {
                 n_due: cell.n_due,
                 n_kept: cell.n_kept,
+                lag_s: cell.lag_s,
+                least_lag_s: cell.least_lag_s,
                 ..arm.clone()
             })
         };

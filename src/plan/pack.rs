@@ -165,6 +165,7 @@ mod tests {
                     piece,
                     cut_from: None,
                     lag_s: 0,
+                    least_lag_s: None,
                     n_due,
                     n_kept: 0,
                 },

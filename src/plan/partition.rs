@@ -7,9 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Ages;
+use super::obstacle::{KeptBy, Obstacle};
 use super::terms::{Base, Basis, Terms};
 use crate::cutoff::Bounds;
 use crate::resolve::Policies;
+use crate::rule::{Retention, Rule};
 use crate::target::Period;
 
 /// One partition of a table.
@@ -29,22 +32,23 @@ pub struct Partition {
     pub n_bytes: u64,
     /// Expired rows that will go; all rows of one that goes as a whole.
     pub n_due: u64,
-    /// The age of the oldest and of the newest of the rows that will go, in Unix milliseconds.
-    pub due_ms: Option<(i64, i64)>,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
     /// Whether it goes as a whole.
     pub goes_whole: bool,
+    /// From when the rows are that will go.
+    pub ages: Ages,
 }
 
 impl Partition {
     /// Whether all of its rows were counted as due, and are inside of an interval: then nobody's are not.
     /// Ages in whole milliseconds may be rounded either way, so a row at a bound tells nothing.
     pub(crate) fn is_all_due(&self, bounds: Bounds) -> bool {
-        let is_inside = |(oldest_ms, newest_ms): (i64, i64)| {
+        let is_inside = |(oldest_ms, newest_ms)| {
             newest_ms < bounds.below_ms && bounds.from_ms.is_none_or(|from_ms| oldest_ms > from_ms)
         };
-        self.n_due > 0 && self.n_due == self.n_rows && self.due_ms.is_some_and(is_inside)
+        let ages = self.ages.oldest_ms.zip(self.ages.newest_ms);
+        self.n_due > 0 && self.n_due == self.n_rows && ages.is_some_and(is_inside)
     }
 }
 
@@ -61,35 +65,106 @@ pub struct ByHand {
     pub reason: String,
 }
 
-/// The interval in which every row is expired, whoever's it is; nothing if there is none, if
-/// anything is held or paused, or for a backfill: what one scope was asked for is nobody else's.
-pub fn for_everybody(terms: &Terms<'_>) -> Option<Bounds> {
-    if !terms.guards.is_empty() || terms.backfill.is_some() {
-        return None;
+/// The interval in which every row is expired, whoever's it is; or what is in the way. Nothing may be held
+/// or paused, and a backfill has none: what one scope was asked for is nobody else's.
+///
+/// # Errors
+/// The first obstacle, if there is no such interval.
+pub fn for_everybody(terms: &Terms<'_>) -> Result<Bounds, Obstacle> {
+    if terms.backfill.is_some() {
+        return Err(Obstacle::Backfill);
     }
-    let of_now = common(terms, terms.policies)?;
-    match (terms.basis, terms.base) {
-        (Basis::Proposed, _) | (_, Base::NotNeeded | Base::At { policies: None, .. }) => {
-            Some(of_now)
-        }
-        (Basis::Effective, Base::Missing) => None,
+    if let Some(hold) = terms.guards.holds().first() {
+        return Err(Obstacle::Hold(hold.id));
+    }
+    if let Some(pause) = terms.guards.pauses().first() {
+        return Err(Obstacle::Pause(pause.clone()));
+    }
+    if terms.basis == Basis::Effective && terms.base.is_missing() {
+        return Err(Obstacle::Unapproved);
+    }
+    let all_time = Bounds {
+        below_ms: i64::MAX,
+        from_ms: None,
+    };
+    stated(terms).try_fold(all_time, |common, policy| {
+        let bounds = policy.bounds(terms).ok_or_else(|| policy.keeps(true))?;
+        let is_past = bounds.from_ms.is_some();
+        let common = common.intersect(bounds);
+        common.ok_or_else(|| policy.keeps(is_past))
+    })
+}
+
+/// The first policy that keeps rows of a span of time.
+pub(crate) fn keeper(terms: &Terms<'_>, (from_ms, to_ms): (i64, i64)) -> Option<Obstacle> {
+    stated(terms).find_map(|policy| {
+        let Some(bounds) = policy.bounds(terms) else {
+            return Some(policy.keeps(true));
+        };
+        let is_past = bounds.from_ms.is_some_and(|least| from_ms < least);
+        (is_past || to_ms > bounds.below_ms).then(|| policy.keeps(is_past))
+    })
+}
+
+/// The default, or a rule, of now or of the base.
+struct Stated<'t> {
+    rule: Option<&'t Rule>,
+    retention: &'t Retention,
+    /// That of the base, if it is of that.
+    revision: Option<u64>,
+}
+
+/// What everybody's policies are made of: that of now, and what must agree with it.
+fn stated<'t>(terms: &Terms<'t>) -> impl Iterator<Item = Stated<'t>> {
+    let base = match (terms.basis, terms.base) {
         (
             Basis::Effective,
             Base::At {
-                policies: Some(base),
-                ..
+                revision, policies, ..
             },
-        ) => common(terms, base)?.intersect(of_now),
-    }
+        ) => policies.zip(Some(revision)),
+        _ => None,
+    };
+    let base = base.map(|(policies, revision)| (policies, Some(revision)));
+    [(terms.policies, None)].into_iter().chain(base).flat_map(
+        |(policies, revision): (&'t Policies<'t>, _)| {
+            let default = Stated {
+                rule: None,
+                retention: policies.default_retention(),
+                revision,
+            };
+            let of_rule = move |rule: &'t Rule| Stated {
+                rule: Some(rule),
+                retention: &rule.retention,
+                revision,
+            };
+            [default]
+                .into_iter()
+                .chain(policies.rules().iter().map(of_rule))
+        },
+    )
 }
 
-/// What the bounds of all rules and of the default have in common.
-fn common(terms: &Terms<'_>, policies: &Policies<'_>) -> Option<Bounds> {
-    let default = Bounds::new(terms.now, policies.default_retention().days(), None)?;
-    policies.rules().iter().try_fold(default, |common, rule| {
-        let from = (!rule.apply_to_past).then_some(rule.created_at);
-        Bounds::new(terms.now, rule.retention.days(), from)?.intersect(common)
-    })
+impl Stated<'_> {
+    fn bounds(&self, terms: &Terms<'_>) -> Option<Bounds> {
+        let rule = self.rule.filter(|rule| !rule.apply_to_past);
+        Bounds::new(
+            terms.now,
+            self.retention.days(),
+            rule.map(|rule| rule.created_at),
+        )
+    }
+
+    /// That it keeps rows, older ones than its rule or younger ones than its days.
+    fn keeps(&self, is_past: bool) -> Obstacle {
+        let days = self.retention.days();
+        Obstacle::Policy(KeptBy {
+            scope: self.rule.map(|rule| rule.scope.clone()),
+            days,
+            is_past: is_past && days.is_some(),
+            revision: self.revision,
+        })
+    }
 }
 
 /// The instant from which on nothing can be expired, under whatever policy of now; nothing if no

@@ -151,14 +151,13 @@ impl Arm {
         if bounds == self.bounds {
             return Some(self.clone());
         }
-        Some(Self {
+        let mut part = Self {
             bounds,
             cut_from: Some(self.cut_from.unwrap_or(self.bounds)),
-            lag_s: 0,
-            n_due: 0,
-            n_kept: 0,
             ..self.clone()
-        })
+        };
+        part.forget_counts();
+        Some(part)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt, HashSet};
 
-use super::Arm;
+use super::{Ages, Arm};
 use crate::cutoff::Bounds;
 
 /// When the expired rows of an arm are from.
@@ -31,8 +31,8 @@ pub struct Bucket {
     pub n_due: u64,
     /// Expired rows that stay because another table refers to them.
     pub n_kept: u64,
-    /// The age of the oldest row that will go, in Unix milliseconds.
-    pub oldest_ms: Option<i64>,
+    /// From when those are that will go.
+    pub ages: Ages,
 }
 
 /// Arms, none with more rows than a step unless that cannot be.
@@ -108,8 +108,7 @@ fn merged(buckets: &[Bucket], partitions: &[Arc<str>]) -> Vec<Bucket> {
         if is_same {
             bucket.n_due += next.n_due;
             bucket.n_kept += next.n_kept;
-            let oldest = bucket.oldest_ms.into_iter().chain(next.oldest_ms);
-            bucket.oldest_ms = oldest.min();
+            bucket.ages = bucket.ages.and(next.ages);
         }
         is_same
     });
@@ -118,13 +117,11 @@ fn merged(buckets: &[Bucket], partitions: &[Arc<str>]) -> Vec<Bucket> {
 
 /// The pieces of an arm, oldest first: as many buckets each as fit.
 fn pieces(arm: &Arm, buckets: &[Bucket], limit: u64) -> Vec<Arm> {
-    let empty = Arm {
+    let mut empty = Arm {
         cut_from: Some(arm.cut_from.unwrap_or(arm.bounds)),
-        n_due: 0,
-        n_kept: 0,
-        lag_s: 0,
         ..arm.clone()
     };
+    empty.forget_counts();
     let mut pieces: Vec<Arm> = Vec::new();
     let mut piece = empty.clone();
     for bucket in buckets {
@@ -142,9 +139,7 @@ fn pieces(arm: &Arm, buckets: &[Bucket], limit: u64) -> Vec<Arm> {
                 ..empty.clone()
             };
         }
-        piece.n_due += bucket.n_due;
-        piece.n_kept += bucket.n_kept;
-        piece.lag_s = piece.lag_s.max(arm.lag_of(bucket.oldest_ms));
+        piece.count(bucket.n_due, bucket.n_kept, bucket.ages);
     }
     pieces.push(piece);
     if pieces.len() == 1 {

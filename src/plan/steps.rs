@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::extent::Density;
 use super::split::{Split, split};
-use super::{Arm, Choice, Facts, Limits, Method, Step, TableInventory, choose, pack};
+use super::{Ages, Arm, Choice, Extent, Facts, Limits, Method, Step, TableInventory, choose, pack};
 use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
 
@@ -19,6 +20,8 @@ pub(super) struct Portion<'t> {
     pub(super) arms: Vec<Arm>,
     /// The same arms, once they are packed.
     packed: Vec<Vec<Arm>>,
+    /// The bytes that its rows take, if that is known.
+    density: Option<Density>,
     split: Split,
     /// Nothing but where whole partitions go.
     pub(super) whole: Option<Whole>,
@@ -28,6 +31,7 @@ pub(super) struct Portion<'t> {
 #[derive(Clone, Copy)]
 pub(super) struct Whole {
     pub(super) n_due: u64,
+    extent: Extent,
     expired: Option<Bounds>,
     /// The instant before which all of their rows are, in Unix milliseconds.
     pub(super) until_ms: i64,
@@ -47,9 +51,11 @@ pub(super) fn portions<'t>(
         partitions: &inventory.partitions,
         knows_partitions: inventory.knows_partitions(),
         n_due,
+        obstacle: inventory.obstacle.as_ref(),
         rates: &inventory.rates,
     });
     let portion = |choice: Choice| {
+        let density = Density::of(&inventory.partitions, &choice.partitions);
         let whole = whole(target, inventory, &choice);
         let arms = if whole.is_some() {
             vec![]
@@ -67,6 +73,7 @@ pub(super) fn portions<'t>(
             rows_per_step,
             arms: std::mem::take(&mut split.arms),
             packed: vec![],
+            density,
             split,
             whole,
         }
@@ -82,12 +89,16 @@ fn whole(target: &CheckedTarget, inventory: &TableInventory, choice: &Choice) ->
     let whole = partitions.filter(|partition| choice.partitions.contains(&partition.id));
     let of_none = Whole {
         n_due: 0,
+        extent: Extent::of(Some(0), Ages::default()),
         expired: inventory.expired,
         until_ms: i64::MIN,
     };
     let end_ms = |value: &str| target.ways.period?.span_ms(value).map(|(_, end_ms)| end_ms);
     let add = |sum: Whole, partition: &super::Partition| Whole {
         n_due: sum.n_due + partition.n_due,
+        extent: sum
+            .extent
+            .and(Extent::of(Some(partition.n_bytes), partition.ages)),
         until_ms: sum
             .until_ms
             .max(end_ms(&partition.value).unwrap_or(i64::MAX)),
@@ -115,12 +126,15 @@ impl Portion<'_> {
 
     /// Its steps, numbered after some others.
     pub(super) fn add_to(self, steps: &mut Vec<Step>) {
-        let whole = self.whole.map(|whole| (vec![], whole.n_due));
+        let whole = self.whole.map(|whole| (vec![], whole.n_due, whole.extent));
         let packed = self.packed.into_iter().map(|arms| {
             let n_due = arms.iter().map(|arm| arm.n_due).sum();
-            (arms, n_due)
+            let ages = arms.iter().map(Arm::ages).reduce(Ages::and);
+            let n_bytes = self.density.and_then(|density| density.n_bytes(n_due));
+            let extent = Extent::of(n_bytes, ages.unwrap_or_default());
+            (arms, n_due, extent)
         });
-        for (arms, n_due) in whole.into_iter().chain(packed) {
+        for (arms, n_due, extent) in whole.into_iter().chain(packed) {
             let number = u32::try_from(steps.len()).unwrap_or(u32::MAX);
             let reason = match self.split.note(&arms) {
                 Some(note) => format!("{}; {note}", self.choice.reason).into(),
@@ -137,6 +151,7 @@ impl Portion<'_> {
                 arms,
                 expired: self.whole.and_then(|whole| whole.expired),
                 n_due,
+                extent,
             });
         }
     }

@@ -64,7 +64,7 @@ pub(crate) fn goes_whole(step: &Step, targets: &[CheckedTarget], terms: &Terms<'
     };
     let is_inside = |(proven, common): (Bounds, Bounds)| proven.intersect(common) == Some(proven);
     step.expired
-        .zip(for_everybody(terms))
+        .zip(for_everybody(terms).ok())
         .is_some_and(is_inside)
         && targets
             .iter()

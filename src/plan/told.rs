@@ -4,7 +4,7 @@
 //! its workspace is inside of its interval or none is; then there are as many as a count would find. Ages in
 //! whole milliseconds may be rounded either way, so a row at a bound tells nothing.
 
-use super::{Arm, Census, CensusCell, CensusRow, DueRow};
+use super::{Ages, Arm, Census, CensusCell, CensusRow, DueRow};
 use crate::cutoff::Bounds;
 
 /// What a census calls the partition of a table without a partition key.
@@ -109,8 +109,10 @@ impl CensusCell {
             partition: partition.to_owned(),
             n_due: self.n_rows,
             n_kept: 0,
-            oldest_ms: Some(self.oldest_ms),
-            newest_ms: Some(self.newest_ms),
+            ages: Ages {
+                oldest_ms: Some(self.oldest_ms),
+                newest_ms: Some(self.newest_ms),
+            },
         }
     }
 }

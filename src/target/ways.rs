@@ -20,6 +20,18 @@ pub enum MethodChoice {
     Partition,
 }
 
+impl MethodChoice {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Lightweight => "lightweight",
+            Self::Patch => "patch",
+            Self::Partition => "partition",
+        }
+    }
+}
+
 /// What a table admits.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 pub struct Ways {

@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashMapExt};
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
-use crate::plan::{Bucket, Census, CensusCell, CensusRow, DueRow};
+use crate::plan::{Ages, Bucket, Census, CensusCell, CensusRow, DueRow};
 use crate::sql::sql;
 
 /// A line of a census, with the column names that the compiler writes.
@@ -100,8 +100,10 @@ impl From<RawDueRow> for DueRow {
             partition: raw.ebbtide_partition,
             n_due: raw.ebbtide_due,
             n_kept: raw.ebbtide_kept,
-            oldest_ms: raw.ebbtide_oldest_ms,
-            newest_ms: raw.ebbtide_newest_ms,
+            ages: Ages {
+                oldest_ms: raw.ebbtide_oldest_ms,
+                newest_ms: raw.ebbtide_newest_ms,
+            },
         }
     }
 }
@@ -119,6 +121,7 @@ struct RawTimeRow {
     ebbtide_due: u64,
     ebbtide_kept: u64,
     ebbtide_oldest_ms: Option<i64>,
+    ebbtide_newest_ms: Option<i64>,
     ebbtide_from_ms: i64,
 }
 
@@ -141,7 +144,10 @@ impl From<RawTimeRow> for TimeRow {
                 from_ms: raw.ebbtide_from_ms,
                 n_due: raw.ebbtide_due,
                 n_kept: raw.ebbtide_kept,
-                oldest_ms: raw.ebbtide_oldest_ms,
+                ages: Ages {
+                    oldest_ms: raw.ebbtide_oldest_ms,
+                    newest_ms: raw.ebbtide_newest_ms,
+                },
             },
         }
     }

@@ -6,6 +6,7 @@ mod backfill;
 mod budget;
 mod change;
 mod cycle;
+mod due;
 mod fair;
 mod hidden;
 mod hold;

@@ -5,9 +5,11 @@
 mod case;
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use ebbtide::{
-    Arm, Bounds, CheckedTarget, Plan, Projects, Within, census, compile, compile_step, probe,
+    Arm, Bounds, CheckedTarget, Extent, Plan, Projects, Within, census, compile, compile_step,
+    probe,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,7 +40,7 @@ fn a_plan_survives_a_file_and_no_edit_stays_unseen() {
             let read: Plan = serde_json::from_str(&text).unwrap();
             assert_eq!(read, *plan, "{name}");
             assert_eq!(read.computed_digest(), plan.digest, "{name}");
-            let edits: [fn(&mut Plan); 7] = [
+            let edits: [fn(&mut Plan); 10] = [
                 |plan| plan.revision += 1,
                 |plan| plan.steps.truncate(plan.steps.len() - 1),
                 |plan| plan.steps[0].arms[0].bounds.below_ms += 1,
@@ -46,6 +48,9 @@ fn a_plan_survives_a_file_and_no_edit_stays_unseen() {
                 |plan| plan.steps[0].arms[0].projects = Projects::Only("another".into()),
                 |plan| plan.targets[0].target.age.name = "another".into(),
                 |plan| plan.tables[0].totals.n_rows += 1,
+                |plan| plan.tables[0].extent.n_bytes = Some(7),
+                |plan| plan.steps[0].extent.newest = Some(plan.as_of),
+                |plan| plan.steps[0].arms[0].least_lag_s = Some(7),
             ];
             for edit in edits.iter().filter(|_| !plan.steps.is_empty()) {
                 let mut edited = plan.clone();
@@ -54,6 +59,16 @@ fn a_plan_survives_a_file_and_no_edit_stays_unseen() {
             }
         });
     }
+}
+
+/// What was reviewed before an upgrade can be applied after it: its digest is what it was.
+#[test]
+fn a_plan_of_an_older_version_is_read_as_it_was() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("fixtures/plan_of_an_older_version.json");
+    let plan: Plan = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(plan.computed_digest(), plan.digest);
+    assert_eq!(plan.steps[1].extent, Extent::default());
 }
 
 /// What the snapshots show is what ClickHouse takes, on rows of every kind.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::cli::left::{by_hand, left_out};
 use crate::cli::output::{counted, grouped, table};
-use crate::plan::{ASKED, Basis, Plan, PlannedRule, Step, TablePlan};
+use crate::plan::{ASKED, Ages, Basis, Bytes, Extent, Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
 
 /// A plan for people: per table what is there, per rule what goes, and what is left alone.
@@ -54,7 +56,19 @@ pub(in crate::cli) fn describe(plan: &Plan) -> String {
 
 /// What only a look at the whole table tells; a cycle needs none.
 fn if_counted(number: Option<u64>) -> String {
-    number.map_or_else(|| "–".into(), grouped)
+    number.map_or_else(|| NOTHING.into(), grouped)
+}
+
+/// What nobody counted, or is not there.
+const NOTHING: &str = "–";
+
+fn bytes(extent: Extent) -> String {
+    let bytes = extent.n_bytes.map(|n_bytes| Bytes(n_bytes).to_string());
+    bytes.unwrap_or_else(|| NOTHING.into())
+}
+
+fn instant(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| NOTHING.into(), |at| format!("{at:.0}"))
 }
 
 /// Per table what is there, and how much of it goes.
@@ -77,6 +91,9 @@ pub(in crate::cli) fn overview(plan: &Plan) -> String {
             if_counted(table.totals.n_workspaces),
             grouped(table.totals.n_rows),
             grouped(table.n_due),
+            bytes(table.extent),
+            instant(table.extent.oldest),
+            instant(table.extent.newest),
             grouped(table.n_kept),
             if_counted(table.totals.n_undatable),
             if_counted(table.totals.n_future),
@@ -93,12 +110,15 @@ pub(in crate::cli) fn overview(plan: &Plan) -> String {
             "workspaces",
             "rows",
             "due",
+            "bytes",
+            "oldest",
+            "newest",
             "kept",
             "undatable",
             "future",
             "statements",
         ],
-        &[1, 2, 3, 4, 5, 6, 7],
+        &[1, 2, 3, 4, 7, 8, 9, 10],
         rows,
     ));
     text.push('\n');
@@ -127,6 +147,7 @@ fn by_rule(plan: &Plan) -> String {
         n_arms: u64,
         n_due: u64,
         n_kept: u64,
+        ages: Ages,
         steps: Vec<u32>,
     }
     let mut sums: Vec<((String, Option<RuleId>), Sum)> = Vec::new();
@@ -144,6 +165,7 @@ fn by_rule(plan: &Plan) -> String {
             sum.n_arms += 1;
             sum.n_due += arm.n_due;
             sum.n_kept += arm.n_kept;
+            sum.ages = sum.ages.and(arm.ages());
             if sum.steps.last() != Some(&step.number) {
                 sum.steps.push(step.number);
             }
@@ -151,6 +173,7 @@ fn by_rule(plan: &Plan) -> String {
     }
     let rule = |id: Option<RuleId>| plan.rules.iter().find(|rule| rule.rule == id);
     let rows = sums.into_iter().map(|((table, id), sum)| {
+        let of_rule = Extent::of(None, sum.ages);
         [
             table,
             id.filter(|id| *id != ASKED)
@@ -158,6 +181,8 @@ fn by_rule(plan: &Plan) -> String {
             rule(id).map_or_else(String::new, why),
             grouped(sum.n_arms),
             grouped(sum.n_due),
+            instant(of_rule.oldest),
+            instant(of_rule.newest),
             grouped(sum.n_kept),
             sum.steps
                 .iter()
@@ -169,9 +194,9 @@ fn by_rule(plan: &Plan) -> String {
     let mut text = String::from("\nwhat goes, and by which rule\n");
     text.push_str(&table(
         [
-            "table", "rule", "because", "policies", "due", "kept", "steps",
+            "table", "rule", "because", "policies", "due", "oldest", "newest", "kept", "steps",
         ],
-        &[1, 3, 4, 5],
+        &[1, 3, 4, 7],
         rows,
     ));
     text.push('\n');
@@ -188,12 +213,13 @@ fn by_step(plan: &Plan) -> String {
             name(plan, &step.shard, &step.table),
             step.method.as_str().to_owned(),
             grouped(step.n_due),
+            bytes(step.extent),
             step.reason.to_string(),
         ]
     });
     text.push_str(&table(
-        ["step", "table", "method", "due", "why"],
-        &[0, 3],
+        ["step", "table", "method", "due", "bytes", "why"],
+        &[0, 3, 4],
         rows,
     ));
     let total = plan.steps.iter().map(|step| step.n_due).sum();

@@ -125,14 +125,14 @@ pub(super) fn proven<'t>(
         return wanted("nobody knows whose rows a rule or hold means".into());
     }
     let terms = terms.of_table(kept.shard.name(), table);
-    if let Some(expired) = for_everybody(&terms) {
+    if let Ok(expired) = for_everybody(&terms) {
         return Ok((target, expired));
     }
     let without_pauses = Terms {
         guards: Guards::none(),
         ..terms
     };
-    if terms.guards.holds().is_empty() && for_everybody(&without_pauses).is_some() {
+    if terms.guards.holds().is_empty() && for_everybody(&without_pauses).is_ok() {
         return Err(Unproven::Paused);
     }
     wanted("something is held, or somebody's rows are not to go".into())

@@ -88,6 +88,12 @@ impl Undropped {
         self.0.iter().any(|some| some.partitions.contains(id))
     }
 
+    /// What is in the way of a partition, if it is one of them.
+    pub(super) fn why(&self, id: &Arc<str>) -> Option<String> {
+        let mut its = self.0.iter().filter(|some| some.partitions.contains(id));
+        its.next().map(|some| some.why.said().0)
+    }
+
     /// What is left to a person, of partitions with something due.
     pub(super) fn by_hand(
         &self,

@@ -4,7 +4,7 @@ use super::*;
 use crate::cutoff::Bounds;
 use crate::guard::Guards;
 use crate::plan::candidate::tests::{census, name, now, target};
-use crate::plan::{Method, Terms, candidates, for_everybody};
+use crate::plan::{Extent, Method, Obstacle, Terms, candidates, for_everybody};
 use crate::resolve::{Directory, resolve};
 use crate::target::AgeKind;
 
@@ -39,6 +39,7 @@ fn step(arms: Vec<Arm>) -> Step {
         arms,
         expired: None,
         n_due: 1,
+        extent: Extent::default(),
     }
 }
 
@@ -62,7 +63,7 @@ proptest! {
             let rules = backfill.rules(now()).unwrap();
             let policies = resolve(&rules, &directory, &Retention::Unlimited);
             let terms = Terms { backfill: Some(backfill), ..Terms::new(&policies, now()) };
-            assert_eq!(for_everybody(&terms), None);
+            assert_eq!(for_everybody(&terms), Err(Obstacle::Backfill));
             candidates(&target(AgeKind::UuidText, true), &census(), &terms).due
         };
         let own = arms(&asked);

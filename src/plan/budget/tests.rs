@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::cutoff::Bounds;
 use crate::plan::candidate::tests::target;
-use crate::plan::{Bucket, Histogram, Method, Partition, TableInventory, steps::portions};
+use crate::plan::{Ages, Bucket, Histogram, Method, Partition, TableInventory, steps::portions};
 use crate::target::{AgeKind, CheckedTarget, MethodChoice, Period};
 
 const DAY_MS: i64 = 86_400_000;
@@ -79,7 +79,10 @@ fn inventory(table: &CheckedTarget, at: usize, rows: &Rows) -> TableInventory {
             from_ms: ms(*day),
             n_due: *n_due,
             n_kept: 0,
-            oldest_ms: Some(ms(*day)),
+            ages: Ages {
+                oldest_ms: Some(ms(*day)),
+                newest_ms: Some(ms(*day)),
+            },
         };
         Histogram {
             arm: arm(name, days),

@@ -19,6 +19,7 @@ fn chosen(ways: &Ways, partitions: &[Partition]) -> Vec<(Method, Vec<String>, u6
         partitions,
         knows_partitions: true,
         n_due: rest.map(|partition| partition.n_due).sum(),
+        obstacle: None,
         rates: &Rates::default(),
     };
     let plain = |choice: Choice| {

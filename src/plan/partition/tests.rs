@@ -97,7 +97,7 @@ proptest! {
             },
             ..Terms::new(&policies, now)
         };
-        let Some(expired) = for_everybody(&terms) else { return Ok(()) };
+        let Ok(expired) = for_everybody(&terms) else { return Ok(()) };
         for workspace in ["w0", "w1", "w2", "w3"] {
             for policies in [Some(&policies), of_base.as_ref()].into_iter().flatten() {
                 let of_projects = ["p0", "p1", "p2"].map(|name| policies.project(workspace, name));
@@ -125,16 +125,17 @@ fn nothing_goes_whole_while_anything_is_held_or_paused_or_unapproved() {
     let (rules, directory, default) = (rule_set(&[]), Directory::default(), retention(Some(9)));
     let policies = resolve(&rules, &directory, &default);
     let plain = Terms::new(&policies, now);
-    assert!(for_everybody(&plain).is_some());
+    assert!(for_everybody(&plain).is_ok());
     let guards = Guards::new(vec![], vec![PauseScope::Workspace("w".into())]);
     let paused = Terms {
         guards: &guards,
         ..plain
     };
-    assert_eq!(for_everybody(&paused), None);
+    let everything = PauseScope::Workspace("w".into());
+    assert_eq!(for_everybody(&paused), Err(Obstacle::Pause(everything)));
     let missing = Terms {
         base: Base::Missing,
         ..plain
     };
-    assert_eq!(for_everybody(&missing), None);
+    assert_eq!(for_everybody(&missing), Err(Obstacle::Unapproved));
 }

@@ -27,7 +27,10 @@ fn histogram(arm: &Arm, rows: &[(i64, u8)], limit: u64) -> Histogram {
             from_ms,
             n_due: number(ages.len()),
             n_kept: 1,
-            oldest_ms: ages.iter().min().copied(),
+            ages: Ages {
+                oldest_ms: ages.iter().min().copied(),
+                newest_ms: ages.iter().max().copied(),
+            },
         }
     };
     let mut buckets = Vec::new();

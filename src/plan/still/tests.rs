@@ -10,7 +10,7 @@ use crate::plan::candidate::tests::{
     BaseRules, base, census, guards, is_expired, is_held, n_taken, name, now, retention, rows,
     rules, target,
 };
-use crate::plan::{Base, Method};
+use crate::plan::{Base, Extent, Method};
 use crate::resolve::{Directory, Policies, resolve};
 use crate::rule::{Days, Retention, Rule, RuleSet, Scope};
 use crate::slot::SlotRange;
@@ -261,8 +261,9 @@ fn drop_under(terms: &Terms<'_>) -> Step {
         n_parts: 1,
         reason: "".into(),
         arms: vec![],
-        expired: for_everybody(terms),
+        expired: for_everybody(terms).ok(),
         n_due: 1,
+        extent: Extent::default(),
     }
 }
 

@@ -95,7 +95,7 @@ proptest! {
             let due = told.cells.iter().filter(|(place, _)| *place == at);
             let due: Vec<_> = due
                 .map(|(_, cell)| cell.due_row(arm))
-                .map(|row| (row.partition, row.n_due, row.oldest_ms, row.newest_ms))
+                .map(|row| (row.partition, row.n_due, row.ages.oldest_ms, row.ages.newest_ms))
                 .collect();
             prop_assert_eq!(due, expected);
         }

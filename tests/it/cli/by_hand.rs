@@ -61,6 +61,9 @@ async fn partitions_that_are_too_large_to_drop_are_masked_and_left_to_a_person()
     for verb in ["plan", "run"] {
         let said = scene.good(&[verb]);
         assert!(said.stdout.contains(of_month), "{}", said.transcript);
+        let why = "no partition goes whole: each is larger than max_partition_size_to_drop";
+        let is_said = said.stdout.contains(why);
+        assert_eq!(is_said, verb == "plan", "{}", said.transcript);
         let mut lines = said.stdout.lines();
         let of_name = lines.find(|line| line.starts_with("left to you: by_name: "));
         let of_name = of_name.unwrap_or_else(|| panic!("{}", said.transcript));

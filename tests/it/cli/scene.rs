@@ -276,6 +276,8 @@ pub fn mask(text: &str) -> String {
                 r"all \d+ parts, about \d+\.\d s",
                 "all <parts> parts, about <time>",
             ),
+            // How well a part packs depends on its ids.
+            (r"\b\d+\.\d [KMGT]iB\b|\b\d+ bytes\b", "<bytes>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<instant>"),
             (
                 r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",

@@ -39,6 +39,7 @@ fn assert_in_order(plan: &Plan, table: &str, workspace: &str) -> usize {
     for pair in arms.windows(2) {
         assert_eq!(Some(pair[0].bounds.below_ms), pair[1].bounds.from_ms);
         assert!(pair[0].lag_s > pair[1].lag_s);
+        assert!(pair[0].ages().newest_ms.unwrap() < pair[1].ages().oldest_ms.unwrap());
     }
     let n_due: u64 = arms.iter().map(|arm| arm.n_due).sum();
     assert_eq!(n_due, N_DUE);

@@ -155,6 +155,7 @@ fn random_arms(rng: &mut Rng) -> Vec<Arm> {
             piece: 0,
             cut_from: None,
             lag_s: 0,
+            least_lag_s: None,
             n_due: 0,
             n_kept: 0,
         };

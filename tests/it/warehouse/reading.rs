@@ -1,6 +1,6 @@
 //! Schemas and probes.
 
-use ebbtide::{CensusRow, DueRow, WarehouseError};
+use ebbtide::{Ages, CensusRow, DueRow, WarehouseError};
 
 use super::{Bench, proxy};
 
@@ -126,8 +126,7 @@ async fn probes_carry_any_id() {
         .shard
         .count_due(&format!(
             "SELECT w AS ebbtide_workspace, reverse(w) AS ebbtide_project, '202611' AS ebbtide_partition, toUInt64(2) AS ebbtide_due, \
-             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms, toNullable(toInt64(-6)) AS ebbtide_newest_ms \
-             FROM (SELECT {} AS w)",
+             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms, toNullable(toInt64(-6)) AS ebbtide_newest_ms FROM (SELECT {} AS w)",
             literal("a\0b")
         ))
         .await
@@ -138,8 +137,10 @@ async fn probes_carry_any_id() {
         partition: "202611".into(),
         n_due: 2,
         n_kept: 1,
-        oldest_ms: Some(-7),
-        newest_ms: Some(-6),
+        ages: Ages {
+            oldest_ms: Some(-7),
+            newest_ms: Some(-6),
+        },
     };
     assert_eq!(due, [expected]);
 }
@@ -151,8 +152,7 @@ async fn an_id_that_is_not_text_is_an_error_that_says_so() {
         .shard
         .count_due(
             "SELECT unhex('ff') AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, toUInt64(2) AS ebbtide_due, \
-             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms, \
-             toNullable(toInt64(-6)) AS ebbtide_newest_ms",
+             toUInt64(1) AS ebbtide_kept, toNullable(toInt64(-7)) AS ebbtide_oldest_ms, toNullable(toInt64(-6)) AS ebbtide_newest_ms",
         )
         .await
         .unwrap_err();

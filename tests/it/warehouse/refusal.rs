@@ -177,11 +177,13 @@ async fn users_that_may_not() {
 
     // A profile that trims answers does not trim probes: all rows or an error.
     let counts = "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, \
-                  number AS ebbtide_due, toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms, toNullable(toInt64(0)) AS ebbtide_newest_ms FROM numbers(1000)";
+                  number AS ebbtide_due, toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms, \
+                  toNullable(toInt64(0)) AS ebbtide_newest_ms FROM numbers(1000)";
     let rows = shard_of("trimmed").count_due(counts).await.unwrap();
     assert_eq!(rows.len(), 1000);
     let there = "SELECT '' AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, count() AS ebbtide_due, \
-                 toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms, toNullable(toInt64(0)) AS ebbtide_newest_ms FROM t";
+                 toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms, \
+                 toNullable(toInt64(0)) AS ebbtide_newest_ms FROM t";
     let rows = shard_of("trimmed").count_due(there).await.unwrap();
     assert_eq!(rows[0].n_due, 30, "rows that were deleted are not there");
     // Nor do other replicas answer them.
