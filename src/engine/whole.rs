@@ -11,22 +11,20 @@
 mod again;
 mod obstacle;
 mod refused;
+mod strays;
 mod undropped;
 
 use std::sync::Arc;
 
 use super::Engine;
-use super::count::{PATIENCE, cost};
+use super::count::PATIENCE;
 use super::probe::LeftOut;
-use super::survey::error_chain;
-use crate::compile::strays;
 use crate::cutoff::Bounds;
-use crate::plan::{
-    Ages, ByHand, MOST_PARTS_DROPPED, Obstacle, Partition, Terms, for_everybody, inside,
-};
+use crate::plan::{Ages, ByHand, Obstacle, Partition, Terms, for_everybody, inside};
 use crate::target::CheckedTarget;
-use crate::warehouse::{Hidden, Partitions, Shard, StraysRow, WarehouseError};
+use crate::warehouse::{Partitions, Shard};
 
+use strays::{Uncounted, together};
 use undropped::{Found, Undropped, Why};
 
 /// Partitions that go as a whole in one plan: each is named in later counts, and the server reads
@@ -196,72 +194,6 @@ impl Engine {
             whole.take(&proven, expired, partitions);
         }
     }
-
-    /// What partitions hold, and how much of it somebody could want, with their parts; or why that is
-    /// unknown: a row policy hides rows from a count, and not from a drop. Where it is too much for one
-    /// look, several are made, until patience ends; what is too much by itself is left out.
-    async fn count_strays(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        partitions: &[Arc<str>],
-        expired: Bounds,
-        patience: &mut u32,
-    ) -> Result<Strays, Uncounted> {
-        let mut strays = Strays::default();
-        let mut groups = vec![partitions];
-        while let Some(group) = groups.pop() {
-            if *patience == 0 {
-                strays.too_dear.extend_from_slice(group);
-                continue;
-            }
-            match self.count_together(shard, target, group, expired).await {
-                Ok((rows, parts)) => {
-                    strays.rows.extend(rows);
-                    strays.parts.extend(parts);
-                }
-                Err(CountError::Warehouse(error)) if error.is_out_of_limits() => {
-                    // Halves of what was not begun come to an end by themselves.
-                    if group.len() < 2 || cost(&error) > 1 {
-                        *patience = patience.saturating_sub(cost(&error));
-                    }
-                    strays.too_much = Some(error);
-                    if group.len() < 2 {
-                        strays.too_dear.extend_from_slice(group);
-                    } else {
-                        let (first, second) = group.split_at(group.len() / 2);
-                        groups.extend([second, first]);
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(strays)
-    }
-
-    /// The same in one look; the parts are in the order of their size.
-    async fn count_together(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        partitions: &[Arc<str>],
-        expired: Bounds,
-    ) -> Result<(Vec<StraysRow>, Vec<String>), CountError> {
-        let rows = shard.strays(&strays(target, partitions, expired)).await?;
-        let parts = rows.iter().flat_map(|row| &row.ebbtide_parts);
-        let parts: Vec<&str> = parts.map(String::as_str).collect();
-        let now = shard.parts_now(&target.table, &parts).await?;
-        let is_seen = now.n_seen == now.n_stored && now.by_size.len() == parts.len();
-        // A drop names the parts. A move does not: it also takes those of which this user sees nothing.
-        if is_seen && target.ways.quarantine.is_none() {
-            return Ok((rows, now.by_size));
-        }
-        let hidden = shard.hidden_rows(&target.table, partitions).await?;
-        if is_seen && hidden.is_empty() {
-            return Ok((rows, now.by_size));
-        }
-        Err(CountError::Hidden(hidden))
-    }
 }
 
 impl Whole {
@@ -292,67 +224,6 @@ impl Whole {
     }
 }
 
-/// What was counted in partitions.
-#[derive(Default)]
-struct Strays {
-    rows: Vec<StraysRow>,
-    parts: Vec<String>,
-    /// Each of them is too much for a look, or looks at others were too much too often.
-    too_dear: Vec<Arc<str>>,
-    /// Why the last look was too much.
-    too_much: Option<WarehouseError>,
-}
-
-impl Strays {
-    /// Why some were not counted, if any were not.
-    fn why_too_dear(&self) -> Option<String> {
-        let why = || match &self.too_much {
-            Some(error) => error_chain(error),
-            None => "too many looks were too much".into(),
-        };
-        (!self.too_dear.is_empty()).then(why)
-    }
-}
-
-/// Why nobody knows what partitions hold.
-struct Uncounted {
-    reason: String,
-    /// Those of which this user does not see every row: without them the others might be counted.
-    hidden: Vec<Arc<str>>,
-}
-
-enum CountError {
-    Warehouse(WarehouseError),
-    Hidden(Vec<Hidden>),
-}
-
-impl From<WarehouseError> for CountError {
-    fn from(error: WarehouseError) -> Self {
-        Self::Warehouse(error)
-    }
-}
-
-impl From<CountError> for Uncounted {
-    fn from(error: CountError) -> Self {
-        match error {
-            CountError::Warehouse(error) => Self {
-                reason: error_chain(&error),
-                hidden: Vec::new(),
-            },
-            CountError::Hidden(hidden) => {
-                let why = hidden.first().map_or_else(
-                    || "its parts are being merged".to_owned(),
-                    ToString::to_string,
-                );
-                Self {
-                    reason: format!("not dropped: {why}"),
-                    hidden: hidden.into_iter().map(|it| it.partition.into()).collect(),
-                }
-            }
-        }
-    }
-}
-
 /// The interval in which anybody's rows may go from a table unseen: nothing that another table
 /// protects, and nobody's rows were left out of this table or of one before it; or what is in the way.
 fn everybody_s(
@@ -374,27 +245,6 @@ fn everybody_s(
 fn nearly_all(partition: &Partition) -> bool {
     let n_nearly_all = partition.n_rows.saturating_sub(partition.n_rows / 10);
     partition.n_due > 0 && partition.n_due >= n_nearly_all
-}
-
-/// Candidates in groups that can be counted in one statement each, as many as may go. In each the small
-/// come first: they are proven before looks at large ones are too much too often.
-fn together(candidates: &[Arc<str>], found: &[Partition]) -> Vec<Vec<Arc<str>>> {
-    let mut groups: Vec<(u64, Vec<&Partition>)> = Vec::new();
-    let of_id = |id: &Arc<str>| found.iter().find(|partition| partition.id == *id);
-    for partition in candidates.iter().filter_map(of_id) {
-        match groups.last_mut() {
-            Some((n_together, some)) if *n_together + partition.n_parts <= MOST_PARTS_DROPPED => {
-                *n_together += partition.n_parts;
-                some.push(partition);
-            }
-            _ => groups.push((partition.n_parts, vec![partition])),
-        }
-    }
-    let by_size = |(_, mut some): (u64, Vec<&Partition>)| {
-        some.sort_by_key(|partition| partition.n_rows);
-        ids(some.into_iter())
-    };
-    groups.into_iter().map(by_size).collect()
 }
 
 /// The server moves no partition to quarantine with patches that are not applied.

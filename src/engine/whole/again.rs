@@ -1,6 +1,6 @@
 //! Whole partitions once more, immediately before they go and after it.
 
-use super::Strays;
+use super::strays::Strays;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
 use crate::engine::Engine;
