@@ -20,6 +20,7 @@ mod damaged;
 mod error;
 mod event;
 mod guards;
+mod halve;
 mod preview;
 mod probe;
 mod promise;
@@ -61,6 +62,7 @@ use crate::warehouse::{Shard, Warehouse};
 
 use self::backfill::Books;
 use self::census::KnownTotals;
+use self::count::KnownLooks;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
 
@@ -124,6 +126,7 @@ pub struct Engine {
     reclaim: ReclaimLimits,
     targets: Vec<Target>,
     totals: KnownTotals,
+    looks: KnownLooks,
 }
 
 impl Engine {
@@ -159,6 +162,7 @@ impl Engine {
             reclaim: config.reclaim.limits,
             targets: config.targets.clone(),
             totals: KnownTotals::new(),
+            looks: KnownLooks::new(),
         })
     }
 

@@ -9,6 +9,7 @@ mod cycle;
 mod fair;
 mod hidden;
 mod hold;
+mod known;
 mod lease;
 mod method;
 mod order;

@@ -374,6 +374,17 @@ async fn partitions_that_are_too_much_by_themselves_do_not_keep_the_others_from_
         "20261012",
     ];
     assert_eq!(dropped, proven, "{:#?}", made.unprobed);
+    // Of the oldest of the others a day can be counted, and goes row by row.
+    let masked = steps(&made).into_iter();
+    let masked: Vec<_> = masked
+        .filter(|(method, ..)| *method != Method::Partition)
+        .collect();
+    assert_eq!(
+        masked,
+        [(Method::Lightweight, "20260831".into(), 52)],
+        "{:#?}",
+        made.deferred
+    );
     let client = world.database.client();
     for id in proven {
         assert_eq!(n_counts_of(&client, &format!("spans%{id}")), 1, "{id}");
