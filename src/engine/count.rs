@@ -234,9 +234,10 @@ impl Work {
     }
 
     /// What comes next; who knows how the arms of a statement are begun is asked.
-    fn next(&mut self, begin: impl Fn(Vec<Arm>) -> Vec<Slice>) -> Option<Narrowed> {
+    fn next(&mut self, first_looks: impl Fn(Vec<Arm>) -> Vec<Slice>) -> Option<Narrowed> {
         while self.slices.is_empty() {
-            let begun = begin(self.statements.pop()?).into_iter().rev();
+            let begun = first_looks(self.statements.pop()?);
+            let begun = begun.into_iter().rev();
             self.slices.extend(begun.map(|slice| Narrowed {
                 slice,
                 was_too_much: false,
