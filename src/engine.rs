@@ -20,6 +20,7 @@ mod damaged;
 mod error;
 mod event;
 mod guards;
+mod halve;
 mod preview;
 mod probe;
 mod promise;
@@ -61,6 +62,7 @@ use crate::warehouse::{Shard, Warehouse};
 
 use self::backfill::Books;
 use self::census::OfDay;
+use self::count::KnownLooks;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
 
@@ -126,6 +128,7 @@ pub struct Engine {
     totals: OfDay<Totals>,
     /// Tables with too many partitions and workspaces for a census that tells them apart.
     coarse: OfDay<()>,
+    looks: KnownLooks,
 }
 
 impl Engine {
@@ -162,6 +165,7 @@ impl Engine {
             targets: config.targets.clone(),
             totals: OfDay::new(),
             coarse: OfDay::new(),
+            looks: KnownLooks::new(),
         })
     }
 

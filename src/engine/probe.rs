@@ -8,6 +8,7 @@ use foldhash::{HashMap, HashSet};
 
 use super::Engine;
 use super::count::{Counted, Oldest, Place};
+use super::halve::Patience;
 use super::report::lag_s;
 use super::tally::Tally;
 use crate::compile::Within;
@@ -156,7 +157,8 @@ impl Engine {
             oldest: &oldest,
         };
         let mut tally = Tally::of(std::mem::take(&mut partitions.found));
-        let due = self.count_packed(aside.except(&whole.ids), found.due, &mut tally);
+        let patience = &mut Patience::new();
+        let due = self.count_packed(aside.except(&whole.ids), found.due, patience, &mut tally);
         let mut due = due.await?;
         // What goes as a whole may be what makes the rest countable.
         if whole.ids.is_empty() {
@@ -175,18 +177,20 @@ impl Engine {
             }
             tally = Tally::of(std::mem::take(&mut partitions.found));
             let arms = std::mem::take(&mut due.arms);
-            let counted = self.count_packed(aside.except(&whole.ids), arms, &mut tally);
+            let rest = aside.except(&whole.ids);
+            let counted = self.count_packed(rest, arms, patience, &mut tally);
             due.follow(counted.await?);
         } else {
             tally.partitions = std::mem::take(&mut partitions.found);
         }
         let rest = aside.except(&whole.ids);
-        let histograms = self.histograms(rest, &mut due, &mut tally).await?;
+        let histograms = self.histograms(rest, &mut due, patience, &mut tally);
+        let histograms = histograms.await?;
         partitions.found = std::mem::take(&mut tally.partitions);
-        let behind = self.count_aside(aside, behind).await?;
-        let paused = self.count_aside(aside, found.paused).await?;
-        let waiting = self.count_aside(aside, found.waiting).await?;
-        let held = self.count_aside(aside, found.held).await?;
+        let behind = self.count_aside(aside, behind, patience).await?;
+        let paused = self.count_aside(aside, found.paused, patience).await?;
+        let waiting = self.count_aside(aside, found.waiting, patience).await?;
+        let held = self.count_aside(aside, found.held, patience).await?;
         due.uncounted.extend(parents);
         left_out.note(&due);
         left_out.paused.extend(paused.workspaces());

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::count::{Counted, Place};
+use super::count::{Counted, Of, Place};
+use super::halve::{Halves, Patience};
 use super::tally::Tally;
 use super::{Engine, error_chain};
 use crate::compile::{self, Times, Within};
+use crate::cutoff::utc_day;
 use crate::plan::{Arm, Bucket, DueRow, Histogram, Limits, Slice, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, TimeRow, WarehouseError};
@@ -41,9 +43,12 @@ impl Engine {
         &self,
         place: Place<'_>,
         counted: &mut Counted,
+        patience: &mut Patience,
         tally: &mut Tally,
     ) -> Result<Vec<Histogram>, WarehouseError> {
         let Place { shard, target, .. } = place;
+        let day = utc_day(self.clock.now());
+        let of = Of::new(shard, target, &day);
         let size = self.pacer.rows_per_step(shard, &target.table);
         let limit = self.limits.rows_per_step.min(size);
         let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = counted
@@ -60,16 +65,21 @@ impl Engine {
             ..self.limits
         };
         for arms in [workspaces, projects] {
-            let mut together = pack(arms, target, &limits).statements;
-            while let Some(mut arms) = together.pop() {
-                match self.by_time(shard, target, &arms, place.within, None).await {
-                    Ok(found) => histograms.extend(found),
-                    // They were counted apart, and are too much together.
-                    Err(error) if error.is_out_of_limits() && arms.len() > 1 => {
-                        let half = arms.split_off(arms.len() / 2);
-                        together.extend([half, arms]);
+            let statements = pack(arms, target, &limits).statements.into_iter();
+            let groups = statements.flat_map(|arms| self.looks.groups(of, arms));
+            let mut halves = Halves::of(groups.map(|group| group.arms));
+            while let Some(some) = halves.next() {
+                let counted = self.by_time(shard, target, &some.items, place.within, None);
+                match counted.await {
+                    Ok(found) => {
+                        if some.is_half {
+                            self.looks.together(of, &some.items);
+                        }
+                        histograms.extend(found);
                     }
                     Err(error) => {
+                        let failed = halves.halve(some, &error, patience);
+                        let arms = failed.err().map(|some| some.items).unwrap_or_default();
                         unsplit.extend(arms.into_iter().map(|arm| (arm, error_chain(&error))));
                     }
                 }
@@ -89,7 +99,8 @@ impl Engine {
                 reason,
                 "only the oldest rows go: they cannot be counted by time"
             );
-            self.shorten(place, &arm, limit, counted, tally).await?;
+            let shortened = self.shorten(place, (&arm, limit), counted, patience, tally);
+            shortened.await?;
         }
         Ok(refined)
     }
@@ -98,16 +109,16 @@ impl Engine {
     async fn shorten(
         &self,
         place: Place<'_>,
-        whole: &Arm,
-        limit: u64,
+        (whole, limit): (&Arm, u64),
         counted: &mut Counted,
+        patience: &mut Patience,
         tally: &mut Tally,
     ) -> Result<(), WarehouseError> {
         let Some(at) = counted.arms.iter().position(|arm| arm == whole) else {
             return Ok(());
         };
         tally.forget(whole, at);
-        let found = self.oldest_step(place, whole, limit).await?;
+        let found = self.oldest_step(place, whole, limit, patience).await?;
         let Some(arm) = counted.arms.get_mut(at) else {
             return Ok(());
         };
@@ -126,12 +137,13 @@ impl Engine {
     }
 
     /// The oldest rows of an arm that go in one step; nothing if those are of so short a time that there is
-    /// no part of it.
+    /// no part of it, or if patience ends before.
     async fn oldest_step(
         &self,
         place: Place<'_>,
         whole: &Arm,
         limit: u64,
+        patience: &mut Patience,
     ) -> Result<Option<OldestStep>, WarehouseError> {
         let Place {
             shard,
@@ -147,6 +159,10 @@ impl Engine {
             let older = shorter.older();
             let rows = match self.due_rows(shard, target, &older, within).await {
                 Err(error) if error.is_out_of_limits() => {
+                    patience.pay(&error);
+                    if patience.is_over() {
+                        return Ok(None);
+                    }
                     slice = shorter;
                     continue;
                 }

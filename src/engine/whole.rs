@@ -17,7 +17,7 @@ mod undropped;
 use std::sync::Arc;
 
 use super::Engine;
-use super::count::PATIENCE;
+use super::halve::Patience;
 use super::probe::LeftOut;
 use crate::cutoff::Bounds;
 use crate::plan::{Ages, ByHand, Obstacle, Partition, Terms, for_everybody, inside};
@@ -142,7 +142,7 @@ impl Engine {
         let mut candidates = candidates.await;
         candidates.truncate(MOST_WHOLE.saturating_sub(whole.ids.len()));
         let mut groups = together(&candidates, &partitions.found);
-        let mut patience = PATIENCE;
+        let mut patience = Patience::new();
         let warn = |reason: String| {
             let (shard, table) = (shard.name(), &*target.table);
             tracing::warn!(

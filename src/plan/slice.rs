@@ -45,6 +45,11 @@ impl Slice {
     }
 
     /// All of its arms, counted or not.
+    pub(crate) fn arms(&self) -> &[Arm] {
+        &self.arms
+    }
+
+    /// The same.
     pub(crate) fn into_arms(self) -> Vec<Arm> {
         self.arms
     }
@@ -94,12 +99,8 @@ impl Slice {
         unit_ms: i64,
     ) -> Option<Self> {
         let counted = self.older();
-        let begin_ms = |arm: &Arm| oldest_ms(&arm.workspace).max(arm.bounds.from_ms);
-        let from_ms = counted.iter().filter_map(begin_ms).min()?;
-        // Who asked may have rounded it up.
         let unit_ms = unit_ms.max(SHORTEST_MS);
-        let from_ms = from_ms.saturating_sub(1).div_euclid(unit_ms);
-        let from_ms = from_ms.saturating_mul(unit_ms);
+        let from_ms = begin_ms(&counted, oldest_ms, unit_ms)?;
         let shorter = Self {
             arms: self.arms.clone(),
             from_ms: Some(from_ms),
@@ -109,10 +110,39 @@ impl Slice {
             return Some(shorter);
         }
         let below_ms = counted.iter().map(|arm| arm.bounds.below_ms).max()?;
+        let half_ms = below_ms.saturating_sub(from_ms) / 2;
+        let below_ms = end_ms(from_ms, half_ms, unit_ms).filter(|end_ms| *end_ms < below_ms)?;
         Some(Self {
-            below_ms: middle_ms(from_ms, below_ms, unit_ms)?,
+            below_ms,
             ..shorter
         })
+    }
+
+    /// The same from the oldest row on, for so long a time if any is named; nothing where that is too
+    /// short.
+    pub(crate) fn first(
+        &self,
+        length_ms: Option<i64>,
+        oldest_ms: impl Fn(&str) -> Option<i64>,
+        unit_ms: i64,
+    ) -> Option<Self> {
+        let unit_ms = unit_ms.max(SHORTEST_MS);
+        let from_ms = begin_ms(&self.older(), oldest_ms, unit_ms)?;
+        let below_ms = match length_ms {
+            Some(length_ms) => end_ms(from_ms, length_ms, unit_ms)?.min(self.below_ms),
+            None => self.below_ms,
+        };
+        Some(Self {
+            arms: self.arms.clone(),
+            from_ms: Some(from_ms),
+            below_ms,
+        })
+    }
+
+    /// How long the time is that it was cut to, if it was.
+    pub(crate) fn length_ms(&self) -> Option<i64> {
+        let from_ms = self.from_ms.filter(|_| self.below_ms < i64::MAX)?;
+        Some(self.below_ms.saturating_sub(from_ms))
     }
 
     fn counted(&self, arm: &Arm) -> Option<Arm> {
@@ -127,12 +157,26 @@ impl Slice {
     }
 }
 
-/// The middle of a stretch of time: the begin of a day, or of a shorter unit where it is less than two.
-fn middle_ms(from_ms: i64, below_ms: i64, unit_ms: i64) -> Option<i64> {
-    let half_ms = below_ms.saturating_sub(from_ms) / 2;
-    let align_ms = if half_ms >= DAY_MS { DAY_MS } else { unit_ms };
-    let middle_ms = from_ms.saturating_add(half_ms).div_euclid(align_ms) * align_ms;
-    (from_ms < middle_ms && middle_ms < below_ms).then_some(middle_ms)
+/// No row of some arms is older. Whoever says how old the oldest is may have rounded that up; where an arm
+/// begins is exact: before it there is nothing to be counted.
+fn begin_ms(arms: &[Arm], oldest_ms: impl Fn(&str) -> Option<i64>, unit_ms: i64) -> Option<i64> {
+    let begin_ms = |arm: &Arm| {
+        let oldest_ms = oldest_ms(&arm.workspace);
+        let oldest_ms = oldest_ms.map(|ms| ms.saturating_sub(1).div_euclid(unit_ms));
+        let oldest_ms = oldest_ms.map(|units| units.saturating_mul(unit_ms));
+        let begin_ms = oldest_ms.max(arm.bounds.from_ms);
+        begin_ms.filter(|begin_ms| *begin_ms < arm.bounds.below_ms)
+    };
+    arms.iter().filter_map(begin_ms).min()
+}
+
+/// Where a stretch of about such a length ends: at the begin of a day, or of a shorter unit where it is
+/// less than one.
+fn end_ms(from_ms: i64, length_ms: i64, unit_ms: i64) -> Option<i64> {
+    let align_ms = if length_ms >= DAY_MS { DAY_MS } else { unit_ms };
+    let end_ms = from_ms.saturating_add(length_ms).div_euclid(align_ms);
+    let end_ms = end_ms.saturating_mul(align_ms);
+    (from_ms < end_ms).then_some(end_ms)
 }
 
 impl Arm {
@@ -162,91 +206,4 @@ impl Arm {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::plan::arm::tests::arm;
-
-    fn arms() -> impl Strategy<Value = Vec<Arm>> {
-        let bounds = (prop::option::of(-9_i64..80), 1_i64..20);
-        prop::collection::vec(bounds, 1..9).prop_map(|all| {
-            let bounds = all.into_iter().map(|(from, length)| Bounds {
-                below_ms: (from.unwrap_or(40) + length) * DAY_MS,
-                from_ms: from.map(|from| from * DAY_MS),
-            });
-            let named = (0..).zip(bounds);
-            named
-                .map(|(at, bounds)| arm(&format!("w{at}"), bounds))
-                .collect()
-        })
-    }
-
-    /// How many arms of a workspace have a row of this age.
-    fn n_of(arms: &[Arm], workspace: &str, ms: i64) -> usize {
-        let of_row = |arm: &&Arm| *arm.workspace == *workspace && arm.bounds.contains(ms);
-        arms.iter().filter(of_row).count()
-    }
-
-    proptest! {
-        #[test]
-        fn older_and_younger_make_the_whole_and_each_cut_is_less(
-            arms in arms(), oldest in -20_i64..60, unit_ms in prop::sample::select(vec![1, DAY_MS]),
-        ) {
-            let mut slice = Slice::all(arms.clone());
-            prop_assert_eq!(&slice.older(), &arms);
-            prop_assert_eq!(slice.end_ms(), None);
-            let oldest_ms = oldest * DAY_MS;
-            let mut n_cuts = 0;
-            while let Some(shorter) = slice.shorter(|_| Some(oldest_ms), unit_ms) {
-                n_cuts += 1;
-                prop_assert!(n_cuts < 40 && shorter != slice);
-                prop_assert!(n_cuts == 1 || shorter.below_ms < slice.below_ms);
-                prop_assert!(shorter.below_ms == i64::MAX || shorter.below_ms % unit_ms == 0);
-                slice = shorter;
-                let parts = [slice.older(), slice.younger()].concat();
-                for whole in &arms {
-                    let noons = (oldest.max(-10)..100).map(|day| day * DAY_MS + 7);
-                    for ms in noons.chain([slice.below_ms, oldest_ms]) {
-                        let is_in = usize::from(whole.bounds.contains(ms) && ms >= oldest_ms);
-                        let n_of = |arms: &[Arm]| n_of(arms, &whole.workspace, ms);
-                        prop_assert!(ms < oldest_ms || n_of(&parts) == is_in);
-                        let is_older = usize::from(is_in == 1 && ms < slice.below_ms);
-                        prop_assert!(ms < oldest_ms || n_of(&slice.older()) == is_older);
-                    }
-                    let mut of_whole = parts.iter().filter(|arm| arm.workspace == whole.workspace);
-                    prop_assert!(of_whole.all(|arm| arm.cutoff_ms() == whole.cutoff_ms()));
-                }
-            }
-        }
-
-        #[test]
-        fn halves_have_all_arms_and_each_counts_something(arms in arms(), below in -10_i64..90) {
-            let slice = Slice::all(arms).up_to(below * DAY_MS);
-            let n_counted = slice.older().len();
-            let Some([first, second]) = slice.halves() else {
-                prop_assert!(n_counted < 2);
-                return Ok(());
-            };
-            prop_assert!(!first.older().is_empty() && !second.older().is_empty());
-            prop_assert_eq!(first.older().len() + second.older().len(), n_counted);
-            let by_name = |mut arms: Vec<Arm>| {
-                arms.sort_by_key(|arm| arm.workspace.clone());
-                arms
-            };
-            let both = [first.into_arms(), second.into_arms()].concat();
-            prop_assert_eq!(by_name(both), by_name(slice.into_arms()));
-        }
-    }
-
-    #[test]
-    fn of_what_is_older_than_all_time_there_is_nothing() {
-        let bounds = Bounds {
-            below_ms: 9,
-            from_ms: None,
-        };
-        let slice = Slice::all(vec![arm("w", bounds)]).up_to(i64::MIN);
-        assert_eq!(slice.older(), []);
-        assert_eq!(slice.younger().len(), 1);
-    }
-}
+mod tests;

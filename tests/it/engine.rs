@@ -10,6 +10,7 @@ mod due;
 mod fair;
 mod hidden;
 mod hold;
+mod known;
 mod lease;
 mod method;
 mod order;

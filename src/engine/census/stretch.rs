@@ -1,7 +1,9 @@
 //! A census that is too much for one look: made of stretches of time, each within the limits of a probe.
 //!
 //! That works where index or partitions tell rows of one time from those of another; elsewhere every
-//! stretch reads the whole table, and the census is unknown.
+//! stretch reads the whole table, and the census is unknown. Ranges of workspaces would read less where the
+//! primary key begins with them, but where to cut is what a census finds out: only the values in the
+//! primary index could tell it before.
 
 use std::sync::Arc;
 

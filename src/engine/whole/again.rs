@@ -4,7 +4,7 @@ use super::strays::Strays;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
 use crate::engine::Engine;
-use crate::engine::count::PATIENCE;
+use crate::engine::halve::Patience;
 use crate::plan::Step;
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
@@ -26,7 +26,7 @@ impl Engine {
         }) else {
             return Err("nothing proves that its partitions may be dropped now".into());
         };
-        let mut patience = PATIENCE;
+        let mut patience = Patience::new();
         let counted = self
             .count_strays(shard, target, &step.partitions, expired, &mut patience)
             .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ids;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
-use crate::engine::count::cost;
+use crate::engine::halve::{Halves, Patience};
 use crate::engine::{Engine, error_chain};
 use crate::plan::{MOST_PARTS_DROPPED, Partition};
 use crate::target::CheckedTarget;
@@ -21,32 +21,26 @@ impl Engine {
         target: &CheckedTarget,
         partitions: &[Arc<str>],
         expired: Bounds,
-        patience: &mut u32,
+        patience: &mut Patience,
     ) -> Result<Strays, Uncounted> {
         let mut strays = Strays::default();
-        let mut groups = vec![partitions];
-        while let Some(group) = groups.pop() {
-            if *patience == 0 {
-                strays.too_dear.extend_from_slice(group);
+        let mut halves = Halves::of([partitions.to_vec()]);
+        while let Some(group) = halves.next() {
+            if patience.is_over() {
+                strays.too_dear.extend(group.items);
                 continue;
             }
-            match self.count_together(shard, target, group, expired).await {
+            let counted = self.count_together(shard, target, &group.items, expired);
+            match counted.await {
                 Ok((rows, parts)) => {
                     strays.rows.extend(rows);
                     strays.parts.extend(parts);
                 }
                 Err(CountError::Warehouse(error)) if error.is_out_of_limits() => {
-                    // Halves of what was not begun come to an end by themselves.
-                    if group.len() < 2 || cost(&error) > 1 {
-                        *patience = patience.saturating_sub(cost(&error));
+                    if let Err(group) = halves.halve(group, &error, patience) {
+                        strays.too_dear.extend(group.items);
                     }
                     strays.too_much = Some(error);
-                    if group.len() < 2 {
-                        strays.too_dear.extend_from_slice(group);
-                    } else {
-                        let (first, second) = group.split_at(group.len() / 2);
-                        groups.extend([second, first]);
-                    }
                 }
                 Err(error) => return Err(error.into()),
             }
