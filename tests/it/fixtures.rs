@@ -69,6 +69,12 @@ fn a_plan_of_an_older_version_is_read_as_it_was() {
     let plan: Plan = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     assert_eq!(plan.computed_digest(), plan.digest);
     assert_eq!(plan.steps[1].extent, Extent::default());
+    let newer = [7, 8].map(|least_lag_s| {
+        let mut newer = plan.clone();
+        newer.steps[1].arms[0].least_lag_s = Some(least_lag_s);
+        newer.computed_digest()
+    });
+    assert_ne!(newer[0], newer[1]);
 }
 
 /// What the snapshots show is what ClickHouse takes, on rows of every kind.

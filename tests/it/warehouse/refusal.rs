@@ -175,7 +175,11 @@ async fn users_that_may_not() {
         assert!(text.contains(word) && text.contains(user), "{text}");
     }
 
-    // A profile that trims answers does not trim probes: all rows or an error.
+    profiles_do_not_trim_probes(shard_of).await;
+}
+
+/// A profile that trims answers does not trim probes: all rows or an error.
+async fn profiles_do_not_trim_probes(shard_of: impl Fn(&str) -> Shard) {
     let counts = "SELECT toString(number) AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, \
                   number AS ebbtide_due, toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms, \
                   toNullable(toInt64(0)) AS ebbtide_newest_ms FROM numbers(1000)";
