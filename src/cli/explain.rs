@@ -171,7 +171,7 @@ fn explain(
         base,
         target_changes: grounds.base.changes().to_vec(),
         guards,
-        own_projects: own_projects.map(|name| name.to_string()).collect(),
+        own_projects: own_projects.map(ToString::to_string).collect(),
         row,
     }
 }

@@ -20,8 +20,8 @@ impl Looks {
 
     fn look_beside(&mut self, latency_ms: f64, parts_mutating: f64) -> bool {
         self.see(Ok(Readings {
-            latency_ms,
             parts_mutating,
+            latency_ms,
             ..Readings::IDLE
         }))
     }

@@ -28,16 +28,19 @@ fn with_budget(world: &World, budget: &str) -> Config {
     Config::parse(&small(&yaml)).unwrap()
 }
 
-/// After each statement everybody has another day due, so what is left of the plan is another one.
+/// After so many statements, each time, everybody has another day due: what is left of the plan is
+/// another one.
 fn with_another_day(
-    world: &World,
-    config: &Config,
+    (world, config): (&World, &Config),
+    n_times: u32,
     also: impl Fn(&Event<'_>) + Send + Sync + 'static,
 ) -> Engine {
-    let (ledger, n_days) = (world.ledger.clone(), AtomicU32::new(29));
+    let (ledger, n_done) = (world.ledger.clone(), AtomicU32::new(0));
     world.engine_with(config, NOW).observed_by(move |event| {
-        if matches!(event, Event::StepFinished { .. }) {
-            let retention = format!("{}d", n_days.fetch_sub(1, Ordering::Relaxed).max(5));
+        let is_finished = matches!(event, Event::StepFinished { .. });
+        if is_finished && n_done.load(Ordering::Relaxed) < n_times {
+            let n_done = n_done.fetch_add(1, Ordering::Relaxed);
+            let retention = format!("{}d", 29 - n_done);
             for name in NAMES {
                 let rule = NewRule {
                     scope: Scope::Workspace(name.into()),
@@ -54,15 +57,16 @@ fn with_another_day(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_budget_is_one_for_all_rounds() {
-    for budget in ["statements: 8", "rows: 276"] {
+    for budget in ["statements: 8", "rows: 552"] {
         let world = due_everywhere().await;
-        // Enough for the first plan, or for its spans.
-        let engine = with_another_day(&world, &with_budget(&world, budget), |_| {});
+        // Enough for the first plan, and for nothing that comes later.
+        let config = with_budget(&world, budget);
+        let engine = with_another_day((&world, &config), 20, |_| {});
         let (_, report) = run(&engine).await.unwrap();
         assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
         assert!(report.n_statements() > 1, "{report:#?}");
         match budget {
-            "rows: 276" => assert!(report.n_deleted() <= 276, "{report:#?}"),
+            "rows: 552" => assert!(report.n_deleted() <= 552, "{report:#?}"),
             _ => assert!(report.n_statements() <= 8, "{report:#?}"),
         }
     }
@@ -70,30 +74,32 @@ async fn the_budget_is_one_for_all_rounds() {
 
 /// Runs a cycle whose time is over when something happened for the first time, and not before.
 async fn in_time_until(is_it: fn(&Event<'_>) -> bool) -> CycleReport {
-    const TIME: Duration = Duration::from_secs(10);
+    const TIME: Duration = Duration::from_secs(8);
     let world = due_everywhere().await;
     let mut config = with_budget(&world, "time: 1h");
     config.limits.budget.time = TIME;
     let began = Instant::now();
-    let engine = with_another_day(&world, &config, move |event| {
+    let engine = with_another_day((&world, &config), 1, move |event| {
         if is_it(event) {
-            wait_until("the end of its time", || began.elapsed() > 2 * TIME);
+            wait_until("the end of its time", || began.elapsed() > TIME + TIME / 4);
         }
     });
     let (_, report) = run(&engine).await.unwrap();
     report
 }
 
+fn is_end(event: &Event<'_>) -> bool {
+    matches!(event, Event::CycleEnded { .. })
+}
+
+fn is_replanning(event: &Event<'_>) -> bool {
+    matches!(event, Event::Replanning)
+}
+
 /// Each round sends something, however late it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_round_begins_after_its_time_and_none_has_more_than_what_is_left() {
-    for (is_it, n_statements) in [
-        (
-            (|event| matches!(event, Event::CycleEnded { .. })) as fn(&Event<'_>) -> bool,
-            1,
-        ),
-        (|event| matches!(event, Event::Replanning), 2),
-    ] {
+    for (is_it, n_statements) in [(is_end as fn(&Event<'_>) -> bool, 1), (is_replanning, 2)] {
         let report = in_time_until(is_it).await;
         assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
         assert_eq!(report.n_statements(), n_statements, "{report:#?}");
@@ -137,7 +143,7 @@ async fn told_to_stop_between_two_rounds_it_says_what_the_first_did() {
     let stop = CancellationToken::new();
     let told = stop.clone();
     let config = with_budget(&world, "statements: 100");
-    let engine = with_another_day(&world, &config, move |event| {
+    let engine = with_another_day((&world, &config), 1, move |event| {
         if matches!(event, Event::Replanning) {
             told.cancel();
         }
