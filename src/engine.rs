@@ -19,6 +19,7 @@ mod count;
 mod damaged;
 mod error;
 mod event;
+mod explained;
 mod guards;
 mod halve;
 mod preview;
@@ -78,6 +79,7 @@ pub use request::{CycleKind, PlanRequest};
 pub use rulebook::Rulebook;
 pub use tenure::Tenure;
 
+pub(crate) use explained::{Explained, Grounds, GuardRecords, Subject};
 pub(crate) use promise::Promise;
 pub(crate) use reclaim::read_note;
 pub(crate) use review::MAX_AGE;

@@ -22,6 +22,7 @@ mod policies;
 mod problem;
 mod rate;
 mod rules;
+mod scoped;
 mod server;
 mod status;
 mod tenant;

@@ -7,6 +7,8 @@ mod calm;
 mod gate;
 mod signal;
 mod step_size;
+mod table;
+mod usual;
 mod window;
 
 use std::collections::HashMap;
@@ -21,9 +23,8 @@ pub use gate::{Decision, Held, decide};
 pub use signal::{Readings, Signal, Thresholds, Wait};
 pub use window::{NoWindow, Window};
 
-use self::calm::Calm;
-use self::gate::Usual;
 use self::step_size::StepSize;
+use self::table::TablePace;
 use crate::engine::error_chain;
 use crate::plan::{Method, StepCost};
 use crate::warehouse::Shard;
@@ -80,17 +81,6 @@ pub struct Pacer {
 /// A shard and a table.
 type Key = (Arc<str>, Arc<str>);
 
-/// What is known of a table's pace.
-#[derive(Debug)]
-struct TablePace {
-    held: Held,
-    usual: Usual,
-    calm: Calm,
-    step: StepSize,
-    /// What was decided last, and when.
-    last: Option<(Instant, Decision)>,
-}
-
 impl Pacer {
     /// A pacer that has not looked at anything yet.
     pub fn new(config: PaceConfig) -> Self {
@@ -131,32 +121,14 @@ impl Pacer {
     /// Whether a statement may be sent to a table now, by the load of its server. Asks the server
     /// at most once a second.
     pub async fn look(&self, shard: &Shard, table: &str) -> Decision {
-        if let Some(decision) = self.lately(shard, table) {
+        let now = Instant::now();
+        if let Some(decision) = self.of(shard, table, |pace| pace.lately(now)) {
             return decision;
         }
-        let load = shard.load(table).await;
+        let load = shard.load(table).await.map_err(|error| error_chain(&error));
+        let limits = &self.config.thresholds;
         self.of(shard, table, |pace| {
-            let decision = match load {
-                Ok(load) => {
-                    let limits = &self.config.thresholds;
-                    let readings = Readings {
-                        usual_latency_ms: pace.usual.ms(load.latency_ms, limits),
-                        ..load
-                    };
-                    let before = pace.calm.look(&readings, limits, &pace.held);
-                    let (decision, held) = decide(&readings, limits, &before);
-                    let is_held = decision != Decision::Go;
-                    pace.usual.learn(load.latency_ms, limits, is_held);
-                    pace.held = held;
-                    decision
-                }
-                Err(error) => {
-                    pace.calm = Calm::default();
-                    Decision::Wait(Wait::unreadable(error_chain(&error)))
-                }
-            };
-            pace.last = Some((Instant::now(), decision.clone()));
-            decision
+            pace.decide(load, limits, Instant::now())
         })
     }
 
@@ -164,19 +136,7 @@ impl Pacer {
     /// hold it back.
     pub async fn look_to_free(&self, shard: &Shard, table: &str) -> Decision {
         let decision = self.look(shard, table).await;
-        let full_disk = [&Signal::FreeDiskShare];
-        let is_only_full = self.of(shard, table, |pace| pace.held.iter().eq(full_disk));
-        match decision {
-            Decision::Wait(wait) if is_only_full && wait.problem.is_none() => Decision::Go,
-            decision => decision,
-        }
-    }
-
-    fn lately(&self, shard: &Shard, table: &str) -> Option<Decision> {
-        self.of(shard, table, |pace| {
-            let (at, decision) = pace.last.as_ref()?;
-            (at.elapsed() < LOOK_EVERY).then(|| decision.clone())
-        })
+        self.of(shard, table, |pace| pace.to_free(decision))
     }
 
     /// A statement that deleted so many rows ended: it took so long, and during or after it the load
@@ -235,14 +195,8 @@ impl Pacer {
 
     fn of_key<T>(&self, key: Key, work: impl FnOnce(&mut TablePace) -> T) -> T {
         let mut tables = self.lock();
-        let pace = tables.entry(key).or_insert_with(|| TablePace {
-            held: Held::new(),
-            usual: Usual::default(),
-            calm: Calm::default(),
-            step: StepSize::new(self.config.rows_per_step),
-            last: None,
-        });
-        work(pace)
+        let new = || TablePace::new(self.config.rows_per_step);
+        work(tables.entry(key).or_insert_with(new))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, TablePace>> {
@@ -251,92 +205,4 @@ impl Pacer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pacer(statements_per_minute: u32, rows_per_second: u32) -> Pacer {
-        Pacer::new(PaceConfig {
-            statements_per_minute: NonZeroU32::new(statements_per_minute).unwrap(),
-            rows_per_second: NonZeroU32::new(rows_per_second).unwrap(),
-            ..PaceConfig::default()
-        })
-    }
-
-    #[test]
-    fn a_step_that_was_slow_or_strained_the_server_is_followed_by_a_smaller_one() {
-        let pacer = pacer(1, 1);
-        let shard = Shard::new(crate::warehouse::ShardOptions::new("http://h")).unwrap();
-        let target = pacer.config().statement_target;
-        let learn = |n_rows, over, was_strained| {
-            let took = target + Duration::from_millis(over);
-            let is_smaller = pacer.learn(&shard, "spans", n_rows, took, was_strained);
-            (pacer.rows_per_step(&shard, "spans"), is_smaller)
-        };
-        assert_eq!(learn(5_000_000, 0, true), (2_500_000, true));
-        assert_eq!(learn(2_500_000, 1, false), (1_250_000, true));
-        assert_eq!(learn(1_250_000, 0, false), (1_750_000, false));
-        assert_eq!(
-            pacer.rows_per_step(&shard, "traces"),
-            5_000_000,
-            "each for itself"
-        );
-    }
-
-    #[test]
-    fn a_process_that_starts_knows_what_the_steps_of_the_record_took() {
-        let pacer = pacer(1, 1);
-        let shard = Shard::new(crate::warehouse::ShardOptions::new("http://h")).unwrap();
-        let cost = |table: &str, method: Method, n_rows, duration_ms| StepCost {
-            shard: shard.name().into(),
-            table: table.into(),
-            method: method.as_str().into(),
-            n_parts: 1,
-            n_rows,
-            duration_ms,
-        };
-        let (fast, slow) = (300_000, 300_001);
-        // The newest first.
-        let costs = [
-            cost("spans", Method::Partition, 9_000_000, slow),
-            cost("spans", Method::Lightweight, 100, fast),
-            cost("spans", Method::Patch, 1_250_000, fast),
-            cost("spans", Method::Lightweight, 2_500_000, slow),
-            cost("spans", Method::Lightweight, 5_000_000, slow),
-            cost("traces", Method::Partition, 9_000_000, slow),
-        ];
-        for _ in 0..2 {
-            pacer.recall(&costs);
-            assert_eq!(pacer.rows_per_step(&shard, "spans"), 3_000_000, "once");
-            assert_eq!(pacer.rows_per_step(&shard, "traces"), 5_000_000);
-        }
-    }
-
-    #[tokio::test]
-    async fn rows_beyond_the_quota_take_their_time() {
-        let pacer = pacer(1_000, 1_000);
-        let start = Instant::now();
-        pacer.ready(1_000).await;
-        assert!(
-            start.elapsed() < Duration::from_millis(200),
-            "the first second's rows are free"
-        );
-        pacer.ready(300).await;
-        assert!(
-            start.elapsed() >= Duration::from_millis(290),
-            "300 rows are worth 0.3 s"
-        );
-    }
-
-    #[tokio::test]
-    async fn statements_beyond_the_quota_wait() {
-        let pacer = pacer(600, u32::MAX);
-        let start = Instant::now();
-        for _ in 0..601 {
-            pacer.ready(0).await;
-        }
-        assert!(
-            start.elapsed() >= Duration::from_millis(95),
-            "600 at once, then one every 0.1 s"
-        );
-    }
-}
+mod tests;

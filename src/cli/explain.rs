@@ -12,10 +12,10 @@ use self::guards::GuardLines;
 use self::row::RowLine;
 use super::context::parse_instant;
 use super::{Context, Exit, Output};
-use crate::cutoff::{Bounds, Cutoff, smallest_id, time_of_id};
-use crate::engine::{BaseBook, Rulebook};
-use crate::resolve::{Policies, Policy, resolve};
-use crate::rule::{Retention, Rule};
+use crate::cutoff::{Cutoff, smallest_id, time_of_id};
+use crate::engine::{Explained, Grounds, GuardRecords, Subject};
+use crate::resolve::Policy;
+use crate::rule::Rule;
 use crate::target::TargetChange;
 
 /// Say what holds for a workspace or project, why, and what will happen when.
@@ -112,16 +112,16 @@ pub(super) async fn run(
     let ledger = context.ledger(&config).await?;
     let engine = context.engine_on(&config, ledger.clone())?;
     let rulebook = engine.rulebook().await?;
-    let base = engine.base(&rulebook).await?;
-    let world = World {
-        armed_until: engine.armed_at(rulebook.revision).await?,
-        guards: guards::read(args, &rulebook, &*ledger).await?,
+    let grounds = Grounds {
         rulebook: &rulebook,
-        base: &base,
+        directory: &rulebook.directory,
+        base: &engine.base(&rulebook).await?,
         default: &config.default_retention,
+        guards: &GuardRecords::read(&*ledger).await?,
         now: context.now(),
     };
-    let explanation = explain(args, row_time, world);
+    let armed_until = engine.armed_at(rulebook.revision).await?;
+    let explanation = explain(args, row_time, grounds, armed_until);
     output.result(&explanation, text::describe)?;
     Ok(Exit::Done)
 }
@@ -137,62 +137,43 @@ fn parse_row_time(text: &str) -> anyhow::Result<Timestamp> {
     }
 }
 
-/// What an explanation looks at.
-struct World<'a> {
-    rulebook: &'a Rulebook,
-    base: &'a BaseBook,
+fn explain(
+    args: &Explain,
+    row_time: Option<Timestamp>,
+    grounds: Grounds<'_>,
     armed_until: Option<Timestamp>,
-    guards: GuardLines,
-    default: &'a Retention,
-    now: Timestamp,
-}
-
-fn explain(args: &Explain, row_time: Option<Timestamp>, world: World<'_>) -> Explanation {
-    let World { rulebook, now, .. } = world;
-    let policies = resolve(&rulebook.rules, &rulebook.directory, world.default);
-    let of_base = world.base.policies(rulebook);
-    let policy = of(args, &policies);
-    let base = base_line(args, &policy, of_base.as_ref(), &world);
-    let own_projects = match args.project {
-        Some(_) => Vec::new(),
-        None => policies
-            .projects(&args.workspace)
-            .map(|(name, _)| name.to_string())
-            .collect(),
-    };
+) -> Explanation {
+    let explained = grounds.explain(Subject {
+        workspace: &args.workspace,
+        project: args.project.as_deref(),
+    });
+    let (policy, now) = (&explained.policy, grounds.now);
+    let base = base_line(&explained, armed_until);
+    let guards = GuardLines::of(&explained);
     let row = row_time.map(|time| {
-        let effective = effective(&policy, of_base.as_ref().map(|all| of(args, all)), &world);
-        let mut line = RowLine::new(
-            time,
-            policy.fate(time, now),
-            effective,
-            base.as_ref(),
-            &world.guards,
-        );
-        line.wait_for(world.base.changes());
+        let fate = policy.fate(time, now);
+        let mut line = RowLine::new(time, fate, explained.agreed(), base.as_ref(), &guards);
+        line.wait_for(grounds.base.changes());
         line
     });
+    let own_projects = explained.own_projects.iter();
     Explanation {
         workspace: args.workspace.clone(),
         project: args.project.clone(),
-        organization: policies
+        organization: (grounds.directory)
             .organization_of(&args.workspace)
             .map(ToString::to_string),
         retention: policy.retention.to_string(),
         winner: policy.trail.winner().map(RuleLine::from),
         losers: policy.trail.losers().map(RuleLine::from).collect(),
-        default: world.default.to_string(),
-        cutoff: cutoff_line(&policy, now),
+        default: grounds.default.to_string(),
+        cutoff: cutoff_line(policy, now),
         base,
-        target_changes: world.base.changes().to_vec(),
-        guards: world.guards,
-        own_projects,
+        target_changes: grounds.base.changes().to_vec(),
+        guards,
+        own_projects: own_projects.map(ToString::to_string).collect(),
         row,
     }
-}
-
-fn of<'a>(args: &Explain, policies: &Policies<'a>) -> Policy<'a> {
-    policies.of(&args.workspace, args.project.as_deref())
 }
 
 fn cutoff_line(policy: &Policy<'_>, now: Timestamp) -> Option<CutoffLine> {
@@ -207,43 +188,15 @@ fn cutoff_line(policy: &Policy<'_>, now: Timestamp) -> Option<CutoffLine> {
     })
 }
 
-/// The interval in which rows go at present, holds and pauses apart.
-fn effective(
-    policy: &Policy<'_>,
-    of_base: Option<Policy<'_>>,
-    world: &World<'_>,
-) -> Option<Bounds> {
-    let bounds = policy.bounds(world.now)?;
-    match (world.base, of_base) {
-        (BaseBook::Missing, _) => None,
-        (BaseBook::Earlier { .. }, Some(earlier)) => bounds.intersect(earlier.bounds(world.now)?),
-        _ => Some(bounds),
-    }
-}
-
-fn base_line(
-    args: &Explain,
-    policy: &Policy<'_>,
-    of_base: Option<&Policies<'_>>,
-    world: &World<'_>,
-) -> Option<BaseLine> {
-    let earlier = of_base.map(|policies| of(args, policies));
-    let (revision, retention) = match world.base {
-        BaseBook::NotNeeded => return None,
-        BaseBook::Missing => (None, None),
-        BaseBook::Same { revision, .. } => (Some(*revision), Some(policy.retention.to_string())),
-        BaseBook::Earlier { revision, .. } => (
-            Some(*revision),
-            earlier.as_ref().map(|policy| policy.retention.to_string()),
-        ),
-    };
-    let effective = effective(policy, earlier, world);
-    let keeps_back = effective != policy.bounds(world.now);
+fn base_line(explained: &Explained<'_>, armed_until: Option<Timestamp>) -> Option<BaseLine> {
+    let base = explained.base.as_ref()?;
+    let keeps_back = base.agreed != explained.expired;
+    let below_ms = base.agreed.map(|bounds| bounds.below_ms);
     Some(BaseLine {
-        revision,
-        retention,
+        revision: base.revision,
+        retention: base.retention.map(ToString::to_string),
         keeps_back,
-        cutoff: effective.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
-        armed_until: world.armed_until.filter(|_| keeps_back),
+        cutoff: below_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+        armed_until: armed_until.filter(|_| keeps_back),
     })
 }

@@ -232,3 +232,6 @@ impl Engine {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

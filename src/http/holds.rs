@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::access::Caller;
@@ -17,6 +17,7 @@ use super::memory::Seen;
 use super::page::{self, Page};
 use super::patience::promptly;
 use super::problem::{Answer, Place, Problem};
+use super::scoped::ScopedQuery;
 use super::wire;
 use crate::guard::HoldRange;
 use crate::ledger::{Deactivation, HoldRecord, NewHold};
@@ -120,27 +121,6 @@ fn with_etag(record: HoldRecord) -> Response {
     ([(header::ETAG, etag(&record))], Json(Hold::from(record))).into_response()
 }
 
-/// Which holds, and which page.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HoldQuery {
-    /// Released ones too.
-    #[serde(default)]
-    history: bool,
-    /// Of this organization only.
-    organization: Option<String>,
-    /// Of this workspace and its projects only.
-    workspace: Option<String>,
-    /// Of this project of the workspace only.
-    project: Option<String>,
-    /// Items on a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Place a hold. It is in force at once, also for a plan that is being executed.
 #[utoipa::path(
     post, path = "/v1/holds", tag = "holds", operation_id = "placeHold", request_body = HoldRequest,
@@ -197,23 +177,18 @@ pub(super) async fn place(
 
 /// Holds, ordered by number.
 #[utoipa::path(
-    get, path = "/v1/holds", tag = "holds", operation_id = "listHolds", params(HoldQuery),
+    get, path = "/v1/holds", tag = "holds", operation_id = "listHolds", params(ScopedQuery),
     responses((status = 200, description = "A page of holds", body = Page<Hold>)),
     security(("token" = ["viewer"]))
 )]
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Query(query): Query<HoldQuery>,
+    Query(query): Query<ScopedQuery>,
 ) -> Answer<Json<Page<Hold>>> {
-    let limit = page::limit(query.limit)?;
-    let after: u64 = page::place("holds", query.cursor.as_deref())?.unwrap_or(0);
-    let filter = wire::optional_scope(
-        Place::Query,
-        query.organization.as_deref(),
-        query.workspace.as_deref(),
-        query.project.as_deref(),
-    )?;
+    let limit = query.limit()?;
+    let after = query.after("holds")?;
+    let filter = query.filter()?;
     let seen = shared.directory_for(&caller).await?;
     let directory = seen.as_ref().map(Seen::directory);
     let at_most = usize::try_from(limit)

@@ -4,13 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foldhash::{HashMap, HashMapExt};
-
 use crate::config::ApprovalMode;
-use crate::engine::{BaseBook, EngineError, Rulebook};
-use crate::guard::PauseScope;
-use crate::ledger::{HoldRecord, Ledger, LedgerError, PauseRecord};
-use crate::rule::Scope;
+use crate::engine::{BaseBook, EngineError, GuardRecords, Rulebook};
+use crate::ledger::{Ledger, LedgerError};
 use crate::schedule::Live;
 
 /// How often reading is tried again because something changed in between.
@@ -28,16 +24,9 @@ pub(super) struct World {
     pub(super) is_stopped: bool,
     /// The latest revision that was approved, where approvals are required.
     pub(super) approved: Option<u64>,
-    guards: Arc<GuardRecords>,
+    /// Holds and pauses in force.
+    pub(super) guards: Arc<GuardRecords>,
     began_at: Instant,
-}
-
-/// Holds and pauses in force, with the reasons that people gave.
-#[derive(Debug)]
-struct GuardRecords {
-    holds: Vec<HoldRecord>,
-    by_scope: HashMap<Scope, Vec<usize>>,
-    pauses: Vec<PauseRecord>,
 }
 
 impl World {
@@ -51,8 +40,7 @@ impl World {
         for _ in 0..MAX_READS {
             let began_at = Instant::now();
             let rulebook = live.engine.rulebook().await?;
-            let holds = ledger.holds(false).await?;
-            let pauses = ledger.pauses(false).await?;
+            let guards = GuardRecords::read(ledger).await?;
             if ledger.revision().await? != rulebook.revision {
                 continue;
             }
@@ -67,22 +55,13 @@ impl World {
                 Some(before) => Arc::clone(&before.base),
                 None => Arc::new(live.engine.base(&rulebook).await?),
             };
-            let mut by_scope: HashMap<Scope, Vec<usize>> = HashMap::new();
-            for (index, record) in holds.iter().enumerate() {
-                let of_scope = by_scope.entry(record.hold.scope.clone()).or_default();
-                of_scope.push(index);
-            }
             return Ok(Self {
                 rulebook: Arc::new(rulebook),
                 is_stopped: live.engine.is_stopped_by(&base),
                 base,
                 base_revision,
                 approved: approved(live, ledger).await?,
-                guards: Arc::new(GuardRecords {
-                    holds,
-                    by_scope,
-                    pauses,
-                }),
+                guards: Arc::new(guards),
                 began_at,
             });
         }
@@ -119,48 +98,6 @@ impl World {
     /// How long ago it was read.
     pub(super) fn age(&self) -> Duration {
         self.began_at.elapsed()
-    }
-
-    /// The holds in force that apply to a workspace, or to one of its projects; to any of them if no
-    /// project is named.
-    pub(super) fn holds_on(&self, workspace: &str, project: Option<&str>) -> Vec<&HoldRecord> {
-        let organization = self.rulebook.directory.organization_of(workspace);
-        let is_of_workspace = |record: &&HoldRecord| {
-            let scope = &record.hold.scope;
-            matches!(scope, Scope::Project { workspace: of, .. } if **of == *workspace)
-        };
-        let of_any_project: Vec<&HoldRecord> = match project {
-            Some(_) => Vec::new(),
-            None => self.guards.holds.iter().filter(is_of_workspace).collect(),
-        };
-        let workspace: Arc<str> = workspace.into();
-        let scopes = [
-            organization.map(|name| Scope::Organization(Arc::clone(name))),
-            Some(Scope::Workspace(Arc::clone(&workspace))),
-            project.map(|project| Scope::Project {
-                workspace,
-                project: project.into(),
-            }),
-        ];
-        scopes
-            .iter()
-            .flatten()
-            .filter_map(|scope| self.guards.by_scope.get(scope))
-            .flatten()
-            .filter_map(|index| self.guards.holds.get(*index))
-            .chain(of_any_project)
-            .collect()
-    }
-
-    /// The pauses in force that stop what is deleted from a workspace.
-    pub(super) fn pauses_on(&self, workspace: &str) -> impl Iterator<Item = &PauseRecord> {
-        self.guards
-            .pauses
-            .iter()
-            .filter(move |record| match &record.pause.scope {
-                PauseScope::Everything | PauseScope::Target(_) => true,
-                PauseScope::Workspace(name) => &**name == workspace,
-            })
     }
 }
 

@@ -221,3 +221,18 @@ impl fmt::Display for Wait {
         }
     }
 }
+
+#[cfg(test)]
+impl Readings {
+    /// Nothing is at work.
+    pub(super) const IDLE: Self = Self {
+        parts_mutating: 0.0,
+        unfinished_mutations: 0.0,
+        parts_share: 0.0,
+        replication_lag_s: 0.0,
+        replication_queue: 0.0,
+        free_disk_share: 1.0,
+        latency_ms: 3.0,
+        usual_latency_ms: 3.0,
+    };
+}

@@ -3,11 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Explain;
 use crate::cli::holds;
-use crate::engine::Rulebook;
+use crate::engine::Explained;
 use crate::guard::{HoldRange, PauseScope};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{HoldRecord, PauseRecord};
 
 /// Holds and pauses over what is explained.
 #[derive(Debug, Serialize)]
@@ -57,62 +56,49 @@ pub(super) struct PauseLine {
     pub(super) since: Timestamp,
 }
 
-pub(super) async fn read(
-    args: &Explain,
-    rulebook: &Rulebook,
-    ledger: &dyn Ledger,
-) -> Result<GuardLines, LedgerError> {
-    let organization = rulebook.directory.organization_of(&args.workspace);
-    let over: Vec<u64> = rulebook
-        .guards
-        .over(
-            &args.workspace,
-            args.project.as_deref(),
-            organization.map(|name| &**name),
-        )
-        .map(|hold| hold.id)
-        .collect();
-    let over_projects: Vec<u64> = rulebook
-        .guards
-        .over_projects(&args.workspace)
-        .filter(|_| args.project.is_none())
-        .map(|(_, hold)| hold.id)
-        .collect();
-    let mut lines = GuardLines {
-        holds: Vec::new(),
-        project_holds: Vec::new(),
-        pauses: Vec::new(),
-    };
-    for record in ledger.holds(false).await? {
-        let hold = record.hold;
-        let line = HoldLine {
+impl GuardLines {
+    pub(super) fn of(explained: &Explained<'_>) -> Self {
+        let mut holds = explained.holds.clone();
+        holds.sort_unstable_by_key(|record| record.id);
+        let lines = |holds: &[&HoldRecord]| holds.iter().copied().map(HoldLine::from).collect();
+        Self {
+            holds: lines(&holds),
+            project_holds: lines(&explained.project_holds),
+            pauses: explained
+                .pauses
+                .iter()
+                .copied()
+                .map(PauseLine::from)
+                .collect(),
+        }
+    }
+}
+
+impl From<&HoldRecord> for HoldLine {
+    fn from(record: &HoldRecord) -> Self {
+        let hold = &record.hold;
+        Self {
             hold: record.id,
             scope: hold.scope.to_string(),
             from: hold.range.from,
             until: hold.range.until,
-            reason: hold.reason,
-            owner: hold.owner,
-        };
-        if over.contains(&record.id) {
-            lines.holds.push(line);
-        } else if over_projects.contains(&record.id) {
-            lines.project_holds.push(line);
+            reason: hold.reason.clone(),
+            owner: hold.owner.clone(),
         }
     }
-    for record in ledger.pauses(false).await? {
-        let pause = record.pause;
-        let target = match &pause.scope {
-            PauseScope::Everything => None,
-            PauseScope::Target(table) => Some(table.to_string()),
-            PauseScope::Workspace(name) if **name == *args.workspace => None,
-            PauseScope::Workspace(_) => continue,
-        };
-        lines.pauses.push(PauseLine {
+}
+
+impl From<&PauseRecord> for PauseLine {
+    fn from(record: &PauseRecord) -> Self {
+        let pause = &record.pause;
+        Self {
             scope: pause.scope.to_string(),
-            target,
-            reason: pause.reason,
+            target: match &pause.scope {
+                PauseScope::Target(table) => Some(table.to_string()),
+                PauseScope::Everything | PauseScope::Workspace(_) => None,
+            },
+            reason: pause.reason.clone(),
             since: pause.created_at,
-        });
+        }
     }
-    Ok(lines)
 }

@@ -12,13 +12,14 @@ use super::row::Row;
 use super::summary::summary;
 use crate::config::{ApprovalMode, Config};
 use crate::cutoff::{Cutoff, smallest_id};
-use crate::engine::BaseBook;
+use crate::engine::{Explained, Grounds, Subject};
 use crate::guard::PauseScope;
 use crate::http::access::Caller;
 use crate::http::memory::Seen;
 use crate::http::rules::of_workspace;
 use crate::http::world::World;
-use crate::resolve::{Directory, Policy as Resolved, resolve};
+use crate::ledger::{HoldRecord, PauseRecord};
+use crate::resolve::Policy as Resolved;
 use crate::rule::{Days, Scope};
 use crate::target::TargetChange;
 
@@ -31,17 +32,19 @@ pub(super) fn explain(
 ) -> Policy {
     let world = &*seen.world;
     let directory = of_workspace(&world.rulebook.directory, &asked.workspace);
-    let policies = resolve(&world.rulebook.rules, &directory, &config.default_retention);
-    let project = asked.project.as_deref();
-    let resolved = policies.of(&asked.workspace, project);
-    let cutoff = cutoff(&resolved, seen.now);
-    let own_projects: Vec<Arc<str>> = match project {
-        Some(_) => Vec::new(),
-        None => policies
-            .projects(&asked.workspace)
-            .map(|(name, _)| Arc::clone(name))
-            .collect(),
+    let grounds = Grounds {
+        rulebook: &world.rulebook,
+        directory: &directory,
+        base: &world.base,
+        default: &config.default_retention,
+        guards: &world.guards,
+        now: seen.now,
     };
+    let explained = grounds.explain(Subject {
+        workspace: &asked.workspace,
+        project: asked.project.as_deref(),
+    });
+    let resolved = explained.policy;
     let mut policy = Policy {
         organization: directory.organization_of(&asked.workspace).cloned(),
         retention: resolved.retention.to_string(),
@@ -49,11 +52,19 @@ pub(super) fn explain(
         rule: resolved.trail.winner().map(TrailRule::from),
         lost: resolved.trail.losers().map(TrailRule::from).collect(),
         default_retention: config.default_retention.to_string(),
-        cutoff,
-        waiting: waiting(config, seen, &resolved, &asked, &directory),
-        own_projects,
-        holds: holds(world, caller, &asked.workspace, project),
-        pauses: pauses(world, caller, &asked.workspace),
+        cutoff: cutoff(&resolved, seen.now),
+        waiting: waiting(config, world, &explained),
+        own_projects: explained.own_projects.into_iter().cloned().collect(),
+        holds: [explained.holds, explained.project_holds]
+            .into_iter()
+            .flatten()
+            .map(|record| hold(world, caller, record))
+            .collect(),
+        pauses: explained
+            .pauses
+            .into_iter()
+            .map(|record| pause(world, caller, record))
+            .collect(),
         target_changes: target_changes(world, caller),
         is_enabled: config.enabled,
         row: None,
@@ -80,34 +91,12 @@ fn cutoff(resolved: &Resolved<'_>, now: Timestamp) -> Option<CutoffInstant> {
 }
 
 /// What of the policy waits, given what the base says of the same rows.
-fn waiting(
-    config: &Config,
-    seen: &Seen,
-    resolved: &Resolved<'_>,
-    asked: &AnyPolicyQuery,
-    directory: &Directory,
-) -> Option<Waiting> {
-    let now = resolved.bounds(seen.now)?;
-    let world = &*seen.world;
-    let (base_revision, bounds) = match &*world.base {
-        BaseBook::NotNeeded => return None,
-        BaseBook::Missing => (None, None),
-        BaseBook::Same { revision, .. } => (Some(*revision), Some(now)),
-        BaseBook::Earlier {
-            revision,
-            rules,
-            default,
-            ..
-        } => {
-            let policies = resolve(rules, directory, default);
-            let base = policies.of(&asked.workspace, asked.project.as_deref());
-            let bounds = base.bounds(seen.now);
-            (Some(*revision), bounds.and_then(|base| base.intersect(now)))
-        }
-    };
+fn waiting(config: &Config, world: &World, explained: &Explained<'_>) -> Option<Waiting> {
+    let expired = explained.expired?;
+    let base = explained.base.as_ref()?;
     // Where every target reaches further, nothing goes, whatever the rules said.
-    let bounds = bounds.filter(|_| !world.is_stopped);
-    if bounds == Some(now) {
+    let bounds = base.agreed.filter(|_| !world.is_stopped);
+    if bounds == Some(expired) {
         return None;
     }
     let is_approved =
@@ -117,7 +106,7 @@ fn waiting(
             ApprovalMode::Required if !is_approved => WaitsFor::Approval,
             ApprovalMode::Required | ApprovalMode::None => WaitsFor::Armed,
         },
-        base_revision,
+        base_revision: base.revision,
         deleted_below: bounds.and_then(|bounds| Timestamp::from_millisecond(bounds.below_ms).ok()),
         bounds,
     })
@@ -133,41 +122,30 @@ fn target_changes(world: &World, caller: &Caller) -> Vec<String> {
     world.base.changes().iter().map(say).collect()
 }
 
-fn holds(
-    world: &World,
-    caller: &Caller,
-    workspace: &str,
-    project: Option<&str>,
-) -> Vec<AppliedHold> {
-    let holds = world.holds_on(workspace, project).into_iter();
-    holds
-        .map(|record| AppliedHold {
-            id: record.id,
-            project: match &record.hold.scope {
-                Scope::Project { project, .. } => Some(Arc::clone(project)),
-                Scope::Organization(_) | Scope::Workspace(_) => None,
-            },
-            from: record.hold.range.from,
-            until: record.hold.range.until,
-            reason: caller
-                .owns(&record.hold.scope, Some(&world.rulebook.directory))
-                .then(|| record.hold.reason.clone()),
-        })
-        .collect()
+fn hold(world: &World, caller: &Caller, record: &HoldRecord) -> AppliedHold {
+    AppliedHold {
+        id: record.id,
+        project: match &record.hold.scope {
+            Scope::Project { project, .. } => Some(Arc::clone(project)),
+            Scope::Organization(_) | Scope::Workspace(_) => None,
+        },
+        from: record.hold.range.from,
+        until: record.hold.range.until,
+        reason: caller
+            .owns(&record.hold.scope, Some(&world.rulebook.directory))
+            .then(|| record.hold.reason.clone()),
+    }
 }
 
-fn pauses(world: &World, caller: &Caller, workspace: &str) -> Vec<AppliedPause> {
-    world
-        .pauses_on(workspace)
-        .map(|record| AppliedPause {
-            id: record.id,
-            target: match &record.pause.scope {
-                PauseScope::Target(name) => Some(Arc::clone(name)),
-                PauseScope::Everything | PauseScope::Workspace(_) => None,
-            },
-            reason: caller
-                .owns_pause(&record.pause.scope, Some(&world.rulebook.directory))
-                .then(|| record.pause.reason.clone()),
-        })
-        .collect()
+fn pause(world: &World, caller: &Caller, record: &PauseRecord) -> AppliedPause {
+    AppliedPause {
+        id: record.id,
+        target: match &record.pause.scope {
+            PauseScope::Target(name) => Some(Arc::clone(name)),
+            PauseScope::Everything | PauseScope::Workspace(_) => None,
+        },
+        reason: caller
+            .owns_pause(&record.pause.scope, Some(&world.rulebook.directory))
+            .then(|| record.pause.reason.clone()),
+    }
 }

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::document::{Rule, rule_of};
 use crate::http::access::Caller;
@@ -13,7 +11,8 @@ use crate::http::input::Query;
 use crate::http::memory::Seen;
 use crate::http::page::{self, Page};
 use crate::http::patience::promptly;
-use crate::http::problem::{Answer, Place};
+use crate::http::problem::Answer;
+use crate::http::scoped::ScopedQuery;
 use crate::http::{Shared, wire};
 use crate::ledger::RuleRecord;
 use crate::resolve::Directory;
@@ -23,47 +22,20 @@ use crate::rule::{RuleId, Scope};
 const LONGEST_SEARCH: usize = 5_000;
 const SEARCH_STEP: u32 = 500;
 
-/// Which rules, and which page.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct RuleQuery {
-    /// Inactive ones too. With a filter, a page may then hold fewer items than asked for, or none: go
-    /// on while there is a `next_cursor`.
-    #[serde(default)]
-    history: bool,
-    /// Of this organization only.
-    organization: Option<String>,
-    /// Of this workspace and its projects only.
-    workspace: Option<String>,
-    /// Of this project of the workspace only.
-    project: Option<String>,
-    /// Items on a page.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Rules, ordered by number: the active ones, or all that ever were.
 #[utoipa::path(
-    get, path = "/v1/rules", tag = "rules", operation_id = "listRules", params(RuleQuery),
+    get, path = "/v1/rules", tag = "rules", operation_id = "listRules", params(ScopedQuery),
     responses((status = 200, description = "A page of rules", body = Page<Rule>)),
     security(("token" = ["viewer"]))
 )]
 pub(in crate::http) async fn list(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Query(query): Query<RuleQuery>,
+    Query(query): Query<ScopedQuery>,
 ) -> Answer<Json<Page<Rule>>> {
-    let limit = page::limit(query.limit)?;
-    let after: RuleId = page::place("rules", query.cursor.as_deref())?.unwrap_or(0);
-    let filter = wire::optional_scope(
-        Place::Query,
-        query.organization.as_deref(),
-        query.workspace.as_deref(),
-        query.project.as_deref(),
-    )?;
+    let limit = query.limit()?;
+    let after = query.after("rules")?;
+    let filter = query.filter()?;
     let (records, next) = if filter.is_none() && !caller.is_bound() {
         let mut records = promptly(
             shared

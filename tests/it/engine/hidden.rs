@@ -185,3 +185,40 @@ async fn a_part_that_a_row_policy_hides_is_not_moved_along() {
     assert_eq!(made.steps[0].method, Method::Partition);
     assert_eq!(scene.count("spans").await, 0);
 }
+
+/// A move takes along what comes meanwhile, whatever a count said before.
+#[tokio::test]
+async fn what_only_a_count_proves_is_masked_and_not_moved() {
+    let scene = Scene::new().await;
+    scene
+        .sql("INSERT INTO spans SELECT 'w', toDateTime('2026-10-05', 'UTC') + number FROM numbers(50)")
+        .await;
+    let (made, report) = run(&scene.engine("all", "30d", NOW)).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    let of_step = |step: &ebbtide::Step| (step.method, step.partitions.join(" "));
+    let found: Vec<_> = made.steps.iter().map(of_step).collect();
+    let expected = [
+        (Method::Partition, "202609".to_owned()),
+        (Method::Lightweight, "202610".to_owned()),
+    ];
+    assert_eq!(found, expected);
+}
+
+/// Somebody put something there that is on no record.
+#[tokio::test]
+async fn a_table_of_the_quarantine_is_not_dropped_with_rows_in_it() {
+    let scene = Scene::new().await;
+    run(&scene.engine("all", "30d", NOW)).await.unwrap();
+    let records = scene.ledger.quarantines(false).await.unwrap();
+    let kept_in = &records[0].quarantine.kept_in;
+    scene
+        .sql(&format!(
+            "INSERT INTO {kept_in} VALUES ('w', '2026-08-01 00:00:00')"
+        ))
+        .await;
+    run(&scene.engine("all", "30d", "2026-11-29T10:00:00Z"))
+        .await
+        .unwrap();
+    assert_eq!(scene.state(1).await, QuarantineState::Dropped);
+    assert_eq!(scene.count(kept_in).await, 1);
+}

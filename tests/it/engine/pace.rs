@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use ebbtide::{
-    Clock, CycleStatus, Decision, Embedded, EmbeddedUser, Engine, EngineError, Event, PaceConfig,
-    Pacer, Shard, ShardOptions, Signal, StepOutcomeKind,
+    Clock, CycleStatus, Decision, Embedded, EmbeddedUser, Engine, EngineError, Event, Method,
+    PaceConfig, Pacer, Shard, ShardOptions, Signal, StepOutcomeKind,
 };
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -188,6 +189,23 @@ async fn an_idle_table_may_go_and_each_limit_holds_it_back() {
         .await;
     let disk = look("backpressure: {free_disk_share: 0.9999}").await;
     assert!(matches!(disk, Decision::Wait(wait) if wait.signal == Signal::FreeDiskShare));
+}
+
+#[tokio::test]
+async fn a_server_is_asked_for_its_load_once_a_second_at_most() {
+    let world = World::new().await;
+    let shard = Shard::new(world.config().shards[0].clone()).unwrap();
+    let pacer = Pacer::new(PaceConfig::default());
+    let began = Instant::now();
+    for _ in 0..100 {
+        pacer.look(&shard, "spans").await;
+    }
+    let most = 1 + began.elapsed().as_secs();
+    world.sql("SYSTEM FLUSH LOGS query_log").await;
+    let looks = "system.query_log WHERE type = 'QueryFinish' AND query NOT LIKE '%system.query_log%' \
+                 AND query LIKE '%''PartMutation''%' AND current_database = currentDatabase()";
+    let n_looks = world.count(looks).await;
+    assert!((1..=most).contains(&n_looks), "{n_looks} of {most}");
 }
 
 /// Every read of spans takes so long from now on.
@@ -401,4 +419,20 @@ async fn a_full_disk_holds_no_drop_back() {
     assert_eq!(steps[..2], [("spans", true, None), ("spans", false, held)]);
     assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 0);
     assert_eq!(world.mutations().await, 0);
+}
+
+#[tokio::test]
+async fn a_busy_table_is_not_dropped_from() {
+    let mut world = partitioned("toYYYYMM(at)", "").await;
+    finite(&mut world);
+    make_busy(&world, "spans").await;
+    let engine = world.engine_with(&world.paced("longest_wait: 1s"), NOW);
+    let (planned, report) = run(&engine).await.unwrap();
+    assert_eq!(planned.steps[0].method, Method::Partition);
+    assert_eq!(report.status, CycleStatus::Failed);
+    let held = Some(Signal::UnfinishedMutations);
+    assert_eq!(report.steps[0].held_by, held, "{report:#?}");
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(table).await, 400);
+    }
 }

@@ -1,7 +1,7 @@
 //! Quarantine: whole partitions can be brought back for a while, and then are dropped.
 
 use ebbtide::{
-    Backfill, CycleStatus, Days, Engine, Method, NewQuarantine, PauseScope, PlanRequest,
+    Backfill, CycleStatus, Days, Engine, Method, NewQuarantine, NewRule, PauseScope, PlanRequest,
     QuarantineRecord, QuarantineState, Scope, Undone, Witness,
 };
 use tokio_util::sync::CancellationToken;
@@ -237,6 +237,56 @@ async fn a_row_that_should_stay_and_is_found_before_the_drop_takes_its_partition
     assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 1);
     assert_eq!(n_quarantine_tables(&world).await, 0);
     is_on_record(&world).await;
+}
+
+/// What proved it once proves nothing where the target is another one now.
+#[tokio::test]
+async fn what_its_target_of_now_keeps_or_cannot_match_goes_back() {
+    let spans = "{table: spans, quarantine: {for: 7d}, workspace: w, project: p,";
+    let keep = "keep: [{column: at, in_table: items, in_column: t, in_workspace: w}],";
+    for (after, both_go_back) in [
+        (
+            format!("{{table: spans, workspace: w, project: p, {keep}"),
+            false,
+        ),
+        (
+            "{table: spans, quarantine: {for: 7d}, workspace: w,".to_owned(),
+            true,
+        ),
+    ] {
+        let world = kept_for_a_week().await;
+        world
+            .sql("CREATE TABLE items (w String, t DateTime('UTC')) ENGINE = MergeTree ORDER BY w")
+            .await;
+        run(&world.engine()).await.unwrap();
+        assert_eq!(states(&world).await, all(QuarantineState::Kept));
+        // It expires more than before, and nobody knows which rows of a table without projects.
+        let rule = NewRule {
+            scope: Scope::Project {
+                workspace: "w1".into(),
+                project: "p".into(),
+            },
+            retention: "7d".into(),
+            apply_to_past: true,
+            created_at: at(NOW),
+        };
+        world
+            .ledger
+            .create_rule(&rule, "test".into())
+            .await
+            .unwrap();
+        let config = world.config_with(spans, &after);
+        run(&world.engine_with(&config, LATER)).await.unwrap();
+        for (table, _, state, _) in states(&world).await {
+            let goes_back = table == "spans" || both_go_back;
+            let expected = if goes_back {
+                QuarantineState::Undone
+            } else {
+                QuarantineState::Dropped
+            };
+            assert_eq!(state, expected, "{table}: {after}");
+        }
+    }
 }
 
 /// The server moves one partition after the other, so one may be away when another fails.

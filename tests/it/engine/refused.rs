@@ -43,7 +43,7 @@ struct Small {
     server: Embedded,
     config: Config,
     ledger: Arc<dyn Ledger>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Small {
@@ -94,7 +94,7 @@ impl Small {
             server,
             config,
             ledger,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -168,6 +168,25 @@ async fn what_the_server_refuses_to_drop_is_masked_and_said_and_tried_again_afte
         let is_said = !made.by_hand.is_empty();
         assert_eq!(is_said, method == Method::Lightweight, "{now}");
     }
+}
+
+/// A ledger that cannot say what was refused lets nothing go as a whole.
+#[tokio::test]
+async fn where_nobody_knows_what_was_refused_no_partition_goes_whole() {
+    let small = Small::new().await;
+    run(&small.engine_at(NOW)).await.unwrap();
+    let soon = small.engine_at("2026-11-21T12:00:00Z");
+    let methods = async || -> Vec<_> {
+        steps(&plan(&soon).await)
+            .into_iter()
+            .map(|of| of.0)
+            .collect()
+    };
+    assert_eq!(methods().await, [Method::Lightweight, Method::Partition]);
+    let ledger = rusqlite::Connection::open(small.folder.path().join("ledger.db")).unwrap();
+    let spoil = "UPDATE steps SET n_workspaces = -1 WHERE error LIKE 'refused: %'";
+    assert_eq!(ledger.execute(spoil, []).unwrap(), 1);
+    assert_eq!(methods().await, [Method::Lightweight, Method::Lightweight]);
 }
 
 /// What a table has may not be made again, by this user.

@@ -1,35 +1,125 @@
-//! A cycle that is planned again and again has one budget.
+//! A cycle that is planned again and again has one budget, and ends when it is told to.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use ebbtide::{Config, CycleStatus, Event, NewRule, Scope};
+use ebbtide::{Config, CycleReport, CycleStatus, Engine, Event, Method, NewRule, Scope};
+use tokio_util::sync::CancellationToken;
 
 use super::change::small;
-use super::world::{NOW, World, at, run};
-use crate::support::block_on;
+use super::method::{finite, partitioned};
+use super::world::{NOW, World, at, run, tenure};
+use crate::support::{block_on, wait_until};
+
+const NAMES: [&str; 4] = ["w0", "w1", "w2", "w3"];
+
+/// Everybody's rows end after 30 days: a statement of 69 rows for each workspace in each table.
+async fn due_everywhere() -> World {
+    let world = World::new().await;
+    for name in NAMES {
+        world.rule(name, "30d").await;
+    }
+    world
+}
+
+fn with_budget(world: &World, budget: &str) -> Config {
+    let budget = format!("max_share_of_table: 0.9, budget: {{{budget}}}");
+    let yaml = world.yaml.replace("max_share_of_table: 0.9", &budget);
+    Config::parse(&small(&yaml)).unwrap()
+}
+
+/// After so many statements, each time, everybody has another day due: what is left of the plan is
+/// another one.
+fn with_another_day(
+    (world, config): (&World, &Config),
+    n_times: u32,
+    also: impl Fn(&Event<'_>) + Send + Sync + 'static,
+) -> Engine {
+    let (ledger, n_done) = (world.ledger.clone(), AtomicU32::new(0));
+    world.engine_with(config, NOW).observed_by(move |event| {
+        let is_finished = matches!(event, Event::StepFinished { .. });
+        if is_finished && n_done.load(Ordering::Relaxed) < n_times {
+            let n_done = n_done.fetch_add(1, Ordering::Relaxed);
+            let retention = format!("{}d", 29 - n_done);
+            for name in NAMES {
+                let rule = NewRule {
+                    scope: Scope::Workspace(name.into()),
+                    retention: retention.clone(),
+                    apply_to_past: true,
+                    created_at: at(NOW),
+                };
+                block_on(ledger.create_rule(&rule, "test".into())).unwrap();
+            }
+        }
+        also(event);
+    })
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_budget_is_one_for_all_rounds() {
-    let world = World::new().await;
-    let names = ["w0", "w1", "w2", "w3"];
-    for name in names {
-        world.rule(name, "30d").await;
-    }
-    // Enough for the first plan: a statement for each workspace in each table.
-    let budget = "max_share_of_table: 0.9, budget: {statements: 8}";
-    let yaml = world.yaml.replace("max_share_of_table: 0.9", budget);
-    let config = Config::parse(&small(&yaml)).unwrap();
-    let (ledger, n_days) = (world.ledger.clone(), AtomicU32::new(29));
-    // After each statement everybody has another day due, so what is left of the plan is another one.
-    let engine = world.engine_with(&config, NOW).observed_by(move |event| {
-        if !matches!(event, Event::StepFinished { .. }) {
-            return;
+    for budget in ["statements: 8", "rows: 552"] {
+        let world = due_everywhere().await;
+        // Enough for the first plan, and for nothing that comes later.
+        let config = with_budget(&world, budget);
+        let engine = with_another_day((&world, &config), 20, |_| {});
+        let (_, report) = run(&engine).await.unwrap();
+        assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
+        assert!(report.n_statements() > 1, "{report:#?}");
+        match budget {
+            "rows: 552" => assert!(report.n_deleted() <= 552, "{report:#?}"),
+            _ => assert!(report.n_statements() <= 8, "{report:#?}"),
         }
-        let retention = format!("{}d", n_days.fetch_sub(1, Ordering::Relaxed).max(5));
-        for name in names {
+    }
+}
+
+/// Runs a cycle whose time is over when something happened for the first time, and not before.
+async fn in_time_until(is_it: fn(&Event<'_>) -> bool) -> CycleReport {
+    const TIME: Duration = Duration::from_secs(8);
+    let world = due_everywhere().await;
+    let mut config = with_budget(&world, "time: 1h");
+    config.limits.budget.time = TIME;
+    let began = Instant::now();
+    let engine = with_another_day((&world, &config), 1, move |event| {
+        if is_it(event) {
+            wait_until("the end of its time", || began.elapsed() > TIME + TIME / 4);
+        }
+    });
+    let (_, report) = run(&engine).await.unwrap();
+    report
+}
+
+fn is_end(event: &Event<'_>) -> bool {
+    matches!(event, Event::CycleEnded { .. })
+}
+
+fn is_replanning(event: &Event<'_>) -> bool {
+    matches!(event, Event::Replanning)
+}
+
+/// Each round sends something, however late it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_round_begins_after_its_time_and_none_has_more_than_what_is_left() {
+    for (is_it, n_statements) in [(is_end as fn(&Event<'_>) -> bool, 1), (is_replanning, 2)] {
+        let report = in_time_until(is_it).await;
+        assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
+        assert_eq!(report.n_statements(), n_statements, "{report:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_partitions_that_go_whole_take_nothing_from_it() {
+    let mut world = partitioned("toYYYYMM(at)", "").await;
+    finite(&mut world);
+    // Less than one drop has, and enough for what is masked.
+    let config = with_budget(&world, "rows: 190");
+    let (ledger, is_done) = (world.ledger.clone(), AtomicU32::new(0));
+    let engine = world.engine_with(&config, NOW).observed_by(move |event| {
+        if matches!(event, Event::StepFinished { .. })
+            && is_done.fetch_add(1, Ordering::Relaxed) == 0
+        {
             let rule = NewRule {
-                scope: Scope::Workspace(name.into()),
-                retention: retention.clone(),
+                scope: Scope::Workspace("w1".into()),
+                retention: "31d".into(),
                 apply_to_past: true,
                 created_at: at(NOW),
             };
@@ -37,7 +127,29 @@ async fn the_budget_is_one_for_all_rounds() {
         }
     });
     let (_, report) = run(&engine).await.unwrap();
-    assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
-    assert!(report.n_statements() > 1, "{report:#?}");
-    assert!(report.n_statements() <= 8, "{report:#?}");
+    assert_eq!(report.steps[0].method, Method::Partition);
+    assert_eq!(report.steps[0].n_due, 192);
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    let n_cycles = world.ledger.cycles(9).await.unwrap().len();
+    assert!(n_cycles > 1, "it is planned again");
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(table).await, 4 * 31 + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_between_two_rounds_it_says_what_the_first_did() {
+    let world = due_everywhere().await;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let config = with_budget(&world, "statements: 100");
+    let engine = with_another_day((&world, &config), 1, move |event| {
+        if matches!(event, Event::Replanning) {
+            told.cancel();
+        }
+    });
+    let tenure = tenure(engine.ledger()).await;
+    let (_, report) = engine.run(&tenure, &stop).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Stopped, "{report:#?}");
+    assert_eq!((report.n_statements(), report.n_deleted()), (1, 69));
 }

@@ -314,3 +314,99 @@ async fn a_workspace_of_which_not_even_the_oldest_rows_can_be_counted_is_left_al
     assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
     assert_eq!(world.count("traces WHERE w = 'w1'").await, N_DAYS * N_A_DAY);
 }
+
+/// Whoever cannot be counted in a child keeps the parents; others go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_children_cannot_be_counted_at_all_their_parents_stay() {
+    let world = large("w, at").await;
+    for workspace in ["w1", "w2"] {
+        world.rule(workspace, "30d").await;
+    }
+    let config = uncountable(&world, "spans").await;
+    let (planned, report) = run(&world.engine_with(&config, NOW)).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
+    let unknown: Vec<_> = planned.unprobed.iter().collect();
+    assert!(
+        unknown
+            .iter()
+            .any(|of| of.workspace == Some("w1".into()) && of.table == Some("spans".into())),
+        "{unknown:#?}"
+    );
+    for table in ["spans", "traces"] {
+        assert_eq!(world.count(&due(table, "w2")).await, 0, "{table}");
+        let of_w1 = format!("{table} WHERE w = 'w1'");
+        assert_eq!(world.count(&of_w1).await, N_DAYS * N_A_DAY, "{table}");
+    }
+}
+
+/// Where the key begins with the workspace a small one need not wait for a large one; where it begins
+/// with the time, half of the workspaces read as much as all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workspaces_are_counted_apart_only_where_that_reads_less() {
+    for (key, is_apart) in [("w, at", true), ("at, w", false)] {
+        let world = large(key).await;
+        for table in ["spans", "traces"] {
+            let young = format!(
+                "ALTER TABLE {table} DELETE WHERE w = 'w2' AND at < '2026-10-10' SETTINGS mutations_sync = 2"
+            );
+            world.sql(&young).await;
+        }
+        for workspace in ["w1", "w2"] {
+            world.rule(workspace, "30d").await;
+        }
+        let planned = plan(&world.engine_with(&config(&world), NOW)).await;
+        assert!(planned.is_uncounted(), "{key}");
+        let spans = planned.steps.iter().filter(|step| &*step.table == "spans");
+        let of_w2: u64 = spans
+            .flat_map(|step| &step.arms)
+            .filter(|arm| *arm.workspace == *"w2")
+            .map(|arm| arm.n_due)
+            .sum();
+        let n_due = world.count(&due("spans", "w2")).await;
+        assert!(n_due > 0);
+        assert_eq!(of_w2, if is_apart { n_due } else { 0 }, "{key}");
+    }
+}
+
+/// Nothing is due as far as it could be counted: that is unknown, and not nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_of_several_could_be_counted_their_table_is_unknown() {
+    let world = large("at, w").await;
+    for workspace in ["w1", "w2"] {
+        world.rule(workspace, "30d").await;
+    }
+    let config = uncountable(&world, "traces").await;
+    let planned = plan(&world.engine_with(&config, NOW)).await;
+    let of_traces = planned
+        .unprobed
+        .iter()
+        .filter(|of| of.table == Some("traces".into()));
+    let reasons: Vec<&str> = of_traces.map(|of| &*of.reason).collect();
+    let names_the_limit = |reason: &&str| reason.contains("clickhouse.probe_rows");
+    assert!(
+        !reasons.is_empty() && reasons.iter().all(names_the_limit),
+        "{:#?}",
+        planned.unprobed
+    );
+    let tables = planned.steps.iter().map(|step| &*step.table);
+    assert!(
+        tables.clone().count() > 0
+            && tables.eq(["spans"].into_iter().cycle().take(planned.steps.len()))
+    );
+}
+
+/// What was counted apart goes in one statement, and what it left is counted apart again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_counted_apart_is_proven_apart() {
+    let world = large("w, at").await;
+    let names = ["a1", "a2", "a3"];
+    for workspace in names {
+        fill(&world, "spans", workspace, "p", (50, 65), N_A_DAY).await;
+        world.rule(workspace, "30d").await;
+    }
+    let (planned, report) = run(&world.engine_with(&config(&world), NOW)).await.unwrap();
+    let n_arms: Vec<usize> = planned.steps.iter().map(|step| step.arms.len()).collect();
+    assert_eq!(n_arms, [3], "{planned:#?}");
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    assert_eq!(report.n_deleted(), 3 * 15 * N_A_DAY);
+}

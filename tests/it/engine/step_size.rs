@@ -96,6 +96,30 @@ async fn a_cycle_whose_steps_became_too_large_is_planned_anew_with_smaller_ones(
     assert_eq!(world.count("spans WHERE at < '2026-10-01'").await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_something_sent_is_not_verified_nothing_is_planned_anew() {
+    let world = World::new().await;
+    rules(&world).await;
+    fill(&world, "spans", 36_000).await;
+    // The mutation is registered and cannot run; what is inserted now is none of its business.
+    world.sql("SYSTEM STOP MERGES spans").await;
+    let engine = world.engine_with(&impatient(&world, 80_000), NOW);
+    let cycle = tokio::spawn(async move { run(&engine).await });
+    world.wait_for_mutations(1).await;
+    for workspace in ["w0", "w1", "w2", "w3"] {
+        let late = format!("INSERT INTO spans VALUES ('{workspace}', 'p', '2026-01-01', 7)");
+        world.sql(&late).await;
+    }
+    world.sql("SYSTEM START MERGES spans").await;
+    let (_, report) = cycle.await.unwrap().unwrap();
+    assert!(report.is_shrunk, "{report:#?}");
+    assert_eq!(
+        (report.status, report.n_statements()),
+        (CycleStatus::Failed, 1)
+    );
+    assert_eq!(world.ledger.cycles(9).await.unwrap().len(), 1);
+}
+
 /// Its budget is one for all plans, and what it leaves is left by the last one.
 #[tokio::test]
 async fn smaller_steps_have_what_is_left_of_the_budget() {

@@ -174,6 +174,38 @@ async fn a_table_that_was_not_approved_is_not_dropped_from_nor_are_its_parents()
     assert_eq!(world.count("traces").await, 4 * 31);
 }
 
+/// The share of the table was allowed for what the plan counted, and for little more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_grew_by_more_than_a_tenth_since_the_plan_waits_for_the_next() {
+    // The first step drops 192 rows of August and September.
+    for (n_late, goes) in [(10, true), (30, false)] {
+        let world = months().await;
+        let client = world.database.client();
+        let engine = changed_before(1, &world, move || {
+            let late = format!(
+                "INSERT INTO spans SELECT 'w1', 'p', '2026-09-10 00:00:00', number \
+                 FROM numbers({n_late})"
+            );
+            block_on(client.query_raw(&late).execute()).unwrap();
+        });
+        let (_, report) = run(&engine).await.unwrap();
+        let outcome = &report.steps[0].outcome;
+        let old = world.count("spans WHERE at < '2026-10-01'").await;
+        if goes {
+            assert_eq!((report.status, old), (CycleStatus::Done, 0), "{report:#?}");
+            continue;
+        }
+        let StepOutcomeKind::Skipped { reason } = outcome else {
+            panic!("{report:#?}");
+        };
+        let said = "hold 222 rows, and the plan counted 192";
+        assert!(reason.contains(said), "{reason}");
+        assert_eq!(old, 192 + n_late);
+        run(&world.engine()).await.unwrap();
+        assert_eq!(world.count("spans").await, 4 * 31);
+    }
+}
+
 /// Changes a table between the last count of the first step and its statement: the ledger stands
 /// there.
 fn changed_after_the_count(world: &World, change: &'static str) -> Engine {
