@@ -61,7 +61,7 @@ impl Whole {
 
 impl LeftOut {
     /// Whose rows stay, if anybody's do.
-    pub(super) fn obstacle(&self) -> Option<Obstacle> {
+    pub(in crate::engine) fn obstacle(&self) -> Option<Obstacle> {
         let first = |found: &foldhash::HashSet<_>| found.iter().min().cloned();
         let alone = || first(&self.alone).map(Obstacle::LeftAlone);
         let unmatched = self.anybody.then_some(Obstacle::Unmatched);
