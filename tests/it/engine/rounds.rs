@@ -1,6 +1,6 @@
 //! A cycle that is planned again and again has one budget, and ends when it is told to.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ebbtide::{Config, CycleReport, CycleStatus, Engine, Event, Method, NewRule, Scope};
@@ -28,23 +28,19 @@ fn with_budget(world: &World, budget: &str) -> Config {
     Config::parse(&small(&yaml)).unwrap()
 }
 
-/// After so many statements, each time, everybody has another day due: what is left of the plan is
-/// another one.
+/// After the first statement everybody has another day due: what is left of the plan is another one.
 fn with_another_day(
-    (world, config): (&World, &Config),
-    n_times: u32,
+    world: &World,
+    config: &Config,
     also: impl Fn(&Event<'_>) + Send + Sync + 'static,
 ) -> Engine {
-    let (ledger, n_done) = (world.ledger.clone(), AtomicU32::new(0));
+    let (ledger, is_done) = (world.ledger.clone(), AtomicBool::new(false));
     world.engine_with(config, NOW).observed_by(move |event| {
-        let is_finished = matches!(event, Event::StepFinished { .. });
-        if is_finished && n_done.load(Ordering::Relaxed) < n_times {
-            let n_done = n_done.fetch_add(1, Ordering::Relaxed);
-            let retention = format!("{}d", 29 - n_done);
+        if matches!(event, Event::StepFinished { .. }) && !is_done.swap(true, Ordering::Relaxed) {
             for name in NAMES {
                 let rule = NewRule {
                     scope: Scope::Workspace(name.into()),
-                    retention: retention.clone(),
+                    retention: "29d".into(),
                     apply_to_past: true,
                     created_at: at(NOW),
                 };
@@ -61,7 +57,7 @@ async fn the_budget_is_one_for_all_rounds() {
         let world = due_everywhere().await;
         // Enough for the first plan, and for nothing that comes later.
         let config = with_budget(&world, budget);
-        let engine = with_another_day((&world, &config), 20, |_| {});
+        let engine = with_another_day(&world, &config, |_| {});
         let (_, report) = run(&engine).await.unwrap();
         assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
         assert!(report.n_statements() > 1, "{report:#?}");
@@ -79,7 +75,7 @@ async fn in_time_until(is_it: fn(&Event<'_>) -> bool) -> CycleReport {
     let mut config = with_budget(&world, "time: 1h");
     config.limits.budget.time = TIME;
     let began = Instant::now();
-    let engine = with_another_day((&world, &config), 1, move |event| {
+    let engine = with_another_day(&world, &config, move |event| {
         if is_it(event) {
             wait_until("the end of its time", || began.elapsed() > TIME + TIME / 4);
         }
@@ -99,7 +95,9 @@ fn is_replanning(event: &Event<'_>) -> bool {
 /// Each round sends something, however late it is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_round_begins_after_its_time_and_none_has_more_than_what_is_left() {
-    for (is_it, n_statements) in [(is_end as fn(&Event<'_>) -> bool, 1), (is_replanning, 2)] {
+    type IsIt = fn(&Event<'_>) -> bool;
+    let moments: [(IsIt, usize); 2] = [(is_end, 1), (is_replanning, 2)];
+    for (is_it, n_statements) in moments {
         let report = in_time_until(is_it).await;
         assert_eq!(report.status, CycleStatus::Deferred, "{report:#?}");
         assert_eq!(report.n_statements(), n_statements, "{report:#?}");
@@ -112,11 +110,9 @@ async fn rows_of_partitions_that_go_whole_take_nothing_from_it() {
     finite(&mut world);
     // Less than one drop has, and enough for what is masked.
     let config = with_budget(&world, "rows: 190");
-    let (ledger, is_done) = (world.ledger.clone(), AtomicU32::new(0));
+    let (ledger, is_done) = (world.ledger.clone(), AtomicBool::new(false));
     let engine = world.engine_with(&config, NOW).observed_by(move |event| {
-        if matches!(event, Event::StepFinished { .. })
-            && is_done.fetch_add(1, Ordering::Relaxed) == 0
-        {
+        if matches!(event, Event::StepFinished { .. }) && !is_done.swap(true, Ordering::Relaxed) {
             let rule = NewRule {
                 scope: Scope::Workspace("w1".into()),
                 retention: "31d".into(),
@@ -143,7 +139,7 @@ async fn told_to_stop_between_two_rounds_it_says_what_the_first_did() {
     let stop = CancellationToken::new();
     let told = stop.clone();
     let config = with_budget(&world, "statements: 100");
-    let engine = with_another_day((&world, &config), 1, move |event| {
+    let engine = with_another_day(&world, &config, move |event| {
         if matches!(event, Event::Replanning) {
             told.cancel();
         }
