@@ -49,13 +49,6 @@ pub(crate) struct LargestPartition {
     pub(crate) size_bytes: u64,
 }
 
-/// A setting of `MergeTree` tables, as the server has it.
-#[derive(Debug, Clone, Row, Deserialize)]
-pub(crate) struct MergeTreeSetting {
-    pub(crate) name: String,
-    pub(crate) value: String,
-}
-
 /// Mutations of a table that are not done.
 #[derive(Debug, Clone, Row, Deserialize)]
 pub(crate) struct MutationBacklog {
@@ -147,15 +140,6 @@ impl Shard {
     ) -> Result<Vec<LargestPartition>, WarehouseError> {
         let text = sql!("clickhouse/largest_partitions.sql");
         self.ask_about(text, "tables", tables).await
-    }
-
-    /// Settings of `MergeTree` tables that do not say otherwise.
-    pub(crate) async fn merge_tree_settings(
-        &self,
-        names: &[&str],
-    ) -> Result<Vec<MergeTreeSetting>, WarehouseError> {
-        let text = sql!("clickhouse/merge_tree_settings.sql");
-        self.ask_about(text, "names", names).await
     }
 
     /// Mutations of the tables that are not done.

@@ -1,18 +1,11 @@
 //! Limits and settings of a server that a cycle may meet.
 
-use super::ddl::{has_deleting_ttl, setting};
+use super::ddl::has_deleting_ttl;
 use super::finding::{Code, Findings};
 use crate::cli::output::{counted, grouped};
 use crate::target::TableSchema;
-use crate::warehouse::{LargestPartition, MergeTreeSetting, MutationBacklog, SystemLog};
+use crate::warehouse::{LargestPartition, MutationBacklog, SystemLog};
 
-/// The settings of tables that are asked for.
-pub(super) const TABLE_SETTINGS: [&str; 4] = [
-    DELAY,
-    THROW,
-    "enable_block_number_column",
-    "enable_block_offset_column",
-];
 const DELAY: &str = "number_of_mutations_to_delay";
 const THROW: &str = "number_of_mutations_to_throw";
 /// Bookkeeping is paid for every part by every mutation.
@@ -36,16 +29,8 @@ pub(super) fn parts(schema: &TableSchema, findings: &mut Findings) {
 }
 
 /// Whether a target can have patch parts.
-pub(super) fn block_numbers(
-    schema: &TableSchema,
-    settings: &[MergeTreeSetting],
-    findings: &mut Findings,
-) {
-    let is_on = |name: &str| {
-        let value = in_force(schema, settings, name);
-        value.is_some_and(|value| matches!(value.as_str(), "1" | "true"))
-    };
-    if !is_on("enable_block_number_column") || !is_on("enable_block_offset_column") {
+pub(super) fn block_numbers(schema: &TableSchema, findings: &mut Findings) {
+    if !schema.takes_patches() {
         findings.info(
             Code::NoBlockNumbers,
             &schema.name,
@@ -59,11 +44,10 @@ pub(super) fn block_numbers(
 /// How near the mutations of a target are to what the server puts up with.
 pub(super) fn mutations(
     schema: &TableSchema,
-    settings: &[MergeTreeSetting],
     backlog: &[MutationBacklog],
     findings: &mut Findings,
 ) {
-    let limit = |name| in_force(schema, settings, name)?.parse::<u64>().ok();
+    let limit = |name| schema.setting(name)?.parse::<u64>().ok();
     let limits = [(THROW, limit(THROW)), (DELAY, limit(DELAY))];
     // 0 turns a limit off.
     let limits = limits
@@ -143,14 +127,6 @@ pub(super) fn system_logs(shard: &str, logs: &[SystemLog], findings: &mut Findin
     } else {
         findings.info(Code::SystemLogWithoutTtl, shard, message, remedy);
     }
-}
-
-/// What holds for a table: its own setting, or else that of the server.
-fn in_force(schema: &TableSchema, settings: &[MergeTreeSetting], name: &str) -> Option<String> {
-    setting(&schema.engine_full, name).or_else(|| {
-        let found = settings.iter().find(|setting| setting.name == name);
-        found.map(|setting| setting.value.clone())
-    })
 }
 
 /// `query_log_0`: an upgrade that changed the columns put the old table aside.

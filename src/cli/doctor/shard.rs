@@ -178,11 +178,6 @@ impl Look<'_> {
 
     async fn settings(&self, tables: &[&str], schemas: &[TableSchema], findings: &mut Findings) {
         let name = self.shard.name();
-        let settings = self
-            .shard
-            .merge_tree_settings(&limits::TABLE_SETTINGS)
-            .await;
-        let settings = findings.read(name, "settings of tables", settings);
         let backlog = self.shard.mutation_backlog(tables).await;
         let backlog = findings.read(name, "unfinished mutations", backlog);
         for schema in schemas {
@@ -190,11 +185,8 @@ impl Look<'_> {
                 continue;
             }
             limits::parts(schema, findings);
-            if let Some(settings) = &settings {
-                limits::block_numbers(schema, settings, findings);
-                let backlog = backlog.as_deref().unwrap_or_default();
-                limits::mutations(schema, settings, backlog, findings);
-            }
+            limits::block_numbers(schema, findings);
+            limits::mutations(schema, backlog.as_deref().unwrap_or_default(), findings);
         }
     }
 

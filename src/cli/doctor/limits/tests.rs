@@ -15,22 +15,11 @@ fn schema(settings: &str) -> TableSchema {
     TableSchema {
         name: "spans".into(),
         engine_full: format!("MergeTree ORDER BY id SETTINGS index_granularity = 8192{settings}"),
+        defaults: [(DELAY, "500"), (THROW, "1000")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
         ..TableSchema::default()
     }
-}
-
-fn server() -> Vec<MergeTreeSetting> {
-    [
-        (DELAY, "500"),
-        (THROW, "1000"),
-        ("enable_block_number_column", "0"),
-        ("enable_block_offset_column", "0"),
-    ]
-    .map(|(name, value)| MergeTreeSetting {
-        name: name.into(),
-        value: value.into(),
-    })
-    .into()
 }
 
 #[test]
@@ -43,23 +32,13 @@ fn parts_are_told_above_a_thousand() {
 }
 
 #[test]
-fn the_setting_of_a_table_wins_over_that_of_the_server() {
-    let both = ", enable_block_number_column = 1, enable_block_offset_column = 1";
-    let one = ", enable_block_number_column = 1";
-    for (settings, n_found) in [("", 1), (one, 1), (both, 0)] {
-        let found = found(|findings| block_numbers(&schema(settings), &server(), findings));
-        assert_eq!(found.len(), n_found, "{settings}");
-    }
-}
-
-#[test]
 fn unfinished_mutations_are_told_from_half_of_the_lowest_limit_on() {
     let n_found = |settings: &str, n_unfinished| {
         let backlog = [MutationBacklog {
             table: "spans".into(),
             n_unfinished,
         }];
-        found(|findings| mutations(&schema(settings), &server(), &backlog, findings)).len()
+        found(|findings| mutations(&schema(settings), &backlog, findings)).len()
     };
     assert_eq!((n_found("", 249), n_found("", 250)), (0, 1));
     let lower = ", number_of_mutations_to_throw = 10";
