@@ -51,7 +51,8 @@ impl Shard {
     /// When the server cannot be asked, or the user may not read a system table.
     pub async fn schemas(&self, tables: &[&str]) -> Result<Vec<TableSchema>, WarehouseError> {
         let ask = |text: &str| -> Query { self.probes.query_raw(text).param("tables", tables) };
-        let of_tables = ask(sql!("clickhouse/tables.sql")).param("settings", TABLE_SETTINGS);
+        let of_tables =
+            ask(sql!("clickhouse/tables.sql")).param("settings", TABLE_SETTINGS.as_slice());
         let (found, columns, projections, parts) = tokio::try_join!(
             Box::pin(self.fetch::<TableRow>(of_tables)),
             Box::pin(self.fetch::<ColumnRow>(ask(sql!("clickhouse/columns.sql")))),

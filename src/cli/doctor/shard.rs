@@ -151,6 +151,7 @@ impl Look<'_> {
         let Some(relations) = findings.read(name, "what is derived from targets", relations) else {
             return;
         };
+        self.quarantine(&relations, findings).await;
         let lineage = Lineage {
             database: self.shard.database(),
             relations: &relations,
@@ -167,12 +168,19 @@ impl Look<'_> {
     async fn partitions(&self, tables: &[&str], findings: &mut Findings) {
         let name = self.shard.name();
         let what = "the size of partitions";
-        let largest = findings.read(name, what, self.shard.largest_partitions(tables).await);
-        let Some(largest) = largest.filter(|largest| !largest.is_empty()) else {
-            return;
-        };
-        if let Some(limit) = findings.read(name, what, self.shard.drop_limit().await) {
-            limits::partitions(&largest, limit, findings);
+        for table in tables {
+            let there = self.shard.partitions(table).await;
+            let Some(there) = findings.read(name, what, there) else {
+                return;
+            };
+            if there.found.is_empty() {
+                continue;
+            }
+            let limit = self.shard.drop_limit(&there).await;
+            let Some(limit) = findings.read(name, what, limit) else {
+                return;
+            };
+            limits::partitions(table, &there, limit, findings);
         }
     }
 
@@ -180,12 +188,24 @@ impl Look<'_> {
         let name = self.shard.name();
         let backlog = self.shard.mutation_backlog(tables).await;
         let backlog = findings.read(name, "unfinished mutations", backlog);
+        let ours = self.config.shards.iter();
+        let ours = ours.filter_map(|shard| shard.workload.as_deref()).next();
+        let of_server = match ours {
+            Some(_) => {
+                let asked = self.shard.mutation_workload().await;
+                findings.read(name, "the workload of mutations", asked)
+            }
+            None => None,
+        };
         for schema in schemas {
             if !tables.contains(&schema.name.as_str()) || !schema.is_merge_tree() {
                 continue;
             }
             limits::parts(schema, findings);
             limits::block_numbers(schema, findings);
+            if let (Some(ours), Some(of_server)) = (ours, &of_server) {
+                limits::mutation_workload(schema, ours, of_server.as_deref(), findings);
+            }
             limits::mutations(schema, backlog.as_deref().unwrap_or_default(), findings);
         }
     }
