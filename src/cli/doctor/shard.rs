@@ -188,8 +188,8 @@ impl Look<'_> {
         let name = self.shard.name();
         let backlog = self.shard.mutation_backlog(tables).await;
         let backlog = findings.read(name, "unfinished mutations", backlog);
-        let ours = self.config.shards.iter();
-        let ours = ours.filter_map(|shard| shard.workload.as_deref()).next();
+        let mut shards = self.config.shards.iter();
+        let ours = shards.find_map(|shard| shard.workload.as_deref());
         let of_server = match ours {
             Some(_) => {
                 let asked = self.shard.mutation_workload().await;
