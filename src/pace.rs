@@ -162,9 +162,8 @@ impl Pacer {
         (took > self.config.statement_target).then_some(took)
     }
 
-    /// Learns from steps of earlier processes, the newest first, unless it did before. What a step is
-    /// recorded to have taken includes the count after it, so it says little; whether it strained the
-    /// server is not known.
+    /// Learns from steps of earlier processes, the newest first, unless it did before. Whether a
+    /// step strained the server is not recorded.
     pub(crate) fn recall(&self, costs: &[StepCost]) {
         if self.has_recalled.swap(true, Ordering::Relaxed) {
             return;

@@ -4,10 +4,12 @@
 //! column whose type has an age. Nothing is compiled for an unchecked [`Target`].
 
 mod check;
+mod ddl;
 mod kind;
 mod period;
 mod quarantine;
 mod reach;
+mod setting;
 mod ways;
 
 use std::fmt;
@@ -16,12 +18,14 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{AgeColumn, CheckedKeep, CheckedTarget, Comparison, NameColumn, TargetProblem};
 pub(crate) use check::{ProblemKind, Unmatched};
+pub(crate) use ddl::{Token, tokens};
 pub use kind::{AgeKind, TextKind};
 pub use period::Period;
 pub(crate) use quarantine::PREFIX as QUARANTINE_PREFIX;
 pub use quarantine::{Quarantine, QuarantineTable};
 pub(crate) use reach::Reach;
 pub use reach::TargetChange;
+pub(crate) use setting::TABLE_SETTINGS;
 pub use ways::{MethodChoice, Ways};
 
 /// One table as the config describes it.
@@ -114,6 +118,8 @@ pub struct TableSchema {
     pub engine: String,
     /// The engine with its parameters, clauses and settings.
     pub engine_full: String,
+    /// Settings of the server for tables that do not say otherwise, as far as they matter.
+    pub defaults: Vec<(String, String)>,
     /// The sorting key as an expression list.
     pub sorting_key: String,
     /// The partition key, empty for none.

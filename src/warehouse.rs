@@ -24,10 +24,7 @@ mod shard;
 
 pub use error::WarehouseError;
 pub use execute::{Execution, MARKER_PREFIX, Request, marker};
-pub(crate) use facts::{
-    AgeCounts, ClusterSize, LargestPartition, MergeTreeSetting, MutationBacklog, Relation,
-    SystemLog,
-};
+pub(crate) use facts::{AgeCounts, ClusterSize, MutationBacklog, Relation, SystemLog};
 pub use grants::{GrantNeed, Privilege};
 pub(crate) use hidden::Hidden;
 pub(crate) use http::DELIVERY;

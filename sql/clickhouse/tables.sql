@@ -1,9 +1,14 @@
--- tables: engine, keys, and what is fed from each table (deletes do not reach it)
+-- tables: engine, keys, what the server says where the table does not, and what is fed from each table (deletes do not reach it)
 SELECT
     database,
     name,
     engine,
     engine_full,
+    (
+        SELECT groupArray((name, value))
+        FROM system.merge_tree_settings
+        WHERE name IN {settings:Array(String)}
+    ) AS defaults,
     sorting_key,
     partition_key,
     arrayMap(

@@ -8,6 +8,7 @@ mod flow;
 mod guards;
 mod limits;
 mod lineage;
+mod quarantine;
 mod report;
 mod shard;
 

@@ -136,7 +136,7 @@ pub(super) struct Outcome {
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// From sending the statement to the count after it.
+    /// How long the statement took, without the count after it.
     duration_ms: u64,
     /// When.
     finished_at: Timestamp,

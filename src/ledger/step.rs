@@ -29,9 +29,14 @@ pub trait StepLedger: Send + Sync {
     /// Rows deleted by steps that were intended at or after an instant. Where the rows left were not
     /// counted, all that were due count as deleted, whatever the verdict.
     async fn deleted_since(&self, since: Timestamp) -> Result<Vec<DeletedRows>, LedgerError>;
-    /// What the newest verified steps since an instant cost; at most a thousand.
+    /// What the newest verified steps since an instant cost, the newest first: at most a
+    /// hundred of each way to delete on each table of each shard.
     async fn step_costs(&self, since: Timestamp) -> Result<Vec<StepCost>, LedgerError>;
 }
+
+/// So many steps of each way to delete on a table say what it costs. One that is used rarely is not
+/// forgotten for those that are used all day.
+pub(super) const COSTS_OF_EACH: u32 = 100;
 
 /// A step that is about to be sent. Content-free: counts and names of tables, no row data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +85,7 @@ pub struct StepOutcome {
     pub rows_left: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
-    /// From sending the statement to the count after it, in milliseconds.
+    /// How long the statement took, without the count after it, in milliseconds.
     pub duration_ms: u64,
     /// When.
     pub finished_at: Timestamp,

@@ -57,9 +57,9 @@ impl StepSize {
         }
     }
 
-    /// Begins with what the steps of the record made of another one. Their times are those of more
-    /// than the statement, so they are trusted with half of the rows at most; and not at all where a
-    /// step of this process says more.
+    /// Begins with what the steps of the record made of another one. What the server had to do
+    /// beside them nobody knows, so they are trusted with half of the rows at most; and not at all
+    /// where a step of this process says more.
     pub(super) fn recall(&mut self, recorded: Self) {
         if !self.has_learned {
             self.rows = recorded.rows.max(self.largest / 2);

@@ -5,19 +5,21 @@
 //! of a parent table only what is older than all that waits in the tables before it.
 //!
 //! Where an earlier delete still runs nothing can be sent: its rows take nothing of the budget from
-//! others. The most overdue workspace goes first, and always with something. Nobody starves: what waits grows
-//! more overdue every day than what is done every day can be.
+//! others. The most overdue workspace goes first, and always with something. Whoever is smaller goes
+//! beside one that is too large, and after it a quarter of the rows is theirs: they do not wait for
+//! many cycles for it. Nobody starves: what waits grows more overdue every day than what is done every
+//! day can be, and so comes first in the end.
 
 mod deferral;
+mod order;
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::{HashMap, HashMapExt, HashSet};
 use serde::{Deserialize, Serialize};
 
 use self::deferral::Deferral;
+use self::order::{Room, by_urgency, keep};
 use super::steps::{Portion, Whole};
 use super::{Arm, Limits, Step, TableInventory};
 
@@ -94,12 +96,15 @@ pub(super) fn steps_within(
 ) -> (Vec<Step>, Vec<Deferred>) {
     let budget = limits.budget;
     let mut deferral = Deferral::default();
-    let mut most_rows = budget.rows;
-    leave_out(&mut portions, most_rows, &mut deferral);
+    let mut room = Room {
+        most_rows: budget.rows,
+        may_pass: true,
+    };
+    leave_out(&mut portions, room, &mut deferral);
     for _ in 0..MOST_TRIES {
         let packed = portions.iter_mut().map(|portion| portion.pack(limits));
         let n_steps: usize = packed.sum();
-        if n_steps <= budget.statements || most_rows == 0 {
+        if n_steps <= budget.statements || room.most_rows == 0 {
             break;
         }
         for portion in &mut portions {
@@ -107,12 +112,15 @@ pub(super) fn steps_within(
         }
         let fewer = fewer_rows(n_rows(&portions), budget.statements, n_steps);
         // Where that leaves nothing more out, still fewer do.
-        most_rows = if fewer < most_rows {
-            fewer
-        } else {
-            most_rows / 2
+        room = Room {
+            most_rows: if fewer < room.most_rows {
+                fewer
+            } else {
+                room.most_rows / 2
+            },
+            may_pass: false,
         };
-        leave_out(&mut portions, most_rows, &mut deferral);
+        leave_out(&mut portions, room, &mut deferral);
     }
     let mut steps = Vec::new();
     for mut portion in portions {
@@ -138,28 +146,28 @@ fn n_rows(portions: &[Portion<'_>]) -> u64 {
 
 /// Leaves out the least overdue until at most so many rows are left, or one piece. What can be sent
 /// has the budget to itself, unless there is nothing else.
-fn leave_out(portions: &mut [Portion<'_>], most_rows: u64, deferral: &mut Deferral) {
-    if n_rows(portions) <= most_rows {
+fn leave_out(portions: &mut [Portion<'_>], room: Room, deferral: &mut Deferral) {
+    if n_rows(portions) <= room.most_rows {
         return;
     }
     let is_any_running = portions.iter().any(|portion| portion.is_running);
     let before = is_any_running.then(|| Saved::of(portions, deferral));
     deferral.keep_ready(portions);
-    spend(portions, most_rows, deferral);
+    spend(portions, room, deferral);
     let is_nothing = |portion: &Portion<'_>| portion.arms.is_empty() && portion.whole.is_none();
     if let (true, Some(before)) = (portions.iter().all(is_nothing), before) {
         before.restore(portions, deferral);
-        spend(portions, most_rows, deferral);
+        spend(portions, room, deferral);
     }
 }
 
-/// Keeps as many workspaces as are within so many rows. Nothing is spent on tables that have to wait
+/// Keeps as many workspaces as there is room for. Nothing is spent on tables that have to wait
 /// all the same, for children of the workspaces that are left out: what is left has all of it.
-fn spend(portions: &mut [Portion<'_>], most_rows: u64, deferral: &mut Deferral) {
+fn spend(portions: &mut [Portion<'_>], room: Room, deferral: &mut Deferral) {
     let has_whole = portions.iter().any(|portion| portion.whole.is_some());
     let mut before = has_whole.then(|| Saved::of(portions, deferral));
     loop {
-        keep(portions, &by_urgency(portions), most_rows, deferral);
+        keep(portions, &by_urgency(portions), room, deferral);
         let waits = deferral.tables_that_wait(portions);
         let (false, Some(saved)) = (waits.is_empty(), before.take()) else {
             return;
@@ -192,76 +200,6 @@ impl Saved {
             (portion.arms, portion.whole) = (arms, whole);
         }
     }
-}
-
-/// Keeps the first of some workspaces, as many as are within so many rows, or a piece of the first.
-fn keep(
-    portions: &mut [Portion<'_>],
-    order: &[(Arc<str>, u64)],
-    most_rows: u64,
-    deferral: &mut Deferral,
-) {
-    let mut n_taken = 0_u64;
-    let fits = |(_, n_due): &&(Arc<str>, u64)| {
-        n_taken = n_taken.saturating_add(*n_due);
-        n_taken <= most_rows
-    };
-    let mut inside: HashSet<Arc<str>> = order
-        .iter()
-        .take_while(fits)
-        .map(|(workspace, _)| Arc::clone(workspace))
-        .collect();
-    if let (true, Some((first, _))) = (inside.is_empty(), order.first()) {
-        let pieces = oldest(portions, first, most_rows);
-        deferral.keep_pieces(portions, first, &pieces);
-        inside.insert(Arc::clone(first));
-    }
-    deferral.keep_workspaces(portions, &inside);
-}
-
-/// The workspaces with their rows, the most overdue first.
-fn by_urgency(portions: &[Portion<'_>]) -> Vec<(Arc<str>, u64)> {
-    let mut sums: HashMap<&Arc<str>, (u32, u64)> = HashMap::new();
-    for arm in portions.iter().flat_map(|portion| &portion.arms) {
-        let (lag_s, n_due) = sums.entry(&arm.workspace).or_default();
-        *lag_s = (*lag_s).max(arm.lag_s);
-        *n_due = n_due.saturating_add(arm.n_due);
-    }
-    let mut order: Vec<_> = sums.into_iter().collect();
-    order.sort_unstable_by_key(|(workspace, (lag_s, _))| (Reverse(*lag_s), Arc::clone(workspace)));
-    let rows = order.into_iter();
-    rows.map(|(workspace, (_, n_due))| (Arc::clone(workspace), n_due))
-        .collect()
-}
-
-/// The place of an arm: its portion, and its place in that.
-type Place = (usize, usize);
-
-/// The oldest arms of a workspace, as many as are within so many rows.
-fn oldest(portions: &[Portion<'_>], workspace: &str, most_rows: u64) -> HashSet<Place> {
-    let mut arms: Vec<(i64, Place, u64)> = Vec::new();
-    for (portion_at, portion) in portions.iter().enumerate() {
-        for (at, arm) in portion.arms.iter().enumerate() {
-            if *arm.workspace == *workspace {
-                arms.push((oldest_ms(arm), (portion_at, at), arm.n_due));
-            }
-        }
-    }
-    arms.sort_unstable();
-    let mut n_taken = 0_u64;
-    let fits = |(_, _, n_due): &&(i64, Place, u64)| {
-        n_taken = n_taken.saturating_add(*n_due);
-        n_taken <= most_rows
-    };
-    let taken = arms.iter().take_while(fits);
-    taken.map(|(_, place, _)| *place).collect()
-}
-
-/// No expired row of an arm is older, in Unix milliseconds.
-fn oldest_ms(arm: &Arm) -> i64 {
-    let lag_ms = i64::from(arm.lag_s).saturating_add(1) * 1_000;
-    let by_lag = arm.cutoff_ms().saturating_sub(lag_ms);
-    by_lag.max(arm.bounds.from_ms.unwrap_or(i64::MIN))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! How long what is left will take, as steps of the past say.
+//! How long what is left will take at least, as steps of the past say. What makes it wait between its
+//! steps is not known beforehand, and not in it.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub fn rows_per_second(table: &str, costs: &[StepCost], most: NonZeroU32) -> Opt
     (n_rows > 0).then(|| rate.clamp(1, most.get().into()))
 }
 
-/// How long so many rows of a table take; nothing where nothing is left, or no step says.
+/// How long so many rows of a table take at least; nothing where nothing is left, or no step says.
 pub fn time_left(
     table: &str,
     n_left: u64,

@@ -111,8 +111,10 @@ pub struct TargetStatus {
     /// From when on the first of them is dropped, or goes back if somebody wants any of it.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub quarantined_until: Option<Timestamp>,
-    /// When the backlog should be gone, at the rate of the steps of the last 30 days and no faster than
-    /// `pace.rows_per_second`.
+    /// When the backlog is gone at the earliest: at the rate of the last steps of the table, a hundred at
+    /// most of each method and of 30 days, and no faster than `pace.rows_per_second`. What else makes
+    /// it wait is not in it: `pace.window`, back-pressure, slots, `pace.statements_per_minute` and
+    /// `retention.budget`.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub eta: Option<Timestamp>,
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::setting::FOR_PATCHES;
 use super::{AgeColumn, Period, Quarantine, TableSchema};
 
 /// How the config wants rows deleted.
@@ -51,9 +52,6 @@ pub struct Ways {
     pub quarantine: Option<Quarantine>,
 }
 
-/// Settings of a table without which it takes no patch parts.
-const FOR_PATCHES: [&str; 2] = ["enable_block_number_column", "enable_block_offset_column"];
-
 impl Ways {
     /// What a table admits of what the config wants.
     ///
@@ -64,7 +62,6 @@ impl Ways {
         schema: &TableSchema,
         age: &AgeColumn,
     ) -> Result<Self, String> {
-        let is_on = |setting: &&&str| schema.engine_full.contains(&format!("{setting} = 1"));
         let ways = Self {
             method,
             is_partitioned: !schema.partition_key.is_empty(),
@@ -72,7 +69,7 @@ impl Ways {
             is_replicated: ["Replicated", "Shared"]
                 .iter()
                 .any(|word| schema.engine.starts_with(word)),
-            can_patch: FOR_PATCHES.iter().filter(is_on).count() == FOR_PATCHES.len(),
+            can_patch: schema.takes_patches(),
             quarantine: None,
         };
         match method {

@@ -41,21 +41,6 @@ pub(crate) struct SystemLog {
     pub(crate) size_bytes: u64,
 }
 
-/// The largest partition of a table.
-#[derive(Debug, Clone, Row, Deserialize)]
-pub(crate) struct LargestPartition {
-    pub(crate) table: String,
-    pub(crate) partition: String,
-    pub(crate) size_bytes: u64,
-}
-
-/// A setting of `MergeTree` tables, as the server has it.
-#[derive(Debug, Clone, Row, Deserialize)]
-pub(crate) struct MergeTreeSetting {
-    pub(crate) name: String,
-    pub(crate) value: String,
-}
-
 /// Mutations of a table that are not done.
 #[derive(Debug, Clone, Row, Deserialize)]
 pub(crate) struct MutationBacklog {
@@ -91,6 +76,11 @@ pub(crate) struct AgeCounts {
 #[derive(Row, Deserialize)]
 struct Table {
     table: String,
+}
+
+#[derive(Row, Deserialize)]
+struct Setting {
+    value: String,
 }
 
 #[derive(Row, Deserialize)]
@@ -133,29 +123,21 @@ impl Shard {
         self.ask(sql!("clickhouse/system_logs.sql")).await
     }
 
-    /// The size above which the server drops no partition; nothing for no limit.
-    pub(crate) async fn drop_limit(&self) -> Result<Option<u64>, WarehouseError> {
+    /// The size above which the server drops no partition for users without a limit of their own; 0
+    /// for no limit.
+    pub(super) async fn drop_limit_of_server(&self) -> Result<u64, WarehouseError> {
         let sizes: Vec<Size> = self.ask(sql!("clickhouse/drop_limit.sql")).await?;
         let sizes = sizes.into_iter().map(|row| row.size_bytes);
-        Ok(sizes.filter(|size_bytes| *size_bytes > 0).min())
+        Ok(sizes
+            .filter(|size_bytes| *size_bytes > 0)
+            .min()
+            .unwrap_or(0))
     }
 
-    /// The largest partition of each of the tables that have partitions.
-    pub(crate) async fn largest_partitions(
-        &self,
-        tables: &[&str],
-    ) -> Result<Vec<LargestPartition>, WarehouseError> {
-        let text = sql!("clickhouse/largest_partitions.sql");
-        self.ask_about(text, "tables", tables).await
-    }
-
-    /// Settings of `MergeTree` tables that do not say otherwise.
-    pub(crate) async fn merge_tree_settings(
-        &self,
-        names: &[&str],
-    ) -> Result<Vec<MergeTreeSetting>, WarehouseError> {
-        let text = sql!("clickhouse/merge_tree_settings.sql");
-        self.ask_about(text, "names", names).await
+    /// The workload that mutations of tables belong to that do not say otherwise, if any.
+    pub(crate) async fn mutation_workload(&self) -> Result<Option<String>, WarehouseError> {
+        let found: Vec<Setting> = self.ask(sql!("clickhouse/mutation_workload.sql")).await?;
+        Ok(found.into_iter().next().map(|row| row.value))
     }
 
     /// Mutations of the tables that are not done.

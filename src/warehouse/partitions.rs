@@ -24,9 +24,9 @@ pub(crate) struct Partitions {
     /// By id.
     pub(crate) found: Vec<Partition>,
     /// The largest one that this user may drop by its own settings, in bytes; 0 for any.
-    most_bytes: u64,
+    pub(crate) most_bytes: u64,
     /// Whether that was set for the user: elsewhere the limit of the server holds.
-    is_of_user: bool,
+    pub(crate) is_of_user: bool,
 }
 
 impl Partitions {
@@ -91,12 +91,19 @@ impl Shard {
     }
 
     /// The largest of the partitions that the server lets this user drop, in bytes; 0 for any.
-    pub(crate) async fn most_bytes_to_drop(&self, partitions: &Partitions) -> u64 {
+    ///
+    /// # Errors
+    /// Also where the user may not read what the server says.
+    pub(crate) async fn drop_limit(&self, partitions: &Partitions) -> Result<u64, WarehouseError> {
         if partitions.is_of_user {
-            return partitions.most_bytes;
+            return Ok(partitions.most_bytes);
         }
-        // Not all may read it.
-        let of_server = self.drop_limit().await;
-        of_server.map_or(partitions.most_bytes, |limit| limit.unwrap_or(0))
+        self.drop_limit_of_server().await
+    }
+
+    /// The same; where it cannot be read, as the settings of the session say.
+    pub(crate) async fn most_bytes_to_drop(&self, partitions: &Partitions) -> u64 {
+        let limit = self.drop_limit(partitions).await;
+        limit.unwrap_or(partitions.most_bytes)
     }
 }

@@ -8,7 +8,7 @@ use clickhouse::query::Query;
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
-use crate::target::{Column, TableSchema};
+use crate::target::{Column, TABLE_SETTINGS, TableSchema};
 
 #[derive(Row, Deserialize)]
 struct TableRow {
@@ -16,6 +16,7 @@ struct TableRow {
     name: String,
     engine: String,
     engine_full: String,
+    defaults: Vec<(String, String)>,
     sorting_key: String,
     partition_key: String,
     dependents: Vec<String>,
@@ -50,8 +51,10 @@ impl Shard {
     /// When the server cannot be asked, or the user may not read a system table.
     pub async fn schemas(&self, tables: &[&str]) -> Result<Vec<TableSchema>, WarehouseError> {
         let ask = |text: &str| -> Query { self.probes.query_raw(text).param("tables", tables) };
+        let of_tables =
+            ask(sql!("clickhouse/tables.sql")).param("settings", TABLE_SETTINGS.as_slice());
         let (found, columns, projections, parts) = tokio::try_join!(
-            Box::pin(self.fetch::<TableRow>(ask(sql!("clickhouse/tables.sql")))),
+            Box::pin(self.fetch::<TableRow>(of_tables)),
             Box::pin(self.fetch::<ColumnRow>(ask(sql!("clickhouse/columns.sql")))),
             Box::pin(self.fetch::<ProjectionRow>(ask(sql!("clickhouse/projections.sql")))),
             Box::pin(self.fetch::<PartsRow>(ask(sql!("clickhouse/parts.sql")))),
@@ -90,6 +93,7 @@ impl Shard {
                 name: row.name,
                 engine: row.engine,
                 engine_full: row.engine_full,
+                defaults: row.defaults,
                 sorting_key: row.sorting_key,
                 partition_key: row.partition_key,
                 dependents: row.dependents,

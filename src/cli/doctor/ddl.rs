@@ -1,36 +1,10 @@
 //! Reading the statements that ClickHouse writes for tables and views, as far as it matters where
-//! rows come from and how long they stay. It writes them in one form: keywords in capitals, tables
-//! with their database, odd names in backticks.
+//! rows come from and how long they stay.
 
-use std::iter::Peekable;
-use std::str::Chars;
+use crate::target::{Token, tokens};
 
 /// A table: database and name.
 pub(super) type TableName = (String, String);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    /// A keyword, a plain name or a number.
-    Word(String),
-    /// A name in quotes.
-    Name(String),
-    /// A string.
-    Text(String),
-    Symbol(char),
-}
-
-impl Token {
-    fn is_word(&self, word: &str) -> bool {
-        matches!(self, Self::Word(found) if found == word)
-    }
-
-    fn as_name(&self) -> Option<&str> {
-        match self {
-            Self::Word(name) | Self::Name(name) => Some(name),
-            Self::Text(_) | Self::Symbol(_) => None,
-        }
-    }
-}
 
 /// Every `database.table` in a query; columns of joined tables look the same, and belong to nobody.
 pub(super) fn tables_in(query: &str) -> Vec<TableName> {
@@ -129,59 +103,6 @@ pub(super) fn has_deleting_ttl(engine_full: &str) -> bool {
     deletes
 }
 
-/// The value of a setting that a table has of its own.
-pub(super) fn setting(engine_full: &str, name: &str) -> Option<String> {
-    let tokens = tokens(engine_full);
-    let found = tokens.windows(3).find_map(|three| match three {
-        [key, Token::Symbol('='), value] if key.is_word(name) => Some(value.clone()),
-        _ => None,
-    });
-    match found? {
-        Token::Word(value) | Token::Name(value) | Token::Text(value) => Some(value),
-        Token::Symbol(_) => None,
-    }
-}
-
-fn tokens(text: &str) -> Vec<Token> {
-    let mut letters = text.chars().peekable();
-    let mut tokens = Vec::new();
-    while let Some(letter) = letters.next() {
-        tokens.push(match letter {
-            '\'' => Token::Text(quoted(letter, &mut letters)),
-            '`' | '"' => Token::Name(quoted(letter, &mut letters)),
-            _ if letter.is_whitespace() => continue,
-            _ if is_of_word(letter) => {
-                let mut word = String::from(letter);
-                while let Some(next) = letters.next_if(|next| is_of_word(*next)) {
-                    word.push(next);
-                }
-                Token::Word(word)
-            }
-            _ => Token::Symbol(letter),
-        });
-    }
-    tokens
-}
-
-fn is_of_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_' || letter == '$'
-}
-
-/// What stands up to the closing quote. A backslash, or the quote twice, stands for one letter.
-fn quoted(quote: char, letters: &mut Peekable<Chars<'_>>) -> String {
-    let mut text = String::new();
-    while let Some(letter) = letters.next() {
-        if letter == '\\' {
-            text.extend(letters.next());
-        } else if letter != quote || letters.next_if_eq(&quote).is_some() {
-            text.push(letter);
-        } else {
-            break;
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_settings_and_lifetimes_are_read() {
+    fn parameters_and_lifetimes_are_read() {
         let merge = "Merge(REGEXP('d.*'), '^spa')";
         assert_eq!(parameters(merge), ["REGEXP", "d.*", "^spa"]);
         let full = "Distributed('two', 'my db', 'spa\\'ns', rand()) SETTINGS a = 5, b = 'x'";
@@ -265,9 +186,6 @@ mod tests {
             parameters(full).get(..3).unwrap(),
             ["two", "my db", "spa'ns"]
         );
-        assert_eq!(setting(full, "a").as_deref(), Some("5"));
-        assert_eq!(setting(full, "b").as_deref(), Some("x"));
-        assert_eq!(setting(full, "c"), None);
         assert!(is_reloaded("… LIFETIME(MIN 0 MAX 300) LAYOUT(FLAT())"));
         assert!(is_reloaded("… LIFETIME(300)"));
         assert!(!is_reloaded("… LIFETIME(MIN 0 MAX 0) LAYOUT(FLAT())"));

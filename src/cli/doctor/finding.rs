@@ -46,6 +46,7 @@ codes! {
     UnlistedTable = "unlisted-table",
     UnlistedShard = "unlisted-shard",
     UnknownTable = "unknown-table",
+    LostQuarantine = "lost-quarantine",
     // Rows whose age no rule means as it stands.
     NotVersion7 = "not-version-7",
     OddIds = "odd-ids",
@@ -58,6 +59,7 @@ codes! {
     NoBlockNumbers = "no-block-numbers",
     DropLimit = "drop-limit",
     MutationLimit = "mutation-limit",
+    MutationWorkload = "mutation-workload",
     SystemLogWithoutTtl = "system-log-without-ttl",
     OldSystemLog = "old-system-log",
 }

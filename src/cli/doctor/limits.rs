@@ -1,18 +1,11 @@
 //! Limits and settings of a server that a cycle may meet.
 
-use super::ddl::{has_deleting_ttl, setting};
+use super::ddl::has_deleting_ttl;
 use super::finding::{Code, Findings};
 use crate::cli::output::{counted, grouped};
 use crate::target::TableSchema;
-use crate::warehouse::{LargestPartition, MergeTreeSetting, MutationBacklog, SystemLog};
+use crate::warehouse::{MutationBacklog, Partitions, SystemLog};
 
-/// The settings of tables that are asked for.
-pub(super) const TABLE_SETTINGS: [&str; 4] = [
-    DELAY,
-    THROW,
-    "enable_block_number_column",
-    "enable_block_offset_column",
-];
 const DELAY: &str = "number_of_mutations_to_delay";
 const THROW: &str = "number_of_mutations_to_throw";
 /// Bookkeeping is paid for every part by every mutation.
@@ -36,16 +29,8 @@ pub(super) fn parts(schema: &TableSchema, findings: &mut Findings) {
 }
 
 /// Whether a target can have patch parts.
-pub(super) fn block_numbers(
-    schema: &TableSchema,
-    settings: &[MergeTreeSetting],
-    findings: &mut Findings,
-) {
-    let is_on = |name: &str| {
-        let value = in_force(schema, settings, name);
-        value.is_some_and(|value| matches!(value.as_str(), "1" | "true"))
-    };
-    if !is_on("enable_block_number_column") || !is_on("enable_block_offset_column") {
+pub(super) fn block_numbers(schema: &TableSchema, findings: &mut Findings) {
+    if !schema.takes_patches() {
         findings.info(
             Code::NoBlockNumbers,
             &schema.name,
@@ -59,11 +44,10 @@ pub(super) fn block_numbers(
 /// How near the mutations of a target are to what the server puts up with.
 pub(super) fn mutations(
     schema: &TableSchema,
-    settings: &[MergeTreeSetting],
     backlog: &[MutationBacklog],
     findings: &mut Findings,
 ) {
-    let limit = |name| in_force(schema, settings, name)?.parse::<u64>().ok();
+    let limit = |name| schema.setting(name)?.parse::<u64>().ok();
     let limits = [(THROW, limit(THROW)), (DELAY, limit(DELAY))];
     // 0 turns a limit off.
     let limits = limits
@@ -91,29 +75,69 @@ pub(super) fn mutations(
     }
 }
 
-/// Whether whole partitions of targets can be dropped.
-pub(super) fn partitions(
-    largest: &[LargestPartition],
-    limit_bytes: Option<u64>,
+/// Whether what a delete does in the background belongs to a workload, as its statement does.
+pub(super) fn mutation_workload(
+    schema: &TableSchema,
+    ours: &str,
+    of_server: Option<&str>,
     findings: &mut Findings,
 ) {
-    for partition in largest {
-        let over = limit_bytes.filter(|limit_bytes| partition.size_bytes > *limit_bytes);
-        if let Some(limit_bytes) = over {
-            findings.warn(
-                Code::DropLimit,
-                &partition.table,
-                format!(
-                    "its partition {} holds {}, and the server drops none above {} \
-                     (max_partition_size_to_drop)",
-                    partition.partition,
-                    bytes(partition.size_bytes),
-                    bytes(limit_bytes)
-                ),
-                "raise max_partition_size_to_drop on the server, or cut smaller partitions",
-            );
-        }
+    const OF_NOBODY: [&str; 2] = ["", "default"];
+    let of_table = schema.setting("mutation_workload");
+    let of_table = of_table.as_deref().filter(|name| !name.is_empty());
+    let found = of_table.or(of_server).unwrap_or_default();
+    if OF_NOBODY.contains(&found) && !OF_NOBODY.contains(&ours) {
+        findings.info(
+            Code::MutationWorkload,
+            &schema.name,
+            format!(
+                "its mutations belong to no workload: what a delete does in the background is not \
+                 limited as {ours} is (pace.workload)"
+            ),
+            format!(
+                "set mutation_workload on the server, or for the table: ALTER TABLE … MODIFY SETTING \
+                 mutation_workload = '{ours}'"
+            ),
+        );
     }
+}
+
+/// Whether whole partitions of a target can be dropped, up to so many bytes; 0 for any.
+pub(super) fn partitions(
+    table: &str,
+    partitions: &Partitions,
+    limit_bytes: u64,
+    findings: &mut Findings,
+) {
+    let of_key = partitions.found.iter().filter(|found| &*found.id != "all");
+    let Some(largest) = of_key.max_by_key(|found| found.n_bytes) else {
+        return;
+    };
+    if limit_bytes == 0 || largest.n_bytes <= limit_bytes {
+        return;
+    }
+    let (who, remedy) = if partitions.is_of_user {
+        (
+            "this user may drop",
+            "raise max_partition_size_to_drop for this user, or cut smaller partitions",
+        )
+    } else {
+        (
+            "the server drops",
+            "raise max_partition_size_to_drop on the server, or cut smaller partitions",
+        )
+    };
+    findings.warn(
+        Code::DropLimit,
+        table,
+        format!(
+            "its partition {} holds {}, and {who} none above {} (max_partition_size_to_drop)",
+            largest.value,
+            bytes(largest.n_bytes),
+            bytes(limit_bytes)
+        ),
+        remedy,
+    );
 }
 
 /// The server's own logs.
@@ -143,14 +167,6 @@ pub(super) fn system_logs(shard: &str, logs: &[SystemLog], findings: &mut Findin
     } else {
         findings.info(Code::SystemLogWithoutTtl, shard, message, remedy);
     }
-}
-
-/// What holds for a table: its own setting, or else that of the server.
-fn in_force(schema: &TableSchema, settings: &[MergeTreeSetting], name: &str) -> Option<String> {
-    setting(&schema.engine_full, name).or_else(|| {
-        let found = settings.iter().find(|setting| setting.name == name);
-        found.map(|setting| setting.value.clone())
-    })
 }
 
 /// `query_log_0`: an upgrade that changed the columns put the old table aside.

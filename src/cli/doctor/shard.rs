@@ -151,6 +151,7 @@ impl Look<'_> {
         let Some(relations) = findings.read(name, "what is derived from targets", relations) else {
             return;
         };
+        self.quarantine(&relations, findings).await;
         let lineage = Lineage {
             database: self.shard.database(),
             relations: &relations,
@@ -167,34 +168,45 @@ impl Look<'_> {
     async fn partitions(&self, tables: &[&str], findings: &mut Findings) {
         let name = self.shard.name();
         let what = "the size of partitions";
-        let largest = findings.read(name, what, self.shard.largest_partitions(tables).await);
-        let Some(largest) = largest.filter(|largest| !largest.is_empty()) else {
-            return;
-        };
-        if let Some(limit) = findings.read(name, what, self.shard.drop_limit().await) {
-            limits::partitions(&largest, limit, findings);
+        for table in tables {
+            let there = self.shard.partitions(table).await;
+            let Some(there) = findings.read(name, what, there) else {
+                return;
+            };
+            if there.found.is_empty() {
+                continue;
+            }
+            let limit = self.shard.drop_limit(&there).await;
+            let Some(limit) = findings.read(name, what, limit) else {
+                return;
+            };
+            limits::partitions(table, &there, limit, findings);
         }
     }
 
     async fn settings(&self, tables: &[&str], schemas: &[TableSchema], findings: &mut Findings) {
         let name = self.shard.name();
-        let settings = self
-            .shard
-            .merge_tree_settings(&limits::TABLE_SETTINGS)
-            .await;
-        let settings = findings.read(name, "settings of tables", settings);
         let backlog = self.shard.mutation_backlog(tables).await;
         let backlog = findings.read(name, "unfinished mutations", backlog);
+        let mut shards = self.config.shards.iter();
+        let ours = shards.find_map(|shard| shard.workload.as_deref());
+        let of_server = match ours {
+            Some(_) => {
+                let asked = self.shard.mutation_workload().await;
+                findings.read(name, "the workload of mutations", asked)
+            }
+            None => None,
+        };
         for schema in schemas {
             if !tables.contains(&schema.name.as_str()) || !schema.is_merge_tree() {
                 continue;
             }
             limits::parts(schema, findings);
-            if let Some(settings) = &settings {
-                limits::block_numbers(schema, settings, findings);
-                let backlog = backlog.as_deref().unwrap_or_default();
-                limits::mutations(schema, settings, backlog, findings);
+            limits::block_numbers(schema, findings);
+            if let (Some(ours), Some(of_server)) = (ours, &of_server) {
+                limits::mutation_workload(schema, ours, of_server.as_deref(), findings);
             }
+            limits::mutations(schema, backlog.as_deref().unwrap_or_default(), findings);
         }
     }
 

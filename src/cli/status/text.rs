@@ -76,7 +76,14 @@ fn left(targets: &[TargetView]) -> String {
         ]
     });
     let header = [
-        "table", "left", "deferred", "waits", "lag", "rows/s", "takes", "done by",
+        "table",
+        "left",
+        "deferred",
+        "waits",
+        "lag",
+        "rows/s",
+        "at least",
+        "not before",
     ];
     table(header, &[1, 2, 3, 4, 5, 6], rows)
 }

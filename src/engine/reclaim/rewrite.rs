@@ -1,6 +1,6 @@
 //! One rewrite: intent, effect, proof.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -71,19 +71,21 @@ impl Engine {
             Intended::Stale => return Ok(left("rules, holds or pauses changed meanwhile")),
             Intended::LeaseLost => return Ok(left("the lease was lost")),
         }
-        let began = Instant::now();
+        let mut took = Duration::ZERO;
         let (outcome, verdict) = if cycle.tenure.may_send() {
             let place = (&*remains.table, &*remains.partition);
             let comment = format!("{MARKER_PREFIX}{}:{}-{STEP}", remains.table, cycle.id);
+            let began = Instant::now();
             let execution = shard
                 .rewrite(rewrite, place, (&intent.query_id, &comment))
                 .await;
+            took = began.elapsed();
             prove(shard, remains, rewrite, &before, execution).await
         } else {
             let error = "not started: the lease was lost, or nearly".to_owned();
             (failed(&error), Settled::failed(error, Some(remains.n_dead)))
         };
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.ledger
             .finish_step(&StepOutcome {
                 cycle: cycle.id.clone(),

@@ -68,7 +68,7 @@ impl Engine {
             verdict: verdict.into(),
             rows_left,
             error,
-            duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: u64::try_from(report.statement.as_millis()).unwrap_or(u64::MAX),
             finished_at: self.clock.now(),
         }
     }

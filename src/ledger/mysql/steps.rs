@@ -13,6 +13,7 @@ use super::run::{in_change, on_connection, retried};
 use super::value::{column, instant, instant_value};
 use super::{MySql, cycles};
 use crate::ledger::row::{storable, whole_microseconds};
+use crate::ledger::step::COSTS_OF_EACH;
 use crate::ledger::{
     CYCLE_LEASE, DeletedRows, Intended, LedgerError, StepIntent, StepLedger, StepOutcome,
     StepRecord, fact,
@@ -128,7 +129,7 @@ async fn deleted_since(connection: &mut Conn, since: Timestamp) -> Result<Vec<De
 async fn step_costs(connection: &mut Conn, since: Timestamp) -> Result<Vec<StepCost>, Fault> {
     let sql = sql!("ledger/mysql/step_costs.sql");
     let since = instant_value(whole_microseconds(since));
-    let rows: Vec<Row> = connection.exec(sql, (since,)).await?;
+    let rows: Vec<Row> = connection.exec(sql, (since, COSTS_OF_EACH)).await?;
     let mut costs = Vec::with_capacity(rows.len());
     for mut row in rows {
         costs.push(StepCost {

@@ -10,6 +10,7 @@ use super::leases::is_held;
 use super::value::{instant_at, instant_text, signed, unsigned};
 use super::{Sqlite, cycles};
 use crate::ledger::row::storable;
+use crate::ledger::step::COSTS_OF_EACH;
 use crate::ledger::{
     CYCLE_LEASE, DeletedRows, Intended, LedgerError, StepIntent, StepLedger, StepOutcome,
     StepRecord, fact,
@@ -137,7 +138,7 @@ fn deleted_since(connection: &Connection, since: Timestamp) -> Result<Vec<Delete
 
 fn step_costs(connection: &Connection, since: Timestamp) -> Result<Vec<StepCost>, Fault> {
     let mut statement = connection.prepare(sql!("ledger/sqlite/step_costs.sql"))?;
-    let mut rows = statement.query([instant_text(since)])?;
+    let mut rows = statement.query(params![instant_text(since), COSTS_OF_EACH])?;
     let mut costs = Vec::new();
     while let Some(row) = rows.next()? {
         costs.push(StepCost {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use foldhash::HashSet;
 
-use super::{Deferred, Place, oldest_ms};
+use super::Deferred;
+use super::order::{Place, oldest_ms};
 use crate::plan::Arm;
 use crate::plan::steps::Portion;
 

@@ -129,6 +129,40 @@ fn apply(rows: &mut Rows, steps: &[Step]) {
     }
 }
 
+/// The workspace with the oldest row.
+fn most_overdue(rows: &Rows) -> Option<&str> {
+    let oldest = rows.iter().filter_map(|((_, name), days)| {
+        let (day, _) = days.first_key_value()?;
+        Some((day, &**name))
+    });
+    oldest.min().map(|(_, name)| name)
+}
+
+/// The most overdue goes with something; of everybody else all rows in all tables go, or none.
+fn whole_but_for_the_most_overdue(rows: &Rows, steps: &[Step]) -> Result<(), TestCaseError> {
+    let first = most_overdue(rows);
+    let mut gone: BTreeMap<&str, u64> = BTreeMap::new();
+    for arm in steps.iter().flat_map(|step| &step.arms) {
+        *gone.entry(&*arm.workspace).or_default() += arm.n_due;
+    }
+    prop_assert!(
+        first.is_none_or(|first| gone.contains_key(first)),
+        "{:?} waits",
+        first
+    );
+    for (name, n_gone) in gone {
+        let of_name = rows.iter().filter(|((_, found), _)| found == name);
+        let n_due: u64 = of_name.flat_map(|(_, days)| days.values()).sum();
+        prop_assert!(
+            Some(name) == first || n_gone == n_due,
+            "{} of {}",
+            n_gone,
+            name
+        );
+    }
+    Ok(())
+}
+
 fn total(rows: &Rows) -> u64 {
     rows.values().flat_map(BTreeMap::values).sum()
 }
@@ -143,6 +177,7 @@ proptest! {
         while total(&rows) > 0 {
             let before = total(&rows);
             let (steps, deferred) = cycle(&rows, &limits);
+            whole_but_for_the_most_overdue(&rows, &steps)?;
             let n_due: u64 = steps.iter().map(|step| step.n_due).sum();
             let n_deferred: u64 = deferred.iter().map(|table| table.n_rows).sum();
             prop_assert_eq!(n_due + n_deferred, before);
@@ -158,6 +193,39 @@ proptest! {
         }
         let (steps, deferred) = cycle(&rows, &limits);
         prop_assert!(steps.is_empty() && deferred.is_empty() && n_cycles < 400);
+    }
+
+    /// One has many times what a cycle takes, and may be more overdue than anybody.
+    #[test]
+    fn whoever_is_small_does_not_wait_for_one_that_is_too_large(
+        large in 10_i64..60, day in 0_i64..40,
+        small in prop::collection::btree_map("[b-z]", (1_i64..100, 1_u64..6), 0..25),
+    ) {
+        // A cycle takes a hundred rows, and pieces of ten.
+        let limits = limits(100, 400, 10);
+        let days = (day..day + large).map(|day| (day, 10));
+        let mut rows: Rows = [((1, "a".to_owned()), days.collect())].into();
+        for (name, (day, n_rows)) in small {
+            rows.insert((1, name), BTreeMap::from([(day, n_rows)]));
+        }
+        let n_large = u64::try_from(large).unwrap() * 10;
+        let n_small = total(&rows) - n_large;
+        let (mut n_cycles, mut n_left) = (0, n_small);
+        while total(&rows) > 0 {
+            let (steps, _) = cycle(&rows, &limits);
+            whole_but_for_the_most_overdue(&rows, &steps)?;
+            apply(&mut rows, &steps);
+            n_cycles += 1;
+            let of_large: u64 = rows[&(1, "a".to_owned())].values().sum();
+            let n_gone = n_left - (total(&rows) - of_large);
+            // Of their quarter so much is left over as the next one would not fit in. What is left of
+            // the large one may fill a cycle, once.
+            let is_theirs = n_gone >= n_left.min(25 - 4);
+            prop_assert!(is_theirs || of_large == 0, "{} of {}", n_gone, n_left);
+            n_left -= n_gone;
+        }
+        // And it does not wait for them: three quarters are its own, in whole pieces.
+        prop_assert!(n_cycles <= n_large / 70 + n_small / 21 + 2, "{} cycles", n_cycles);
     }
 
     #[test]

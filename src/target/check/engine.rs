@@ -1,5 +1,6 @@
 //! What the engine of a table, its sorting key and its projections mean for deletes.
 
+use crate::target::setting::PROJECTION_MODE;
 use crate::target::{ProjectionMode, TableSchema, Target};
 
 /// The schema, if lightweight deletes work on such a table.
@@ -107,16 +108,12 @@ pub(super) fn check_projections(
              add projections: rebuild (costs CPU) or projections: drop (slower queries) to the target"
         ));
     };
-    let setting = "lightweight_mutation_projection_mode";
-    if schema
-        .engine_full
-        .contains(&format!("{setting} = '{mode}'"))
-    {
+    if schema.does_with_projections(mode) {
         return Ok(());
     }
     Err(format!(
         "has projections ({names}) and the config says projections: {mode}, but the table itself \
-         does not allow it yet; run: ALTER TABLE {}.{} MODIFY SETTING {setting} = '{mode}'",
+         does not allow it yet; run: ALTER TABLE {}.{} MODIFY SETTING {PROJECTION_MODE} = '{mode}'",
         schema.database, schema.name
     ))
 }

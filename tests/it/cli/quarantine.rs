@@ -191,3 +191,79 @@ async fn a_drop_and_a_move_are_told_apart() {
     let unknown = undo("none").stderr;
     assert!(unknown.contains("is in quarantine; `ebbtide"), "{unknown}");
 }
+
+/// What the ledger does not know hides rows for ever, unless somebody hears of it.
+#[tokio::test]
+async fn what_a_lost_ledger_knew_is_named_and_comes_back_by_hand() {
+    let scene = Scene::new().await;
+    let create = "CREATE TABLE by_month (w String, at DateTime('UTC')) ENGINE = MergeTree \
+                  PARTITION BY toYYYYMM(at) ORDER BY (w, at)";
+    let fill = "INSERT INTO by_month SELECT 'w', now() - toIntervalDay(number) FROM numbers(200)";
+    for sql in [create, fill] {
+        scene.execute(sql).await;
+    }
+    scene.configure(
+        "retention: {default: 60d, max_share_of_table: 0.9}\n",
+        "targets: [{table: by_month, workspace: w, age: {time: at}, quarantine: {for: 7d}}]\n",
+    );
+    scene.good(&["run"]);
+    let n_left = scene.count("SELECT count() FROM by_month").await;
+    assert!(n_left < 100, "{n_left}");
+    let lost = || {
+        let found = json(&scene.good(&["doctor", "--format=json"]).stdout);
+        let found = found.as_array().unwrap().iter();
+        let of_code = found.filter(|finding| finding["code"] == "lost-quarantine");
+        of_code.cloned().collect::<Vec<Value>>()
+    };
+    assert!(lost().is_empty(), "the ledger knows it");
+
+    // Of one partition it says that it is over.
+    let ledger = scene.path().join("ebbtide.db");
+    let edit = "UPDATE quarantines SET state = 'undone' WHERE partition_id = \
+                (SELECT min(partition_id) FROM quarantines)";
+    let edited = rusqlite::Connection::open(&ledger)
+        .unwrap()
+        .execute(edit, []);
+    assert_eq!(edited.unwrap(), 1);
+    let [finding] = &lost()[..] else {
+        panic!("{:#?}", lost());
+    };
+    let n_hidden = scene
+        .count(&format!(
+            "SELECT count() FROM {}",
+            finding["subject"].as_str().unwrap()
+        ))
+        .await;
+    let [statement] = &by_hand(finding)[..] else {
+        panic!("{finding:#}");
+    };
+    scene.execute(statement).await;
+    assert!(lost().is_empty(), "{:#?}", lost());
+
+    // It knows nothing of the others.
+    for file in ["ebbtide.db", "ebbtide.db-wal", "ebbtide.db-shm"] {
+        std::fs::remove_file(scene.path().join(file)).ok();
+    }
+    assert!(!ledger.exists());
+    scene.good(&["migrate"]);
+    let mut n_told = 0;
+    while let [finding] = &lost()[..] {
+        assert_eq!(finding["severity"], "warning");
+        for statement in by_hand(finding) {
+            assert!(statement.ends_with(".`…`"), "nobody knows: {statement}");
+            scene.execute(&statement.replace("`…`", "by_month")).await;
+        }
+        n_told += 1;
+        assert!(n_told < 5, "{finding:#}");
+    }
+    let n_rows = scene.count("SELECT count() FROM by_month").await;
+    assert_eq!(n_rows, n_left + n_hidden);
+}
+
+/// The statements of a finding.
+fn by_hand(finding: &Value) -> Vec<String> {
+    let remedy = finding["remedy"].as_str().unwrap();
+    let (_, statements) = remedy.split_once(": ").unwrap();
+    let statements = statements.trim_end_matches(", …");
+    statements.split("; ").map(str::to_owned).collect()
+}

@@ -70,6 +70,25 @@ async fn a_backlog_larger_than_the_budget_goes_in_several_cycles_children_first(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_small_does_not_wait_for_one_that_is_too_large() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    world.rule("w3", "90d").await;
+    let engine = world.engine_with(&with_budget(&world, "rows: 80"), NOW);
+    let first = plan(&engine).await;
+    let of = |workspace: &str| -> u64 {
+        let arms = first.steps.iter().flat_map(|step| &step.arms);
+        let its = arms.filter(|arm| *arm.workspace == *workspace);
+        its.map(|arm| arm.n_due).sum()
+    };
+    // All of its rows in both tables, within a quarter; the rest is for the one that has 138.
+    assert_eq!((of("w3"), of("w1")), (18, 60), "{:#?}", first.steps);
+    let ends = until_done(&world, &engine, 80).await;
+    assert!((2..=3).contains(&ends.len()), "{ends:?}");
+    assert_eq!(world.count("traces").await, 400 - N_DUE - 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cycle_sends_no_more_statements_than_its_budget_allows() {
     let world = World::new().await;
     world.rule("w1", "30d").await;

@@ -228,7 +228,11 @@ async fn told_to_stop_it_ends_after_the_statement_and_records_it() {
     let steps = world.ledger.steps(&report.cycle).await.unwrap();
     assert_eq!(steps.len(), 1);
     assert_eq!(steps[0].outcome.as_ref().unwrap().verdict, "verified");
-    assert!(steps[0].outcome.as_ref().unwrap().duration_ms > 0);
+    // What a statement costs is learned from that: the count after it is none of it.
+    let (of_statement, of_all) = (report.steps[0].statement, report.steps[0].duration);
+    let recorded = u128::from(steps[0].outcome.as_ref().unwrap().duration_ms);
+    assert!(recorded > 0 && recorded < of_all.as_millis());
+    assert_eq!(recorded, of_statement.as_millis());
     assert!(steps[0].intent.predicate.contains("'w1'"));
     assert!(
         steps[0]

@@ -18,6 +18,7 @@ on_both!(
     slots_are_done_where_their_cycle_was,
     a_backfill_is_recorded_and_is_no_success_of_the_rules,
     rows_deleted_are_summed_up_by_table,
+    costs_of_a_way_that_is_used_rarely_are_not_forgotten,
     the_last_success_is_found_behind_many_failures,
     a_look_takes_the_place_of_what_it_overlaps,
     steps_without_an_outcome_are_those_of_earlier_leases,
@@ -332,6 +333,37 @@ async fn rows_deleted_are_summed_up_by_table(fresh: Fresh) {
         (7, 100, 1_234)
     );
     assert_eq!(ledger.step_costs(early).await.unwrap().len(), 2);
+}
+
+async fn costs_of_a_way_that_is_used_rarely_are_not_forgotten(fresh: Fresh) {
+    fresh.lease().await;
+    let ledger = &fresh.ledger;
+    ledger.begin_cycle(&start("c1")).await.unwrap();
+    let began = at("2026-11-21T10:00:00Z");
+    let rare = [
+        ("http://a", "spans", "patch"),
+        ("http://a", "traces", "lightweight"),
+        ("http://b", "spans", "lightweight"),
+    ];
+    let often = std::iter::repeat_n(("http://a", "spans", "lightweight"), 103);
+    for (number, (shard, table, method)) in (1..).zip(rare.into_iter().chain(often)) {
+        let mut step = intent(number);
+        (step.shard, step.table, step.method) = (shard.into(), table.into(), method.into());
+        (step.rows_due, step.n_parts) = (u64::from(number), 7);
+        step.intended_at = began + Duration::from_secs(number.into());
+        ledger.intend_step(&step).await.unwrap();
+        ledger
+            .finish_step(&outcome(number, "verified"))
+            .await
+            .unwrap();
+    }
+    let costs = ledger.step_costs(began).await.unwrap();
+    let numbers: Vec<u64> = costs.iter().map(|cost| cost.n_rows).collect();
+    let newest_first: Vec<u64> = (7..=106).rev().chain((1..=3).rev()).collect();
+    assert_eq!(numbers, newest_first, "a hundred of each, the newest first");
+    let kinds = costs.iter().rev().take(3);
+    let kinds = kinds.map(|cost| (&*cost.shard, &*cost.table, &*cost.method));
+    assert_eq!(kinds.collect::<Vec<_>>(), rare);
 }
 
 async fn the_last_success_is_found_behind_many_failures(fresh: Fresh) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cli::doctor::finding::Severity;
+use crate::plan::Partition;
 
 fn found(check: impl Fn(&mut Findings)) -> Vec<(Severity, &'static str, String)> {
     let mut findings = Findings::default();
@@ -15,22 +16,11 @@ fn schema(settings: &str) -> TableSchema {
     TableSchema {
         name: "spans".into(),
         engine_full: format!("MergeTree ORDER BY id SETTINGS index_granularity = 8192{settings}"),
+        defaults: [(DELAY, "500"), (THROW, "1000")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
         ..TableSchema::default()
     }
-}
-
-fn server() -> Vec<MergeTreeSetting> {
-    [
-        (DELAY, "500"),
-        (THROW, "1000"),
-        ("enable_block_number_column", "0"),
-        ("enable_block_offset_column", "0"),
-    ]
-    .map(|(name, value)| MergeTreeSetting {
-        name: name.into(),
-        value: value.into(),
-    })
-    .into()
 }
 
 #[test]
@@ -43,23 +33,13 @@ fn parts_are_told_above_a_thousand() {
 }
 
 #[test]
-fn the_setting_of_a_table_wins_over_that_of_the_server() {
-    let both = ", enable_block_number_column = 1, enable_block_offset_column = 1";
-    let one = ", enable_block_number_column = 1";
-    for (settings, n_found) in [("", 1), (one, 1), (both, 0)] {
-        let found = found(|findings| block_numbers(&schema(settings), &server(), findings));
-        assert_eq!(found.len(), n_found, "{settings}");
-    }
-}
-
-#[test]
 fn unfinished_mutations_are_told_from_half_of_the_lowest_limit_on() {
     let n_found = |settings: &str, n_unfinished| {
         let backlog = [MutationBacklog {
             table: "spans".into(),
             n_unfinished,
         }];
-        found(|findings| mutations(&schema(settings), &server(), &backlog, findings)).len()
+        found(|findings| mutations(&schema(settings), &backlog, findings)).len()
     };
     assert_eq!((n_found("", 249), n_found("", 250)), (0, 1));
     let lower = ", number_of_mutations_to_throw = 10";
@@ -70,14 +50,63 @@ fn unfinished_mutations_are_told_from_half_of_the_lowest_limit_on() {
 
 #[test]
 fn a_partition_is_told_only_above_the_limit() {
-    let largest = [LargestPartition {
-        table: "spans".into(),
-        partition: "202611".into(),
-        size_bytes: 60 << 30,
-    }];
-    for (limit_bytes, n_found) in [(None, 0), (Some(60 << 30), 0), (Some(50 << 30), 1)] {
-        let found = found(|findings| partitions(&largest, limit_bytes, findings));
-        assert_eq!(found.len(), n_found, "{limit_bytes:?}");
+    let partition = |id: &str, n_bytes| Partition {
+        id: id.into(),
+        value: id.into(),
+        n_bytes,
+        ..Partition::default()
+    };
+    let mut there = Partitions {
+        found: vec![partition("202610", 1 << 30), partition("202611", 60 << 30)],
+        ..Partitions::default()
+    };
+    let told =
+        |there: &Partitions, limit| found(|findings| partitions("spans", there, limit, findings));
+    assert_eq!((told(&there, 0), told(&there, 60 << 30)), (vec![], vec![]));
+    for (is_of_user, who) in [(false, "the server drops"), (true, "this user may drop")] {
+        there.is_of_user = is_of_user;
+        let told = told(&there, 50 << 30);
+        let expected = format!("partition 202611 holds 60 GiB, and {who} none above 50 GiB");
+        assert!(
+            matches!(&*told, [(_, "drop-limit", text)] if text.contains(&expected)),
+            "{told:?}"
+        );
+    }
+    there.found = vec![partition("all", 60 << 30)];
+    assert_eq!(told(&there, 1), [], "it has no partitions");
+}
+
+#[test]
+fn mutations_of_no_workload_are_told_where_statements_have_one() {
+    for (settings, of_server, ours, n_found) in [
+        ("", Some("default"), "retention", 1),
+        ("", Some(""), "retention", 1),
+        ("", None, "retention", 1),
+        ("", Some("default"), "default", 0),
+        ("", Some("background"), "retention", 0),
+        (
+            ", mutation_workload = 'retention'",
+            Some("default"),
+            "retention",
+            0,
+        ),
+        (
+            ", mutation_workload = ''",
+            Some("background"),
+            "retention",
+            0,
+        ),
+        (
+            ", mutation_workload = 'default'",
+            Some("background"),
+            "retention",
+            1,
+        ),
+    ] {
+        let found = found(|findings| {
+            mutation_workload(&schema(settings), ours, of_server, findings);
+        });
+        assert_eq!(found.len(), n_found, "{settings} {of_server:?} {ours}");
     }
 }
 

@@ -82,6 +82,141 @@ async fn tables_without_block_numbers_and_with_many_mutations() {
     assert_eq!(scene.findings().subjects("mutation-limit"), [""; 0]);
 }
 
+/// On a server of its own, since its defaults are everybody's. Patches prove that they are in force.
+#[tokio::test]
+async fn a_table_is_set_by_itself_or_by_the_server() {
+    let mut options = embedded_options();
+    options.config_xml = "<merge_tree><enable_block_number_column>1</enable_block_number_column>\
+                          <enable_block_offset_column>true</enable_block_offset_column></merge_tree>"
+        .into();
+    let server = Embedded::start(options).unwrap();
+    let scene = Scene::new_at(&server).await;
+    for (table, settings) in [
+        (
+            "told",
+            "SETTINGS enable_block_number_column = true, enable_block_offset_column = true",
+        ),
+        ("without", "SETTINGS enable_block_number_column = false"),
+    ] {
+        scene
+            .execute(&format!(
+                "CREATE TABLE {table} AS traces ENGINE = MergeTree ORDER BY id {settings}"
+            ))
+            .await;
+        scene.fill(table, 100, 30).await;
+    }
+    let target = |table: &str| {
+        format!(
+            "  - {{table: {table}, workspace: workspace_id, age: {{uuid_v7: id}}, method: patch}}\n"
+        )
+    };
+    let pace = |more: &str| {
+        let targets = [target("told"), target("traces")].concat();
+        scene.configure(
+            "retention: {default: 60d, max_share_of_table: 1.0}\n",
+            &format!("targets:\n{targets}{more}"),
+        );
+    };
+    pace(&target("without"));
+    let outcome = scene.run(&["--format=json", "doctor"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.transcript);
+    assert!(
+        outcome.stdout.contains("the config says method: patch"),
+        "{}",
+        outcome.stdout
+    );
+    let found = Found::of(&outcome.stdout);
+    assert_eq!(found.subjects("no-block-numbers"), ["without"]);
+    assert_eq!(found.subjects("target"), ["without"]);
+
+    pace("");
+    let found = scene.findings();
+    assert_eq!(found.subjects("no-block-numbers"), [""; 0]);
+    scene.good(&["run"]);
+    for table in ["told", "traces"] {
+        let old = format!(
+            "SELECT count() FROM {table} WHERE id < toString(dateTimeToUUIDv7(now() - toIntervalDay(61)))"
+        );
+        assert_eq!(scene.count(&old).await, 0, "{table}");
+    }
+    assert_eq!(scene.n_mutations().await, 0);
+    drop(scene);
+    drop(server);
+}
+
+/// What a mutation does in the background is not what its statement does.
+#[tokio::test]
+async fn mutations_of_no_workload_are_told_until_the_table_has_one() {
+    let scene = Scene::new().await;
+    let code = "mutation-workload";
+    assert_eq!(
+        scene.findings().subjects(code),
+        [""; 0],
+        "nobody asked for one"
+    );
+    let config = scene.path().join("config.yml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let with_workload = text.replacen("pace: {", "pace: {workload: retention, ", 1);
+    assert_ne!(with_workload, text);
+    scene.write("config.yml", &with_workload);
+    let (severity, message) = scene.findings().only(code, "traces");
+    assert_eq!(severity, "info");
+    assert!(message.contains("as retention is"), "{message}");
+    scene
+        .execute("ALTER TABLE traces MODIFY SETTING mutation_workload = 'retention'")
+        .await;
+    assert_eq!(scene.findings().subjects(code), [""; 0]);
+}
+
+/// The limit of a user holds, whatever that of the server is.
+#[tokio::test]
+async fn a_partition_that_the_user_may_not_drop_is_told() {
+    let mut options = embedded_options();
+    options.users = [("few", "100"), ("any", "0")]
+        .map(|(name, most)| EmbeddedUser {
+            name: name.into(),
+            password: PASSWORD.into(),
+            grants: vec![],
+            profile_xml: format!("<max_partition_size_to_drop>{most}</max_partition_size_to_drop>"),
+            databases_xml: String::new(),
+        })
+        .into();
+    options.config_xml = "<max_partition_size_to_drop>200</max_partition_size_to_drop>".into();
+    let server = Embedded::start(options).unwrap();
+    let scene = Scene::new_at(&server).await;
+    for sql in [
+        "CREATE TABLE parted AS traces ENGINE = MergeTree PARTITION BY workspace_id ORDER BY id",
+        "INSERT INTO parted SELECT * FROM traces",
+    ] {
+        scene.execute(sql).await;
+    }
+    scene.targets("  - {table: parted, workspace: workspace_id, age: {uuid_v7: id}}\n");
+    scene.write("secret", PASSWORD);
+    let text = std::fs::read_to_string(scene.path().join("config.yml")).unwrap();
+    let told = |user: &str| {
+        let text = text
+            .replace(
+                &format!("user: {}", scene.database.user()),
+                &format!("user: {user}"),
+            )
+            .replace(
+                "password_env: EBBTIDE_TEST_PASSWORD",
+                "password_file: secret",
+            );
+        scene.write("config.yml", &text);
+        scene.findings()
+    };
+    assert_eq!(told("any").subjects("drop-limit"), [""; 0]);
+    let (severity, message) = told("few").only("drop-limit", "parted");
+    assert_eq!(severity, "warning");
+    assert!(
+        message.contains("this user may drop none above 100 B"),
+        "{message}"
+    );
+    drop(scene);
+    drop(server);
+}
+
 /// On a server of its own, since its logs and limits are everybody's.
 #[tokio::test]
 async fn logs_without_a_ttl_and_partitions_that_are_too_large_to_drop() {
