@@ -4,13 +4,13 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use ebbtide::{
-    Embedded, EmbeddedUser, Engine, Event, PauseScope, Reclaim, ReclaimReport, Reclaimed, Remains,
-    RemainsNote, StepOutcomeKind, StepReport, Verdict, judge,
+    Embedded, EmbeddedUser, Engine, EngineError, Event, NewPause, PauseScope, Reclaim,
+    ReclaimReport, Reclaimed, Remains, RemainsNote, StepOutcomeKind, StepReport, Verdict, judge,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::world::{NOW, World, apply, at, plan, tenure};
-use crate::support::{embedded_options, wait_until};
+use crate::support::{block_on, embedded_options, wait_until};
 
 /// So that only the rewrites of the tests happen, and no merge comes first.
 const NO_MERGES: &str = "SETTINGS max_bytes_to_merge_at_max_space_in_pool = 1";
@@ -171,6 +171,50 @@ async fn what_is_paused_after_the_look_is_left_alone() {
     world.pause(PauseScope::Target("spans".into())).await;
     let report = rewrite(&engine, &found[0].remains).await;
     assert!(left(&report).contains("paused"), "{report:?}");
+    assert_eq!(rewrites(&world).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paused_just_before_the_intent_is_left_alone() {
+    let world = half_deleted(NO_MERGES).await;
+    world.sql(DELETE).await;
+    let ledger = world.ledger.clone();
+    let engine = world.engine().observed_by(move |event| {
+        if matches!(event, Event::Reclaiming { .. }) {
+            let pause = NewPause {
+                scope: PauseScope::Target("spans".into()),
+                reason: "just in time".into(),
+                created_at: at(NOW),
+            };
+            block_on(ledger.pause(&pause, "test".into())).unwrap();
+        }
+    });
+    let found = look(&engine).await;
+    let report = rewrite(&engine, &found[0].remains).await;
+    assert!(left(&report).contains("changed meanwhile"), "{report:?}");
+    assert_eq!(rewrites(&world).await, 0);
+}
+
+#[tokio::test]
+async fn out_of_the_window_and_while_the_table_is_busy_nothing_is_rewritten() {
+    let world = half_deleted(NO_MERGES).await;
+    world.sql(DELETE).await;
+    let engine = world.engine_with(&world.paced("window: \"11:00-12:00\""), NOW);
+    let found = look(&engine).await;
+    let tenure = tenure(engine.ledger()).await;
+    let never = CancellationToken::new();
+    let closed = engine.reclaim(&found[0].remains, &tenure, &never).await;
+    assert!(
+        matches!(closed, Err(EngineError::Closed { .. })),
+        "{closed:?}"
+    );
+    tenure.release().await.unwrap();
+    // Whoever delays inserts at one part has as many as there may be.
+    let delay = "ALTER TABLE spans MODIFY SETTING parts_to_delay_insert = 1";
+    world.sql(delay).await;
+    let engine = world.engine_with(&world.paced("longest_wait: 1s"), NOW);
+    let report = rewrite(&engine, &found[0].remains).await;
+    assert!(left(&report).contains("active parts"), "{report:?}");
     assert_eq!(rewrites(&world).await, 0);
 }
 
