@@ -130,7 +130,7 @@ impl Engine {
         let sql = |apart_ms| compile::census(target, future_ms(terms), about, apart_ms);
         let day = utc_day(terms.now);
         let apart_ms = highest_cutoff_ms(terms);
-        if apart_ms.is_some() && !self.coarse.of(shard, &target.table, &day).is_some() {
+        if apart_ms.is_some() && self.coarse.of(shard, &target.table, &day).is_none() {
             match shard.census_apart(&sql(apart_ms)).await {
                 // Partitions may be too many, or rows.
                 Err(WarehouseError::TooManyRows { .. }) => {

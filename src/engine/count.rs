@@ -97,7 +97,7 @@ impl Engine {
         let mut counted = Counted::default();
         let mut arms = counted.tell(place, arms, tally);
         let day = utc_day(self.clock.now());
-        let of = Of::new(shard, target, &day);
+        let of = Of::new(shard, target, &day, self.clock.now());
         counted.unknown = self.looks.take_unknown(of, &mut arms);
         let packed = pack(arms, target, &self.limits);
         counted.oversized = packed.oversized;
@@ -196,7 +196,7 @@ impl Engine {
         let mut patience = Patience::new();
         let mut n_due = 0;
         let day = utc_day(self.clock.now());
-        let of = Of::new(shard, target, &day);
+        let of = Of::new(shard, target, &day, self.clock.now());
         let groups = self.looks.groups(of, arms.iter_mut().collect());
         let mut halves = Halves::of(groups.into_iter().map(|group| group.arms));
         while let Some(mut some) = halves.next() {

@@ -48,7 +48,7 @@ impl Engine {
     ) -> Result<Vec<Histogram>, WarehouseError> {
         let Place { shard, target, .. } = place;
         let day = utc_day(self.clock.now());
-        let of = Of::new(shard, target, &day);
+        let of = Of::new(shard, target, &day, self.clock.now());
         let size = self.pacer.rows_per_step(shard, &target.table);
         let limit = self.limits.rows_per_step.min(size);
         let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = counted

@@ -34,7 +34,7 @@ pub(crate) fn told(census: &Census, arms: Vec<Arm>, is_within: impl Fn(&str) -> 
     let mut cells = Cells {
         census,
         row: 0,
-        cells: &census.cells,
+        left: &census.cells,
     };
     for arm in arms {
         let is_plain = arm.project().is_none() && arm.exceptions().is_empty();
@@ -56,9 +56,9 @@ pub(crate) fn told(census: &Census, arms: Vec<Arm>, is_within: impl Fn(&str) -> 
 /// The cells of the workspaces of a census, one after the other.
 struct Cells<'c> {
     census: &'c Census,
-    /// The workspace that was asked for last, and the cells from there on.
+    /// The workspace that was asked for last, and the cells that are left from there on.
     row: usize,
-    cells: &'c [CensusCell],
+    left: &'c [CensusCell],
 }
 
 impl<'c> Cells<'c> {
@@ -68,11 +68,11 @@ impl<'c> Cells<'c> {
         let is_it = |row: &CensusRow| row.is_readable && *row.workspace == *workspace;
         // Whatever comes behind one that is not there is counted.
         self.row += rows.iter().position(is_it).unwrap_or(rows.len());
-        let n_before = self.cells.partition_point(|cell| cell.row < self.row);
-        self.cells = self.cells.get(n_before..)?;
-        let n_of_it = self.cells.partition_point(|cell| cell.row == self.row);
+        let n_before = self.left.partition_point(|cell| cell.row < self.row);
+        self.left = self.left.get(n_before..)?;
+        let n_of_it = self.left.partition_point(|cell| cell.row == self.row);
         let is_there = self.row < self.census.rows.len();
-        self.cells.get(..n_of_it).filter(|_| is_there)
+        self.left.get(..n_of_it).filter(|_| is_there)
     }
 }
 

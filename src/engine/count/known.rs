@@ -2,7 +2,7 @@
 //! which could not be counted at all. The next plan begins with that.
 //!
 //! Invariant: it says where to begin and what not to try again, and nothing of what is due. An arm
-//! that could not be counted stays, and is said to, until the day is over or this process ends: limits
+//! that could not be counted stays, and is said to, for an hour at least or until this process ends: limits
 //! of a new configuration come with a new engine.
 
 use std::borrow::Borrow;
@@ -10,11 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use foldhash::{HashMap, HashMapExt};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cutoff::Bounds;
 use crate::plan::{Arm, Slice};
 use crate::target::CheckedTarget;
 use crate::warehouse::Shard;
+
+/// What was too much once may be so for a busy server alone.
+const NOT_AGAIN_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is known of each table, by shard and table.
 pub(in crate::engine) struct KnownLooks(Mutex<HashMap<(String, String), Today>>);
@@ -37,8 +41,8 @@ type Key = (Arc<str>, Option<Arc<str>>, Bounds);
 enum Known {
     /// Counted with the others of a group, and as far, or to be tried so.
     Look { group: u32, length_ms: Option<i64> },
-    /// Not even the least of it could be counted, and why.
-    Unknown(Arc<str>),
+    /// Not even the least of it could be counted: why, and until when it is not tried again.
+    Unknown { why: Arc<str>, until: Timestamp },
 }
 
 /// Arms that are looked at together.
@@ -50,12 +54,13 @@ pub(in crate::engine) struct Group<A> {
     pub(super) length_ms: Option<i64>,
 }
 
-/// Which table, and the UTC day.
+/// Which table, the UTC day and the instant.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct Of<'a> {
     shard: &'a str,
     table: &'a str,
     day: &'a str,
+    now: Timestamp,
 }
 
 impl<'a> Of<'a> {
@@ -63,11 +68,13 @@ impl<'a> Of<'a> {
         shard: &'a Shard,
         target: &'a CheckedTarget,
         day: &'a str,
+        now: Timestamp,
     ) -> Self {
         Self {
             shard: shard.name(),
             table: &target.table,
             day,
+            now,
         }
     }
 }
@@ -77,19 +84,18 @@ impl KnownLooks {
         Self(Mutex::new(HashMap::new()))
     }
 
-    /// Takes the arms out that could not be counted today, with the reasons.
+    /// Takes the arms out that could not be counted lately, with the reasons.
     pub(super) fn take_unknown(&self, of: Of<'_>, arms: &mut Vec<Arm>) -> Vec<(Arm, String)> {
         let unknown = self.with(of, |today| {
             let reason = |arm: &Arm| match today.of_arms.get(&key(arm)) {
-                Some(Known::Unknown(reason)) => Some(Arc::clone(reason)),
+                Some(Known::Unknown { why, until }) if of.now < *until => {
+                    Some(format!("{why} (tried again at {until:.0})"))
+                }
                 _ => None,
             };
             let is_unknown = |arm: &mut Arm| reason(arm).is_some();
             let taken: Vec<Arm> = arms.extract_if(.., is_unknown).collect();
-            let said = |arm: Arm| {
-                let reason = reason(&arm)?;
-                Some((arm, format!("{reason} (not tried again on this UTC day)")))
-            };
+            let said = |arm: Arm| reason(&arm).map(|reason| (arm, reason));
             taken.into_iter().filter_map(said).collect()
         });
         unknown.unwrap_or_default()
@@ -169,11 +175,11 @@ impl KnownLooks {
 
     /// Remembers that not even the least of an arm could be counted.
     pub(super) fn unknown(&self, of: Of<'_>, arm: &Arm, reason: &str) {
-        self.with(of, |today| {
-            today
-                .of_arms
-                .insert(key(arm), Known::Unknown(reason.into()));
-        });
+        let unknown = Known::Unknown {
+            why: reason.into(),
+            until: of.now + NOT_AGAIN_FOR,
+        };
+        self.with(of, |today| today.of_arms.insert(key(arm), unknown));
     }
 
     fn with<T>(&self, of: Of<'_>, look: impl FnOnce(&mut Today) -> T) -> Option<T> {

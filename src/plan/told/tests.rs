@@ -37,7 +37,7 @@ fn census(rows: &[Row]) -> Census {
             census.cells.push(CensusCell {
                 row: census.rows.len() - 1,
                 partition: partition.to_string().into(),
-                n_rows: ages.len() as u64,
+                n_rows: u64::try_from(ages.len()).unwrap(),
                 oldest_ms: *oldest,
                 newest_ms: *newest,
             });
@@ -89,7 +89,7 @@ proptest! {
             let expected: Vec<_> = expected
                 .into_iter()
                 .map(|(id, ages)| {
-                    (id, ages.len() as u64, ages.iter().min().copied(), ages.iter().max().copied())
+                    (id, u64::try_from(ages.len()).unwrap(), ages.iter().min().copied(), ages.iter().max().copied())
                 })
                 .collect();
             let due = told.cells.iter().filter(|(place, _)| *place == at);

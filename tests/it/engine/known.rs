@@ -169,7 +169,7 @@ async fn who_cannot_be_counted_even_alone_is_not_tried_again_and_still_said() {
         assert_eq!(left.workspace.as_deref(), Some("w2"));
         assert!(left.reason.contains("MEMORY_LIMIT_EXCEEDED"), "{left:?}");
     }
-    let again = "not tried again on this UTC day";
+    let again = "tried again at 2026-11-21T11:00:00Z";
     assert!(second.unprobed[0].reason.contains(again), "{second:#?}");
     let (_, n_again) = counted(&world.engine(), &world.client).await;
     assert!(n_again > 0, "another engine knows nothing");

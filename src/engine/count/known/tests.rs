@@ -6,6 +6,7 @@ const OF: Of<'static> = Of {
     shard: "s",
     table: "t",
     day: "2026-11-21",
+    now: Timestamp::UNIX_EPOCH,
 };
 
 fn arm(workspace: &str) -> Arm {
@@ -104,6 +105,19 @@ fn a_piece_is_known_as_its_arm_and_another_interval_is_not() {
             .iter()
             .all(|(_, reason)| reason.starts_with("why ("))
     );
+}
+
+#[test]
+fn what_could_not_be_counted_is_tried_again_after_an_hour() {
+    let looks = KnownLooks::new();
+    looks.unknown(OF, &arm("a"), "why");
+    let n_unknown = |minutes: i64| {
+        let now = OF.now + SignedDuration::from_mins(minutes);
+        looks
+            .take_unknown(Of { now, ..OF }, &mut arms(&["a"]))
+            .len()
+    };
+    assert_eq!((n_unknown(59), n_unknown(60)), (1, 0));
 }
 
 #[test]
