@@ -45,11 +45,10 @@ bench-api: ## measure policy look-ups over a real MariaDB with 100,000 rules
 	scripts/ensure-mariadbd.sh
 	cargo bench --locked --bench api
 
-# What is measured is ClickHouse, so the quick build of Ebbtide does.
 bench-clickhouse: ## measure ways to delete side by side on a real ClickHouse; takes hours and 20 GB
 	@scripts/ensure-tools.sh cargo cc
 	[ -n "$${EBBTIDE_LIBCHDB:-}" ] || scripts/ensure-tools.sh npm
-	cargo bench --locked --profile dev --bench clickhouse
+	cargo bench --locked --bench clickhouse
 
 clean: ## remove what was built; the fetched libchdb stays in the user's cache directory
 	@cargo clean

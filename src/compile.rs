@@ -40,8 +40,8 @@ use crate::plan::{Arm, Method, Step};
 use crate::target::{CheckedTarget, QuarantineTable};
 
 pub(crate) use self::ages::ages;
-pub use self::census::census;
 pub(crate) use self::census::recount;
+pub use self::census::{About, census};
 pub(crate) use self::probe::histogram;
 pub use self::probe::{preview, probe};
 pub(crate) use self::quarantine::{

@@ -111,6 +111,17 @@ impl Bounds {
         unix_ms < self.below_ms && self.from_ms.is_none_or(|from| unix_ms >= from)
     }
 
+    /// Whether all rows are expired of which these are the oldest and the newest. Ages in whole milliseconds
+    /// may be rounded either way, so a row at a bound tells nothing.
+    pub(crate) fn covers(self, oldest_ms: i64, newest_ms: i64) -> bool {
+        newest_ms < self.below_ms && self.from_ms.is_none_or(|from| oldest_ms > from)
+    }
+
+    /// Whether none of them is.
+    pub(crate) fn misses(self, oldest_ms: i64, newest_ms: i64) -> bool {
+        oldest_ms > self.below_ms || self.from_ms.is_some_and(|from| newest_ms < from)
+    }
+
     /// What both have in common, if anything.
     #[must_use]
     pub fn intersect(self, other: Self) -> Option<Self> {

@@ -115,8 +115,8 @@ mod warehouse;
 pub use audit::{Chain, Entry, Fact, Flaw, Head, NotCanonical, canonical, seal};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{
-    Shape, Statement, Within, census, compile, compile_as, compile_step, literal, preview, probe,
-    strays,
+    About, Shape, Statement, Within, census, compile, compile_as, compile_step, literal, preview,
+    probe, strays,
 };
 pub use config::{
     ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat,

@@ -55,6 +55,7 @@ pub(crate) use backfill::ASKED;
 pub(crate) use candidate::candidates_of_project;
 pub(crate) use choose::Bytes;
 pub(crate) use digest::directory_digest;
+pub(crate) use partition::finite_workspaces;
 pub(crate) use partition::keeper;
 pub(crate) use reclaim::{Age, age};
 pub(crate) use refusal::{refusals, touches};

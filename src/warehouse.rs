@@ -5,6 +5,7 @@
 //! what became of it, and only the server's word makes it [`Execution::Done`].
 
 mod answer;
+mod census;
 mod error;
 mod execute;
 mod facts;

@@ -63,6 +63,14 @@ impl Latency {
     }
 }
 
+impl Latency {
+    /// The 99th of a hundred; of fewer the longest, which says less.
+    pub fn worst(&self) -> String {
+        let mark = if self.n < 100 { "≤" } else { "" };
+        format!("{mark}{:.0}", self.p99_ms)
+    }
+}
+
 impl Phases {
     pub fn of(reads: [&Reads; 3], which: fn(&Reads) -> &Vec<f64>) -> Self {
         let [before, during, after] = reads.map(|reads| Latency::of(which(reads)));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::record::{Measurements, Phases, Record};
-use crate::run::Cost;
+use crate::run::{Cost, Stages};
 use crate::situation;
 use crate::target::targets;
 use crate::way::{N_SINGLE, Way};
@@ -65,7 +65,8 @@ fn tables(all: &Measurements) -> String {
                 readers += &reader_row(record);
             }
         }
-        text += "\n**Readers.** Milliseconds to open one trace (p50 / p99) before, during and after, and for a chart over \
+        text += &stages(&all_of(all, spans));
+        text += "\n**Readers.** Milliseconds to open one trace (p50 / p99, or the longest of fewer than a hundred, as ≤) before, during and after, and for a chart over \
                  all spans (p50).\n\n\
                  | situation | way | trace before | during | after | chart before | during | after |\n\
                  |---|---|---|---|---|---|---|---|\n";
@@ -129,10 +130,59 @@ fn costs(records: &[&Record]) -> String {
     text
 }
 
+/// The records of one size, in the order of the situations.
+fn all_of(all: &Measurements, spans: u64) -> Vec<&Record> {
+    let mut records = Vec::new();
+    for (situation, layout) in situation::ALL {
+        let find = |way: &Way| all.find(spans, layout.name(), situation.name(), way.name());
+        records.extend(Way::of(situation).iter().filter_map(find));
+    }
+    records
+}
+
+/// Where the wall time of a cycle goes.
+fn stages(records: &[&Record]) -> String {
+    let mut text = String::new();
+    for record in records {
+        if record.runs.iter().any(|cost| cost.stages.is_none()) {
+            continue;
+        }
+        if text.is_empty() {
+            text += "\n**Where a cycle's time goes**, readers beside it: its queries by what they are for, and what is left of the wall time, \
+                     Ebbtide's own and the ledger's.\n\n\
+                     | situation | way | census | counts | proofs | statements | small questions | the rest | wall time |\n\
+                     |---|---|---|---|---|---|---|---|---|\n";
+        }
+        let of = |which: fn(Stages) -> u64| {
+            record.median(|cost| which(cost.stages.unwrap_or_default()) as f64)
+        };
+        let queries = |cost: &Cost| {
+            let of = cost.stages.unwrap_or_default();
+            (of.census_ms + of.counts_ms + of.proofs_ms + of.statements_ms + of.others_ms) as f64
+        };
+        writeln!(
+            text,
+            "| {}, {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            record.situation,
+            record.layout,
+            record.way,
+            seconds(of(|of| of.census_ms)),
+            seconds(of(|of| of.counts_ms)),
+            seconds(of(|of| of.proofs_ms)),
+            seconds(of(|of| of.statements_ms)),
+            seconds(of(|of| of.others_ms)),
+            seconds(record.median(|cost| (cost.wall_ms - queries(cost)).max(0.0))),
+            seconds(record.median(|cost| cost.wall_ms)),
+        )
+        .unwrap();
+    }
+    text
+}
+
 fn reader_row(record: &Record) -> String {
     let traces = |phases: &Phases| {
         [phases.before, phases.during, phases.after]
-            .map(|latency| format!("{:.0} / {:.0}", latency.p50_ms, latency.p99_ms))
+            .map(|latency| format!("{:.0} / {}", latency.p50_ms, latency.worst()))
             .join(" | ")
     };
     let charts = |phases: &Phases| {

@@ -25,6 +25,9 @@ pub struct Cost {
     pub mutation_ms: u64,
     /// Processor time of the server, readers left out.
     pub processor_ms: Option<u64>,
+    /// Where the time went; only of Ebbtide's.
+    #[serde(default)]
+    pub stages: Option<Stages>,
     pub n_statements: u64,
     pub n_mutations: u64,
     pub parts_registered: u64,
@@ -36,6 +39,17 @@ pub struct Cost {
     /// After `APPLY DELETED MASK`; only of the first run.
     pub disk_reclaimed_bytes: Option<u64>,
     pub reclaim_ms: Option<f64>,
+}
+
+/// How long the queries of a cycle took, by what they are for, in milliseconds. What is left of its wall time is
+/// Ebbtide's own, and the ledger's.
+#[derive(Debug, Clone, Copy, Default, clickhouse::Row, Serialize, Deserialize)]
+pub struct Stages {
+    pub census_ms: u64,
+    pub counts_ms: u64,
+    pub proofs_ms: u64,
+    pub statements_ms: u64,
+    pub others_ms: u64,
 }
 
 /// Reads before, during and after.
@@ -110,7 +124,15 @@ pub async fn run(
         .fetch_one()
         .await
         .unwrap();
+    let mut stages = None;
+    if matches!(way, Way::Ebbtide | Way::EbbtidePatches) {
+        let of_cycle = query(include_str!("sql/stages.sql"))
+            .param("from_us", from_us)
+            .param("to_us", to_us);
+        stages = Some(of_cycle.fetch_one().await.unwrap());
+    }
     let mut cost = Cost {
+        stages,
         wall_ms,
         mutation_ms: mutated.mutation_ms,
         processor_ms: Some(processor_ms.saturating_sub(sent.reader_ms)),

@@ -98,16 +98,25 @@ pub fn targets(all: &Measurements, spans: u64) -> Vec<Target> {
                 is_met: None,
             });
         }
-        if let Some(record) = found(Situation::OneCutoff, layout, Way::Ebbtide) {
+        let sending = [
+            Situation::OneCutoff,
+            Situation::FromNowOn,
+            Situation::WholePartitions,
+            Situation::Window,
+        ];
+        let sending = sending.map(|situation| (situation, found(situation, layout, Way::Ebbtide)));
+        for (situation, record) in sending {
+            let Some(record) = record else { continue };
             let (idle, busy) = (record.traces.before, record.traces.during);
             let ratio = busy.p99_ms / idle.p99_ms;
             targets.push(Target {
                 what: format!(
-                    "opening a trace during a cycle, {name}: p99 at most 1.3 times that of an idle server"
+                    "opening a trace during a cycle, {}, {name}: p99 at most 1.3 times that of an idle server",
+                    situation.name()
                 ),
                 seen: format!(
-                    "{ratio:.2} times ({} ms of {} reads, {} ms of {} idle)",
-                    busy.p99_ms, busy.n, idle.p99_ms, idle.n
+                    "{ratio:.2} times ({} ms of {} reads, {} ms of {} idle; ≤: the longest of fewer than a hundred)",
+                    busy.worst(), busy.n, idle.worst(), idle.n
                 ),
                 is_met: Some(ratio <= 1.3),
             });

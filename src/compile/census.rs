@@ -1,15 +1,27 @@
 //! What a table holds, whatever the rules say.
 
+use std::sync::Arc;
+
 use super::age::AgeSql;
 use super::membership;
 use super::predicate::{ages_of, table};
+use super::within::list;
 use super::writer::Sql;
 use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
 
+/// Which rows a census reads.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The interval that they are of, as far as indexes and partitions tell it apart.
+    pub bounds: Bounds,
+    /// Whose they are; anybody's if nobody is named.
+    pub workspaces: &'a [Arc<str>],
+}
+
 /// Compiles the census: which workspaces a table holds, how many rows, and how old the oldest is.
-/// Rows dated after `future_ms` (Unix milliseconds) count as future. With `about` only rows of that
-/// interval are read, as far as indexes and partitions tell them apart.
+/// Rows dated after `future_ms` (Unix milliseconds) count as future. With `about` only those rows are
+/// read.
 ///
 /// With `apart_ms` (Unix milliseconds) rows that are older are in lines of their own, one for each
 /// workspace and partition (`all` where the table has none), and the lines of a workspace stand together.
@@ -20,7 +32,7 @@ use crate::target::CheckedTarget;
 pub fn census(
     target: &CheckedTarget,
     future_ms: i64,
-    about: Option<Bounds>,
+    about: Option<About<'_>>,
     apart_ms: Option<i64>,
 ) -> String {
     let age = AgeSql::new(&target.age);
@@ -56,13 +68,21 @@ pub fn census(
     ages_of(target, &datable, &mut sql);
     sql.raw("\nFROM ");
     table(target, &mut sql);
-    if let Some(bounds) = about {
+    if let Some(about) = about {
         sql.raw("\nWHERE ");
-        age.about(bounds, &mut sql);
+        age.about(about.bounds, &mut sql);
+        if !about.workspaces.is_empty() {
+            sql.raw("\nAND ").identifier(&target.workspace.name);
+            sql.raw(" IN (");
+            list(about.workspaces, &mut sql);
+            sql.raw(")");
+        }
     }
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
     if let Some(apart) = &apart {
-        sql.raw(", ").sql(apart).raw("\nORDER BY ebbtide_workspace");
+        sql.raw(", ")
+            .sql(apart)
+            .raw("\nORDER BY ebbtide_workspace, ebbtide_readable");
     }
     sql.into_string()
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use foldhash::HashSet;
+
 use super::writer::Sql;
 
 /// The partitions that a probe counts in.
@@ -26,13 +28,15 @@ impl<'a> Within<'a> {
         }
     }
 
-    /// Whether a partition is one of them.
-    pub(crate) fn has(self, partition: &str) -> bool {
-        match self {
-            Self::Table => true,
-            Self::Only(ids) => ids.iter().any(|id| **id == *partition),
-            Self::Except(ids) => ids.iter().all(|id| **id != *partition),
-        }
+    /// Whether a partition is one of them, for any number of partitions.
+    pub(crate) fn has(self) -> impl Fn(&str) -> bool {
+        let (ids, is_in): (&[Arc<str>], bool) = match self {
+            Self::Table => (&[], false),
+            Self::Only(ids) => (ids, true),
+            Self::Except(ids) => (ids, false),
+        };
+        let ids: HashSet<&str> = ids.iter().map(|id| &**id).collect();
+        move |partition| ids.contains(partition) == is_in
     }
 
     /// `\nAND _partition_id [NOT] IN (…)`, or nothing. Parts of other partitions are not opened.

@@ -25,9 +25,9 @@ pub(super) use self::of_day::OfDay;
 use self::stretch::Stretches;
 use super::Engine;
 use super::survey::error_chain;
-use crate::compile;
+use crate::compile::{self, About};
 use crate::cutoff::{Bounds, utc_day};
-use crate::plan::{Census, Terms, Totals, highest_cutoff_ms};
+use crate::plan::{Census, Terms, Totals, finite_workspaces, highest_cutoff_ms};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
 
@@ -98,16 +98,24 @@ impl Engine {
             below_ms,
             from_ms: None,
         };
-        let sql = compile::census(target, future_ms, Some(older), None);
+        // Where the default is unlimited nobody else's rows can be due.
+        let mut workspaces = finite_workspaces(terms).unwrap_or_default();
+        workspaces.retain(|name| target.workspace.kind.can_hold(name));
+        let about = About {
+            bounds: older,
+            workspaces: &workspaces,
+        };
+        let sql = compile::census(target, future_ms, Some(about), None);
         if shard.estimate(&sql).await? == 0 {
             return Ok(Census::default());
         }
-        match self.census_of(shard, target, terms, Some(older)).await {
+        match self.census_of(shard, target, terms, Some(about)).await {
             Err(error) if error.is_out_of_limits() => {
                 let stretches = Stretches {
                     shard,
                     target,
                     future_ms,
+                    workspaces: &workspaces,
                 };
                 let rows = stretches.census(older, error).await?;
                 Ok(Census {
@@ -125,16 +133,18 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         terms: &Terms<'_>,
-        about: Option<Bounds>,
+        about: Option<About<'_>>,
     ) -> Result<Census, WarehouseError> {
         let sql = |apart_ms| compile::census(target, future_ms(terms), about, apart_ms);
         let day = utc_day(terms.now);
         let apart_ms = highest_cutoff_ms(terms);
         if apart_ms.is_some() && self.coarse.of(shard, &target.table, &day).is_none() {
             match shard.census_apart(&sql(apart_ms)).await {
-                // Partitions may be too many, or rows.
-                Err(WarehouseError::TooManyRows { .. }) => {
+                Err(error) if error.is_out_of_limits() => {
+                    let plain = shard.census(&sql(None)).await?;
+                    // Rows were not too many, so partitions are.
                     self.coarse.remember(shard, &target.table, day, ());
+                    return Ok(plain);
                 }
                 Err(error) => return Err(error),
                 Ok(census) => return Ok(Census { apart_ms, ..census }),

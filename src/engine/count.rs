@@ -109,7 +109,8 @@ impl Engine {
                 mut slice,
                 was_too_much,
             } = next;
-            if patience.is_over() {
+            let is_cut = patience.is_over();
+            if is_cut {
                 slice = slice.up_to(end_ms);
             }
             let older = slice.older();
@@ -117,7 +118,10 @@ impl Engine {
                 Ok(rows) => {
                     let is_any = rows.iter().any(|(_, row)| row.n_due > 0);
                     counted.add(older, &rows, tally);
-                    self.looks.counted(of, &slice, was_too_much);
+                    // How far others were counted says nothing of these.
+                    if !is_cut {
+                        self.looks.counted(of, &slice, was_too_much);
+                    }
                     let younger = slice.younger();
                     if is_any || patience.is_over() {
                         end_ms = end_ms.min(slice.end_ms().unwrap_or(i64::MAX));

@@ -147,6 +147,7 @@ impl Engine {
         let mut whole = self
             .find_whole(shard, target, &of_table, left_out, &mut partitions)
             .await;
+        whole.is_told = census.apart_ms.is_some();
         left_out.note_others(&census.rows, terms);
         let oldest = Oldest::of(&census.rows);
         let aside = Place {

@@ -124,6 +124,10 @@ impl Engine {
         };
         let Some(found) = found else {
             arm.forget_counts();
+            if patience.is_over() {
+                counted.uncounted.push(whole.clone());
+                return Ok(());
+            }
             let reason = "its oldest rows are more than one step, and cannot be counted by time";
             counted.unknown.push((whole.clone(), reason.into()));
             return Ok(());

@@ -37,6 +37,8 @@ pub(super) struct Whole {
     pub(super) expired: Option<Bounds>,
     pub(super) ids: Vec<Arc<str>>,
     pub(super) lag_s: u32,
+    /// Whether one look read all that is due: a proof reads no more.
+    pub(super) is_told: bool,
     /// What is in the way of all others.
     of_table: Option<Obstacle>,
     /// No row before this instant is left to another slot or cycle, in the tables before it.
@@ -114,6 +116,8 @@ impl Engine {
             let mut found = partitions.found.iter();
             found.any(|partition| partition.id == *id && partition.is_all_due(expired))
         };
+        let is_told = whole.is_told;
+        let complete = |id: &mut Arc<str>| is_told && complete(id);
         let complete: Vec<Arc<str>> = candidates.extract_if(.., complete).collect();
         let found = (Found::ByCount, complete);
         let undropped = &mut whole.undropped;

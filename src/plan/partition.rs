@@ -3,6 +3,7 @@
 //! Invariant: [`for_everybody`] is inside the bounds of every policy that anybody has, or could have
 //! by moving to another organization, so a partition inside of it holds no row that a policy keeps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,12 @@ use super::obstacle::{KeptBy, Obstacle};
 use super::terms::{Base, Basis, Terms};
 use crate::cutoff::Bounds;
 use crate::resolve::Policies;
-use crate::rule::{Retention, Rule};
+use crate::rule::{Retention, Rule, Scope};
 use crate::target::Period;
+
+/// So many workspaces a census names, in so many bytes: the server reads 256 KiB of a statement.
+const MOST_NAMED: usize = 1_000;
+const MOST_NAMED_BYTES: usize = 128 << 10;
 
 /// One partition of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,13 +47,11 @@ pub struct Partition {
 
 impl Partition {
     /// Whether all of its rows were counted as due, and are inside of an interval: then nobody's are not.
-    /// Ages in whole milliseconds may be rounded either way, so a row at a bound tells nothing.
     pub(crate) fn is_all_due(&self, bounds: Bounds) -> bool {
-        let is_inside = |(oldest_ms, newest_ms)| {
-            newest_ms < bounds.below_ms && bounds.from_ms.is_none_or(|from_ms| oldest_ms > from_ms)
-        };
         let ages = self.ages.oldest_ms.zip(self.ages.newest_ms);
-        self.n_due > 0 && self.n_due == self.n_rows && ages.is_some_and(is_inside)
+        let is_inside =
+            ages.is_some_and(|(oldest_ms, newest_ms)| bounds.covers(oldest_ms, newest_ms));
+        self.n_due > 0 && self.n_due == self.n_rows && is_inside
     }
 }
 
@@ -171,12 +174,40 @@ impl Stated<'_> {
 /// policy expires anything.
 pub fn highest_cutoff_ms(terms: &Terms<'_>) -> Option<i64> {
     let policies = terms.policies;
-    let rules = policies.rules().iter().map(|rule| &rule.retention);
-    rules
-        .chain([policies.default_retention()])
-        .filter_map(|retention| Bounds::new(terms.now, retention.days(), None))
-        .map(|bounds| bounds.below_ms)
-        .max()
+    let rules = policies.rules().iter();
+    let of_rules = rules.filter_map(|rule| {
+        let from = (!rule.apply_to_past).then_some(rule.created_at);
+        Bounds::new(terms.now, rule.retention.days(), from)
+    });
+    let default = Bounds::new(terms.now, policies.default_retention().days(), None);
+    let bounds = of_rules.chain(default);
+    bounds.map(|bounds| bounds.below_ms).max()
+}
+
+/// Whose rows alone a policy of now may expire, if those are few enough to be named in a statement;
+/// nothing if they may be anybody's.
+pub(crate) fn finite_workspaces(terms: &Terms<'_>) -> Option<Vec<Arc<str>>> {
+    if terms.policies.default_retention().days().is_some() {
+        return None;
+    }
+    let mut named: BTreeSet<&Arc<str>> = BTreeSet::new();
+    for rule in terms.policies.rules().iter() {
+        if rule.retention.days().is_none() {
+            continue;
+        }
+        match &rule.scope {
+            Scope::Organization(_) => return None,
+            Scope::Workspace(workspace) | Scope::Project { workspace, .. } => {
+                named.insert(workspace);
+            }
+        }
+        // Each letter may be written as four.
+        let n_bytes: usize = named.iter().map(|name| 4 * name.len() + 4).sum();
+        if named.len() > MOST_NAMED || n_bytes > MOST_NAMED_BYTES {
+            return None;
+        }
+    }
+    Some(named.into_iter().cloned().collect())
 }
 
 /// The partitions that can only hold rows of an interval.

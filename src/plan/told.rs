@@ -1,14 +1,16 @@
 //! What a census has told of arms already: their rows are not read a second time.
 //!
 //! Invariant: an arm is told only where, partition by partition, either every row that the census saw of
-//! its workspace is inside of its interval or none is; then there are as many as a count would find. Ages in
-//! whole milliseconds may be rounded either way, so a row at a bound tells nothing.
+//! its workspace is inside of its interval or none is; then there are as many as a count would find.
 
 use super::{Ages, Arm, Census, CensusCell, CensusRow, DueRow};
 use crate::cutoff::Bounds;
 
 /// What a census calls the partition of a table without a partition key.
 const UNPARTITIONED: &str = "all";
+
+/// Longer names of workspaces are left to a count.
+const LONGEST_NAME: usize = 1_000;
 
 /// Arms, and what a census says of them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,7 +39,9 @@ pub(crate) fn told(census: &Census, arms: Vec<Arm>, is_within: impl Fn(&str) -> 
         left: &census.cells,
     };
     for arm in arms {
-        let is_plain = arm.project().is_none() && arm.exceptions().is_empty();
+        // Of a name that may fit into no statement a count says so.
+        let is_short = arm.workspace.len() <= LONGEST_NAME;
+        let is_plain = is_short && arm.project().is_none() && arm.exceptions().is_empty();
         let is_seen = arm.bounds.below_ms <= apart_ms;
         let of_arm = cells.of(&arm.workspace).filter(|_| is_plain && is_seen);
         let of_arm = of_arm.map(|cells| cells.iter().filter(|cell| is_within(&cell.partition)));
@@ -81,15 +85,12 @@ fn due<'c>(
     bounds: Bounds,
     cells: impl Iterator<Item = &'c CensusCell>,
 ) -> Option<Vec<&'c CensusCell>> {
-    let from_ms = bounds.from_ms.unwrap_or(i64::MIN);
     let mut due = Vec::new();
     for cell in cells {
-        let is_inside = cell.newest_ms < bounds.below_ms && cell.oldest_ms > from_ms;
-        let is_outside = cell.oldest_ms > bounds.below_ms || cell.newest_ms < from_ms;
-        match (is_inside, is_outside) {
-            (true, false) => due.push(cell),
-            (false, true) => {}
-            _ => return None,
+        if bounds.covers(cell.oldest_ms, cell.newest_ms) {
+            due.push(cell);
+        } else if !bounds.misses(cell.oldest_ms, cell.newest_ms) {
+            return None;
         }
     }
     Some(due)

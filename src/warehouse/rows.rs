@@ -2,79 +2,11 @@
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt};
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
-use crate::plan::{Ages, Bucket, Census, CensusCell, CensusRow, DueRow};
+use crate::plan::{Ages, Bucket, DueRow};
 use crate::sql::sql;
-
-/// A line of a census, with the column names that the compiler writes.
-#[derive(clickhouse::Row, Deserialize)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "no column of a user's table begins like this"
-)]
-struct CensusLine {
-    ebbtide_workspace: String,
-    ebbtide_readable: u8,
-    ebbtide_partition: String,
-    ebbtide_rows: u64,
-    ebbtide_undatable: u64,
-    ebbtide_future: u64,
-    ebbtide_oldest_ms: Option<i64>,
-    ebbtide_newest_ms: Option<i64>,
-}
-
-/// Puts the lines of each workspace, which stand together, into one row.
-fn fold(lines: Vec<CensusLine>) -> Census {
-    let mut census = Census {
-        rows: Vec::with_capacity(lines.len()),
-        ..Census::default()
-    };
-    let mut partitions: HashMap<String, Arc<str>> = HashMap::new();
-    for line in lines {
-        let is_readable = line.ebbtide_readable == 1;
-        let is_of = |row: &&mut CensusRow| {
-            *row.workspace == *line.ebbtide_workspace && row.is_readable == is_readable
-        };
-        match census.rows.last_mut().filter(is_of) {
-            Some(row) => {
-                row.n_rows += line.ebbtide_rows;
-                row.n_undatable += line.ebbtide_undatable;
-                row.n_future += line.ebbtide_future;
-                row.oldest_ms = row
-                    .oldest_ms
-                    .into_iter()
-                    .chain(line.ebbtide_oldest_ms)
-                    .min();
-            }
-            None => census.rows.push(CensusRow {
-                workspace: line.ebbtide_workspace.into(),
-                is_readable,
-                n_rows: line.ebbtide_rows,
-                n_undatable: line.ebbtide_undatable,
-                n_future: line.ebbtide_future,
-                oldest_ms: line.ebbtide_oldest_ms,
-            }),
-        }
-        let ages = line.ebbtide_oldest_ms.zip(line.ebbtide_newest_ms);
-        if let Some((oldest_ms, newest_ms)) = ages.filter(|_| !line.ebbtide_partition.is_empty()) {
-            let id = line.ebbtide_partition;
-            let partition = partitions
-                .entry(id)
-                .or_insert_with_key(|id| id.as_str().into());
-            census.cells.push(CensusCell {
-                row: census.rows.len() - 1,
-                partition: Arc::clone(partition),
-                n_rows: line.ebbtide_rows.saturating_sub(line.ebbtide_undatable),
-                oldest_ms,
-                newest_ms,
-            });
-        }
-    }
-    census
-}
 
 /// A row of a count of what is due, with the column names that the compiler writes.
 #[derive(clickhouse::Row, Deserialize)]
@@ -216,21 +148,6 @@ impl Shard {
     /// Runs a compiled preview. The columns are those that [`crate::preview`] lists.
     pub(crate) async fn preview(&self, sql: &str) -> Result<PreviewRow, WarehouseError> {
         self.fetch_one_in_turn(self.counting(sql)).await
-    }
-
-    /// Runs a compiled census. The columns are those that [`crate::census`] lists.
-    ///
-    /// # Errors
-    /// Also when the probe ran out of its limits: the census is unknown then.
-    pub async fn census(&self, sql: &str) -> Result<Census, WarehouseError> {
-        Ok(fold(self.fetch_in_turn(self.counting(sql)).await?))
-    }
-
-    /// The same with lines for partitions, if these are not more than the limit.
-    pub(crate) async fn census_apart(&self, sql: &str) -> Result<Census, WarehouseError> {
-        let query = self.counting(sql);
-        let query = query.with_setting("max_rows_to_group_by", self.probe_groups.to_string());
-        Ok(fold(self.fetch_in_turn(query).await?))
     }
 
     /// An upper bound of the rows that a read opens, from indexes alone.

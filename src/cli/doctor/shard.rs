@@ -7,7 +7,7 @@ use super::finding::{Code, Findings};
 use super::lineage::Lineage;
 use super::{ages, limits};
 use crate::cli::{Context, exit};
-use crate::compile;
+use crate::compile::{self, About};
 use crate::config::Config;
 use crate::cutoff::Bounds;
 use crate::engine::{Engine, EngineError};
@@ -222,7 +222,11 @@ impl Look<'_> {
                 below_ms: ages::BEFORE_ANY_MS,
                 from_ms: None,
             };
-            let nothing = compile::census(&checked, ahead_ms, Some(before_any), None);
+            let nothing = About {
+                bounds: before_any,
+                workspaces: &[],
+            };
+            let nothing = compile::census(&checked, ahead_ms, Some(nothing), None);
             let found = self.shard.estimate(&nothing).await;
             if let Some(n_rows) = findings.read(self.shard.name(), "which rows a look reads", found)
             {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use crate::compile;
+use crate::compile::{self, About};
 use crate::cutoff::Bounds;
 use crate::plan::CensusRow;
 use crate::target::CheckedTarget;
@@ -25,6 +25,8 @@ pub(super) struct Stretches<'a> {
     pub(super) shard: &'a Shard,
     pub(super) target: &'a CheckedTarget,
     pub(super) future_ms: i64,
+    /// Whose rows; anybody's if nobody is named.
+    pub(super) workspaces: &'a [Arc<str>],
 }
 
 impl Stretches<'_> {
@@ -103,7 +105,11 @@ impl Stretches<'_> {
     }
 
     fn sql(&self, stretch: Bounds) -> String {
-        compile::census(self.target, self.future_ms, Some(stretch), None)
+        let about = About {
+            bounds: stretch,
+            workspaces: self.workspaces,
+        };
+        compile::census(self.target, self.future_ms, Some(about), None)
     }
 }
 

@@ -32,7 +32,8 @@ impl Counted {
     /// Seconds from the oldest row to its cutoff; of what was not counted, at most.
     pub(in crate::engine) fn lag_s(&self, oldest: &Oldest<'_>) -> u32 {
         let lag_s = |arm: &Arm| arm.lag_of(oldest.ms(&arm.workspace).max(arm.bounds.from_ms));
-        let uncounted = self.uncounted.iter().map(lag_s);
+        let unknown = self.unknown.iter().map(|(arm, _)| arm);
+        let uncounted = self.uncounted.iter().chain(unknown).map(lag_s);
         uncounted.fold(lag_s_of(&self.arms), u32::max)
     }
 
@@ -51,7 +52,7 @@ impl Counted {
         if !place.target.keep.is_empty() {
             return arms;
         }
-        let told = told(place.census, arms, |partition| place.within.has(partition));
+        let told = told(place.census, arms, place.within.has());
         let first = self.arms.len();
         self.add(told.arms, &[], tally);
         for (at, cell) in told.cells {

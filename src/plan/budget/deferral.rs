@@ -121,7 +121,8 @@ impl Deferral {
     }
 
     /// Whole partitions hold rows of anybody. Where children of some of them may wait, their table
-    /// waits, and so do those after it. Only those in which something would go.
+    /// waits, and so do those after it, also where nothing would go in them as it is: there is more room
+    /// without what waits.
     pub(super) fn tables_that_wait(&self, portions: &[Portion<'_>]) -> Tables {
         let mut before = Before::default();
         let mut waits = Tables::default();
@@ -132,8 +133,7 @@ impl Deferral {
                 .whole
                 .is_some_and(|whole| whole.until_ms > oldest_ms);
             let is_after = waits.iter().any(|(other, _)| *other == shard);
-            let is_some = portion.whole.is_some() || !portion.arms.is_empty();
-            if is_younger || (is_after && is_some) {
+            if is_younger || is_after {
                 waits.insert((shard, Arc::clone(&portion.table)));
             }
         }

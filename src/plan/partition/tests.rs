@@ -139,3 +139,72 @@ fn nothing_goes_whole_while_anything_is_held_or_paused_or_unapproved() {
     };
     assert_eq!(for_everybody(&missing), Err(Obstacle::Unapproved));
 }
+
+proptest! {
+    /// What a census leaves out is expired for nobody.
+    #[test]
+    fn no_policy_expires_what_a_census_leaves_out(
+        drawn in rules(6), days in prop::option::weighted(0.3, 1_u32..90), is_member: bool,
+    ) {
+        let now: Timestamp = NOW.parse().unwrap();
+        let (rules, default) = (rule_set(&drawn), retention(days));
+        let members = is_member.then_some(("w1", "acme"));
+        let directory = Directory::new(members).unwrap();
+        let policies = resolve(&rules, &directory, &default);
+        let terms = Terms::new(&policies, now);
+        let (highest_ms, named) = (highest_cutoff_ms(&terms), finite_workspaces(&terms));
+        for workspace in ["w0", "w1", "w2", "w3"] {
+            let of_projects = ["p0", "p1", "p2"].map(|name| policies.project(workspace, name));
+            for policy in of_projects.into_iter().chain([policies.workspace(workspace)]) {
+                let Some(bounds) = policy.bounds(now) else { continue };
+                prop_assert!(highest_ms.is_some_and(|highest_ms| bounds.below_ms <= highest_ms));
+                let is_named = |names: &Vec<Arc<str>>| names.iter().any(|name| **name == *workspace);
+                prop_assert!(named.as_ref().is_none_or(is_named), "{workspace} of {named:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_census_names_whose_rows_may_be_due_where_the_default_is_unlimited() {
+    let now: Timestamp = NOW.parse().unwrap();
+    let periods = Periods::new(Vec::<(&str, Days)>::new(), Days::new(1).unwrap()).unwrap();
+    let directory = Directory::default();
+    let named = |yaml: &str, default: &Retention| {
+        let rules = RuleSet::parse(yaml, &periods, now).unwrap();
+        let policies = resolve(&rules, &directory, default);
+        let named = finite_workspaces(&Terms::new(&policies, now))?;
+        Some(named.join(" "))
+    };
+    let two = "- {workspace: w1, retention: 9d}\n- {workspace: w0, project: p, retention: 9d}\n\
+               - {workspace: w2, retention: unlimited}";
+    assert_eq!(named(two, &retention(None)).unwrap(), "w0 w1");
+    assert_eq!(named(two, &retention(Some(9))), None);
+    let everybody_s = "- {organization: acme, retention: 9d}";
+    assert_eq!(named(everybody_s, &retention(None)), None);
+    let mut many = String::new();
+    for at in 0..=MOST_NAMED {
+        writeln!(many, "- {{workspace: w{at}, retention: 9d}}").unwrap();
+    }
+    assert_eq!(named(&many, &retention(None)), None);
+    let long = format!("- {{workspace: {}, retention: 9d}}", "x".repeat(200));
+    assert!(named(&long, &retention(None)).is_some());
+}
+
+#[test]
+fn a_rule_from_now_on_expires_nothing_yet() {
+    let drawn = |age_days| Drawn {
+        scope: 1,
+        days: Some(7),
+        past: false,
+        age_days,
+    };
+    let now: Timestamp = NOW.parse().unwrap();
+    let (directory, default) = (Directory::default(), retention(None));
+    let highest_ms = |age_days| {
+        let rules = rule_set(&[drawn(age_days)]);
+        highest_cutoff_ms(&Terms::new(&resolve(&rules, &directory, &default), now))
+    };
+    assert_eq!(highest_ms(3), None);
+    assert!(highest_ms(30).is_some());
+}

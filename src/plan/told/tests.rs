@@ -69,13 +69,25 @@ proptest! {
         left_out in 0_u8..4,
     ) {
         let census = census(&rows);
+        let has_rows = |name: &u8| rows.iter().any(|(workspace, ..)| workspace == name);
         let arms: Vec<Arm> = policies
             .iter()
+            .filter(|(name, _)| has_rows(name))
             .map(|(name, (from_ms, below_ms))| arm(&name.to_string(), bounds(*from_ms, *below_ms)))
             .collect();
         let left_out = left_out.to_string();
         let told = told(&census, arms.clone(), |partition| partition != left_out);
         prop_assert_eq!(told.arms.len() + told.rest.len(), arms.len());
+        for arm in told.rest.iter().filter(|arm| arm.bounds.below_ms <= APART_MS) {
+            let is_its = |cell: &&CensusCell| {
+                census.rows[cell.row].workspace == arm.workspace && *cell.partition != *left_out
+            };
+            let touches = |cell: &CensusCell, at_ms: i64| (cell.oldest_ms..=cell.newest_ms).contains(&at_ms);
+            let lies_across = |cell: &CensusCell| {
+                touches(cell, arm.bounds.below_ms) || arm.bounds.from_ms.is_some_and(|ms| touches(cell, ms))
+            };
+            prop_assert!(census.cells.iter().filter(is_its).any(lies_across), "{arm:?} of {census:?}");
+        }
         for (at, arm) in told.arms.iter().enumerate() {
             let mut expected: BTreeMap<String, Vec<i64>> = BTreeMap::new();
             for (workspace, partition, age_ms) in &rows {

@@ -436,3 +436,22 @@ async fn a_busy_table_is_not_dropped_from() {
         assert_eq!(world.count(table).await, 400);
     }
 }
+
+#[tokio::test]
+async fn counts_and_deletes_are_of_the_workload() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let config = world.paced("workload: nightly");
+    let (_, report) = run(&world.engine_with(&config, NOW)).await.unwrap();
+    assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
+    world.sql("SYSTEM FLUSH LOGS query_log").await;
+    let of_workload = async |what: &str| {
+        let found = format!(
+            "system.query_log WHERE type = 'QueryFinish' AND current_database = currentDatabase() \
+             AND query_kind != 'Explain' AND Settings['workload'] = 'nightly' AND query LIKE '{what}' AND query NOT LIKE '%query_log%'"
+        );
+        world.count(&found).await
+    };
+    assert_eq!(of_workload("%AS ebbtide_undatable%").await, 2);
+    assert_eq!(of_workload("DELETE FROM%").await, 2);
+}

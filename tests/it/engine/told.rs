@@ -102,3 +102,61 @@ async fn a_partition_with_a_row_that_somebody_keeps_stays_whatever_the_census_sa
         "September ends less than 60 days ago"
     );
 }
+
+#[tokio::test]
+async fn where_the_default_is_unlimited_only_rows_of_named_workspaces_are_read() {
+    let world = World::new().await;
+    world.rule("w1", "30d").await;
+    let (_, report) = run(&world.engine()).await.unwrap();
+    assert_eq!(report.n_deleted(), 2 * 69);
+    let of_table = looks(&world, "spans", CENSUS, "QueryFinish").await;
+    assert_eq!(of_table, 1);
+    assert_eq!(
+        finished(&world, "%AS ebbtide_undatable%IN (''w1'')%").await,
+        1
+    );
+}
+
+/// Workspace by workspace a month can be counted, and not in one look, as its proof would be.
+#[tokio::test]
+async fn what_cannot_be_proven_in_one_look_is_masked_though_all_of_it_was_counted() {
+    let mut world = World::with(", probe_rows: 200").await;
+    finite(&mut world);
+    for table in ["spans", "traces"] {
+        for sql in [
+            format!("RENAME TABLE {table} TO old_{table}"),
+            format!(
+                "CREATE TABLE {table} (w String, p String, at DateTime('UTC'), n UInt64) ENGINE = MergeTree \
+                 PARTITION BY toYYYYMM(at) + n * 0 ORDER BY (w, at) SETTINGS index_granularity = 8"
+            ),
+            format!(
+                "INSERT INTO {table} SELECT * FROM old_{table} SETTINGS max_partitions_per_insert_block = 0"
+            ),
+            format!("DROP TABLE old_{table} SYNC"),
+            format!(
+                "INSERT INTO {table} SELECT concat('w', toString(number % 4)), 'p', \
+                 toDateTime('2026-09-01', 'UTC') + toIntervalHour(number), number FROM numbers(400)"
+            ),
+            format!("OPTIMIZE TABLE {table} FINAL"),
+        ] {
+            world.sql(&sql).await;
+        }
+    }
+    let engine = world.engine();
+    let first = plan(&engine).await;
+    let is_whole = |step: &&(Method, String, u64)| step.0 == Method::Partition;
+    let found = steps(&first);
+    let whole: Vec<_> = found.iter().filter(is_whole).collect();
+    assert!(whole.iter().all(|(_, of, _)| of == "202608"), "{found:?}");
+    let of_september = |step: &&(Method, String, u64)| step.1 != "202608" && step.2 >= 520;
+    assert!(found.iter().any(|step| of_september(&step)), "{found:?}");
+    for _ in 0..6 {
+        let (_, report) = run(&engine).await.unwrap();
+        assert_ne!(report.status, CycleStatus::Failed, "{report:#?}");
+    }
+    for table in ["spans", "traces"] {
+        let left = format!("{table} WHERE at < '2026-10-22'");
+        assert_eq!(world.count(&left).await, 0, "{table}");
+        assert_eq!(world.count(table).await, 124, "{table}");
+    }
+}

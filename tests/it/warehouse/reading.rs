@@ -241,3 +241,15 @@ async fn tls_with_a_private_authority() {
     );
     assert_eq!(bench.rows().await, 90);
 }
+
+#[tokio::test]
+async fn no_more_counts_run_at_once_than_the_limit() {
+    let bench = Bench::with(|options| options.probe_concurrency = 1);
+    let slow = "SELECT '' AS ebbtide_workspace, '' AS ebbtide_project, '' AS ebbtide_partition, toUInt64(sleep(0.4)) AS ebbtide_due, \
+                toUInt64(0) AS ebbtide_kept, toNullable(toInt64(0)) AS ebbtide_oldest_ms, toNullable(toInt64(0)) AS ebbtide_newest_ms";
+    let began = std::time::Instant::now();
+    let (first, second) = tokio::join!(bench.shard.count_due(slow), bench.shard.count_due(slow));
+    assert_eq!((first.unwrap().len(), second.unwrap().len()), (1, 1));
+    let took = began.elapsed();
+    assert!(took.as_millis() >= 800, "one waits for the other: {took:?}");
+}

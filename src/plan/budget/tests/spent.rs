@@ -90,6 +90,23 @@ fn nothing_is_spent_on_tables_that_wait_for_whole_partitions() {
     assert!(steps.iter().any(|step| step.method == Method::Partition));
 }
 
+#[test]
+fn parents_wait_with_a_table_that_waits_though_there_is_room_for_them_without_it() {
+    let of = |table: usize, name: &str, days: &[(i64, u64)]| {
+        ((table, name.to_owned()), days.iter().copied().collect())
+    };
+    let mut rows: Rows = BTreeMap::from([
+        of(0, "b", &[(1, 107)]),
+        of(0, "c", &[(5, 52)]),
+        of(0, "d", &[(1, 111)]),
+        of(1, "a", &[(2, 47)]),
+        of(2, "a", &[(2, 5)]),
+    ]);
+    let (steps, _) = cycle_with_whole(&rows, &limits(223, 400, 50));
+    assert!(names(&steps).iter().all(|table| *table == "scores"));
+    apply(&mut rows, &steps);
+}
+
 /// The steps, table by table, where an earlier delete still runs in the second table.
 fn cycle_with_running(rows: &Rows, limits: &Limits) -> Vec<(String, u64)> {
     let (rules, directory) = (RuleSet::default(), Directory::default());
