@@ -158,7 +158,7 @@ fn stages(records: &[&Record]) -> String {
         };
         let queries = |cost: &Cost| {
             let of = cost.stages.unwrap_or_default();
-            (of.census_ms + of.counts_ms + of.proofs_ms + of.statements_ms + of.others_ms) as f64
+            (of.census + of.counts + of.proofs + of.statements + of.others) as f64
         };
         writeln!(
             text,
@@ -166,11 +166,11 @@ fn stages(records: &[&Record]) -> String {
             record.situation,
             record.layout,
             record.way,
-            seconds(of(|of| of.census_ms)),
-            seconds(of(|of| of.counts_ms)),
-            seconds(of(|of| of.proofs_ms)),
-            seconds(of(|of| of.statements_ms)),
-            seconds(of(|of| of.others_ms)),
+            seconds(of(|of| of.census)),
+            seconds(of(|of| of.counts)),
+            seconds(of(|of| of.proofs)),
+            seconds(of(|of| of.statements)),
+            seconds(of(|of| of.others)),
             seconds(record.median(|cost| (cost.wall_ms - queries(cost)).max(0.0))),
             seconds(record.median(|cost| cost.wall_ms)),
         )

@@ -45,11 +45,11 @@ pub struct Cost {
 /// Ebbtide's own, and the ledger's.
 #[derive(Debug, Clone, Copy, Default, clickhouse::Row, Serialize, Deserialize)]
 pub struct Stages {
-    pub census_ms: u64,
-    pub counts_ms: u64,
-    pub proofs_ms: u64,
-    pub statements_ms: u64,
-    pub others_ms: u64,
+    pub census: u64,
+    pub counts: u64,
+    pub proofs: u64,
+    pub statements: u64,
+    pub others: u64,
 }
 
 /// Reads before, during and after.
