@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::cli::left::{by_hand, left_out};
 use crate::cli::output::{counted, grouped, table};
+use crate::cutoff::utc_day;
 use crate::plan::{ASKED, Ages, Basis, Bytes, Extent, Plan, PlannedRule, Step, TablePlan};
 use crate::rule::RuleId;
 
@@ -67,8 +68,8 @@ fn bytes(extent: Extent) -> String {
     bytes.unwrap_or_else(|| NOTHING.into())
 }
 
-fn instant(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| NOTHING.into(), |at| format!("{at:.0}"))
+fn day(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| NOTHING.into(), utc_day)
 }
 
 /// Per table what is there, and how much of it goes.
@@ -92,8 +93,8 @@ pub(in crate::cli) fn overview(plan: &Plan) -> String {
             grouped(table.totals.n_rows),
             grouped(table.n_due),
             bytes(table.extent),
-            instant(table.extent.oldest),
-            instant(table.extent.newest),
+            day(table.extent.oldest),
+            day(table.extent.newest),
             grouped(table.n_kept),
             if_counted(table.totals.n_undatable),
             if_counted(table.totals.n_future),
@@ -181,8 +182,8 @@ fn by_rule(plan: &Plan) -> String {
             rule(id).map_or_else(String::new, why),
             grouped(sum.n_arms),
             grouped(sum.n_due),
-            instant(of_rule.oldest),
-            instant(of_rule.newest),
+            day(of_rule.oldest),
+            day(of_rule.newest),
             grouped(sum.n_kept),
             sum.steps
                 .iter()
