@@ -21,6 +21,8 @@
 mod of_day;
 mod stretch;
 
+use std::sync::Arc;
+
 pub(super) use self::of_day::OfDay;
 use self::stretch::Stretches;
 use super::Engine;
@@ -99,8 +101,11 @@ impl Engine {
             from_ms: None,
         };
         // Where the default is unlimited nobody else's rows can be due.
-        let mut workspaces = finite_workspaces(terms).unwrap_or_default();
-        workspaces.retain(|name| target.workspace.kind.can_hold(name));
+        let named = finite_workspaces(terms).unwrap_or_default();
+        let spelled = named
+            .iter()
+            .filter_map(|name| target.workspace.kind.spelling(name));
+        let workspaces: Vec<Arc<str>> = spelled.map(Arc::from).collect();
         let about = About {
             bounds: older,
             workspaces: &workspaces,
