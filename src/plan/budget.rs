@@ -167,7 +167,7 @@ fn spend(portions: &mut [Portion<'_>], room: Room, deferral: &mut Deferral) {
     let has_whole = portions.iter().any(|portion| portion.whole.is_some());
     let mut before = has_whole.then(|| Saved::of(portions, deferral));
     loop {
-        keep(portions, &by_urgency(portions), room, deferral);
+        keep(portions, &by_urgency(portions, deferral), room, deferral);
         let waits = deferral.tables_that_wait(portions);
         let (false, Some(saved)) = (waits.is_empty(), before.take()) else {
             return;

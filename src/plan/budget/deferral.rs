@@ -17,6 +17,8 @@ pub(super) type Tables = HashSet<(Arc<str>, Arc<str>)>;
 #[derive(Default, Clone)]
 pub(super) struct Deferral {
     tables: BTreeMap<(Arc<str>, Arc<str>), Waiting>,
+    /// The workspace of which some arms wait and some go.
+    cut: Option<Arc<str>>,
 }
 
 /// What waits of one table.
@@ -47,10 +49,11 @@ impl Deferral {
     pub(super) fn keep_pieces(
         &mut self,
         portions: &mut [Portion<'_>],
-        workspace: &str,
+        workspace: &Arc<str>,
         pieces: &HashSet<Place>,
     ) {
-        let is_its = |arm: &Arm| *arm.workspace == *workspace;
+        self.cut = Some(Arc::clone(workspace));
+        let is_its = |arm: &Arm| arm.workspace == *workspace;
         let first = portions.iter().enumerate().find_map(|(at, portion)| {
             let arms = portion.arms.iter().enumerate();
             let oldest = arms.filter(|(_, arm)| is_its(arm));
@@ -76,6 +79,11 @@ impl Deferral {
                 waiting.covered_ms = waiting.covered_ms.min(from_ms);
             }
         }
+    }
+
+    /// Whether only pieces of a workspace are left.
+    pub(super) fn is_cut(&self, workspace: &Arc<str>) -> bool {
+        self.cut.as_ref() == Some(workspace)
     }
 
     /// Keeps the arms of these workspaces.

@@ -81,8 +81,9 @@ fn n_rows_of(portions: &[Portion<'_>], workspace: &str) -> u64 {
     of_workspace.map(|arm| arm.n_due).sum()
 }
 
-/// The workspaces with their rows, the most overdue first.
-pub(super) fn by_urgency(portions: &[Portion<'_>]) -> Vec<(Arc<str>, u64)> {
+/// The workspaces with their rows, the most overdue first. That is the one that was cut, if any: what
+/// made it so may be in the pieces that wait.
+pub(super) fn by_urgency(portions: &[Portion<'_>], deferral: &Deferral) -> Vec<(Arc<str>, u64)> {
     let mut sums: HashMap<&Arc<str>, (u32, u64)> = HashMap::new();
     for arm in portions.iter().flat_map(|portion| &portion.arms) {
         let (lag_s, n_due) = sums.entry(&arm.workspace).or_default();
@@ -90,7 +91,10 @@ pub(super) fn by_urgency(portions: &[Portion<'_>]) -> Vec<(Arc<str>, u64)> {
         *n_due = n_due.saturating_add(arm.n_due);
     }
     let mut order: Vec<_> = sums.into_iter().collect();
-    order.sort_unstable_by_key(|(workspace, (lag_s, _))| (Reverse(*lag_s), Arc::clone(workspace)));
+    order.sort_unstable_by_key(|(workspace, (lag_s, _))| {
+        let is_cut = deferral.is_cut(workspace);
+        (Reverse((is_cut, *lag_s)), Arc::clone(workspace))
+    });
     let rows = order.into_iter();
     rows.map(|(workspace, (_, n_due))| (Arc::clone(workspace), n_due))
         .collect()

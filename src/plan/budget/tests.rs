@@ -298,6 +298,19 @@ fn the_most_overdue_goes_first_and_whoever_fits_with_it() {
     assert_eq!((deferred[0].n_rows, deferred[0].n_workspaces), (20, 1));
 }
 
+/// Its oldest rows are in a table whose turn does not come; what is left of it in the first one is
+/// younger than the rows of everybody else.
+#[test]
+fn the_most_overdue_stays_first_when_its_oldest_pieces_wait() {
+    let mut rows: Rows = [((0, "other".to_owned()), [(2, 22)].into())].into();
+    rows.insert((0, "late".to_owned()), [(6, 14), (7, 17)].into());
+    rows.insert((1, "late".to_owned()), [(1, 60)].into());
+    let (steps, _) = cycle(&rows, &limits(76, 1, 1));
+    let gone = steps.iter().flat_map(|step| &step.arms);
+    let gone: Vec<(&str, u64)> = gone.map(|arm| (&*arm.workspace, arm.n_due)).collect();
+    assert_eq!(gone, [("late", 14)]);
+}
+
 #[test]
 fn partitions_of_parents_wait_while_older_children_do() {
     let partition = |value: &str| Partition {
