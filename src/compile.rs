@@ -103,18 +103,8 @@ impl Statement {
 ///     keep: vec![],
 ///     ways: Ways::default(),
 /// };
-/// let arm = Arm {
-///     workspace: "it's".into(),
-///     projects: Projects::Except([].into()),
-///     bounds: Bounds { below_ms: 1_790_035_200_000, from_ms: None },
-///     rule: None,
-///     piece: 0,
-///     cut_from: None,
-///     lag_s: 0,
-///     least_lag_s: None,
-///     n_due: 1,
-///     n_kept: 0,
-/// };
+/// let bounds = Bounds { below_ms: 1_790_035_200_000, from_ms: None };
+/// let arm = Arm::new("it's", Projects::all(), bounds);
 /// let statement = compile(&target, &[arm], "ebbtide:retention:traces:1");
 /// assert!(statement.sql.contains(r"`workspace_id` IN ('it\'s')"));
 /// ```

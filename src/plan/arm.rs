@@ -52,7 +52,30 @@ pub enum Projects {
     Only(Arc<str>),
 }
 
+impl Projects {
+    /// All of a workspace.
+    pub fn all() -> Self {
+        Self::Except([].into())
+    }
+}
+
 impl Arm {
+    /// A policy of which nothing is counted yet, nor who made it.
+    pub fn new(workspace: impl Into<Arc<str>>, projects: Projects, bounds: Bounds) -> Self {
+        Self {
+            workspace: workspace.into(),
+            projects,
+            bounds,
+            rule: None,
+            piece: 0,
+            cut_from: None,
+            lag_s: 0,
+            least_lag_s: None,
+            n_due: 0,
+            n_kept: 0,
+        }
+    }
+
     /// The instant that its rows are overdue since, at the latest, in Unix milliseconds.
     pub fn cutoff_ms(&self) -> i64 {
         self.cut_from.unwrap_or(self.bounds).below_ms
@@ -117,17 +140,6 @@ pub(super) mod tests {
 
     /// An arm of a workspace of which nothing is counted yet.
     pub(in crate::plan) fn arm(workspace: &str, bounds: Bounds) -> Arm {
-        Arm {
-            workspace: workspace.into(),
-            projects: Projects::Except([].into()),
-            bounds,
-            rule: None,
-            piece: 0,
-            cut_from: None,
-            lag_s: 0,
-            least_lag_s: None,
-            n_due: 0,
-            n_kept: 0,
-        }
+        Arm::new(workspace, Projects::all(), bounds)
     }
 }

@@ -274,16 +274,8 @@ struct Left {
 
 fn arm(workspace: &Arc<str>, projects: Projects, policy: &Policy<'_>, bounds: Bounds) -> Arm {
     Arm {
-        workspace: Arc::clone(workspace),
-        projects,
-        bounds,
         rule: policy.trail.winner().map(|rule| rule.id),
-        piece: 0,
-        cut_from: None,
-        lag_s: 0,
-        least_lag_s: None,
-        n_due: 0,
-        n_kept: 0,
+        ..Arm::new(Arc::clone(workspace), projects, bounds)
     }
 }
 

@@ -151,23 +151,17 @@ mod tests {
             0_u32..3,
         )
             .prop_map(
-                |(workspace, project, exceptions, below, from, n_due, piece)| Arm {
-                    workspace: workspace.into(),
-                    projects: match project {
+                |(workspace, project, exceptions, below, from_ms, n_due, piece)| {
+                    let projects = match project {
                         Some(project) => Projects::Only(project.into()),
                         None => Projects::Except(exceptions.into_iter().map(Into::into).collect()),
-                    },
-                    bounds: Bounds {
-                        below_ms: below * 86_400_000,
-                        from_ms: from,
-                    },
-                    rule: None,
-                    piece,
-                    cut_from: None,
-                    lag_s: 0,
-                    least_lag_s: None,
-                    n_due,
-                    n_kept: 0,
+                    };
+                    let below_ms = below * 86_400_000;
+                    Arm {
+                        piece,
+                        n_due,
+                        ..Arm::new(workspace, projects, Bounds { below_ms, from_ms })
+                    }
                 },
             )
     }

@@ -7,18 +7,7 @@ use crate::plan::Projects;
 const DAY_MS: i64 = 86_400_000;
 
 fn arm(workspace: &str, from_ms: Option<i64>, below_ms: i64) -> Arm {
-    Arm {
-        workspace: workspace.into(),
-        projects: Projects::Except([].into()),
-        bounds: Bounds { below_ms, from_ms },
-        rule: None,
-        piece: 0,
-        cut_from: None,
-        lag_s: 0,
-        least_lag_s: None,
-        n_due: 0,
-        n_kept: 0,
-    }
+    Arm::new(workspace, Projects::all(), Bounds { below_ms, from_ms })
 }
 
 fn bounds(arms: &[Arm]) -> Vec<(&str, Option<i64>, i64)> {

@@ -144,20 +144,12 @@ fn random_arms(rng: &mut Rng) -> Vec<Arm> {
             .filter(|_| rng.u8(..4) == 0)
             .map(|number| format!("p{number}").into())
             .collect();
-        let arm = |projects: Projects, shift: i64| Arm {
-            workspace: format!("w{workspace}").into(),
-            projects,
-            bounds: Bounds {
+        let arm = |projects: Projects, shift: i64| {
+            let bounds = Bounds {
                 below_ms: below_ms + shift * DAY_MS,
                 from_ms,
-            },
-            rule: None,
-            piece: 0,
-            cut_from: None,
-            lag_s: 0,
-            least_lag_s: None,
-            n_due: 0,
-            n_kept: 0,
+            };
+            Arm::new(format!("w{workspace}"), projects, bounds)
         };
         for project in &own {
             arms.push(arm(Projects::Only(project.clone()), rng.i64(0..3)));
