@@ -22,6 +22,7 @@ mod event;
 mod explained;
 mod guards;
 mod halve;
+mod of_day;
 mod preview;
 mod probe;
 mod promise;
@@ -62,8 +63,8 @@ use crate::target::{CheckedTarget, Target};
 use crate::warehouse::{Shard, Warehouse};
 
 use self::backfill::Books;
-use self::census::OfDay;
 use self::count::KnownLooks;
+use self::of_day::OfDay;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
 
@@ -127,9 +128,9 @@ pub struct Engine {
     pacer: Pacer,
     reclaim: ReclaimLimits,
     targets: Vec<Target>,
-    totals: OfDay<Totals>,
-    /// Tables with too many partitions and workspaces for a census that tells them apart.
-    coarse: OfDay<()>,
+    totals: OfDay<Option<Totals>>,
+    /// Whether tables have too many partitions and workspaces for a census that tells them apart.
+    coarse: OfDay<bool>,
     looks: KnownLooks,
 }
 

@@ -8,6 +8,7 @@ use super::predicate::{ages_of, table};
 use super::within::list;
 use super::writer::Sql;
 use crate::cutoff::Bounds;
+use crate::plan::UNPARTITIONED;
 use crate::target::CheckedTarget;
 
 /// Which rows a census reads.
@@ -94,11 +95,13 @@ fn partition_below(target: &CheckedTarget, age: &AgeSql, below_ms: i64) -> Sql {
     age.value(&mut sql);
     sql.raw(" < ");
     age.bound(below_ms, &mut sql);
-    sql.raw(if target.ways.is_partitioned {
-        ", _partition_id, '')"
+    sql.raw(", ");
+    if target.ways.is_partitioned {
+        sql.raw("_partition_id");
     } else {
-        ", 'all', '')"
-    });
+        sql.text(UNPARTITIONED);
+    }
+    sql.raw(", '')");
     sql
 }
 

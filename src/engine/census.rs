@@ -18,14 +18,15 @@
 //! would let a plan take more. So parts with a mask are opened, and only these; where that would be too
 //! much, their rows do not count, and a plan may take less.
 
-mod of_day;
 mod stretch;
 
 use std::sync::Arc;
 
-pub(super) use self::of_day::OfDay;
+use jiff::Timestamp;
+
 use self::stretch::Stretches;
 use super::Engine;
+use super::of_day::Of;
 use super::survey::error_chain;
 use crate::compile::{self, About};
 use crate::cutoff::{Bounds, utc_day};
@@ -44,18 +45,24 @@ impl Engine {
         target: &CheckedTarget,
         terms: &Terms<'_>,
     ) -> Result<(Census, Totals), WarehouseError> {
-        let day = utc_day(terms.now);
-        let known = self.totals.of(shard, &target.table, &day);
-        let whole = match known {
-            None if terms.with_totals => self.whole_census(shard, target, terms, day).await?,
-            _ => None,
-        };
-        if let Some(census) = whole {
-            let totals = Totals::of(&census.rows);
-            return Ok((census, totals));
+        // What is looked at as of another day is nothing that is known of today.
+        let is_today = utc_day(terms.now) == utc_day(terms.made_at);
+        let of = Of::new(shard, target, terms.made_at);
+        let known = self.totals.with(of, |totals| *totals).filter(|_| is_today);
+        let looking = Looking::new(shard, target, terms);
+        if known.is_none() && terms.with_totals {
+            let whole = self.whole_census(&looking).await?;
+            let totals = whole.as_ref().map(|census| Totals::of(&census.rows));
+            if is_today {
+                let totals = Some(totals.unwrap_or_default());
+                self.totals.with(of, |known| *known = totals);
+            }
+            if let (Some(census), Some(totals)) = (whole, totals) {
+                return Ok((census, totals));
+            }
         }
-        let census = match highest_cutoff_ms(terms) {
-            Some(below_ms) => self.older(shard, target, terms, below_ms).await?,
+        let census = match looking.cutoff_ms {
+            Some(below_ms) => self.older(&looking, terms, below_ms).await?,
             None => Census::default(),
         };
         let known = known.unwrap_or_default();
@@ -90,12 +97,11 @@ impl Engine {
     /// A census of what is older than an instant.
     async fn older(
         &self,
-        shard: &Shard,
-        target: &CheckedTarget,
+        looking: &Looking<'_>,
         terms: &Terms<'_>,
         below_ms: i64,
     ) -> Result<Census, WarehouseError> {
-        let future_ms = future_ms(terms);
+        let Looking { shard, target, .. } = *looking;
         let older = Bounds {
             below_ms,
             from_ms: None,
@@ -110,16 +116,13 @@ impl Engine {
             bounds: older,
             workspaces: &workspaces,
         };
-        let sql = compile::census(target, future_ms, Some(about), None);
-        if shard.estimate(&sql).await? == 0 {
+        if shard.estimate(&looking.sql(Some(about), None)).await? == 0 {
             return Ok(Census::default());
         }
-        match self.census_of(shard, target, terms, Some(about)).await {
+        match self.census_of(looking, Some(about)).await {
             Err(error) if error.is_out_of_limits() => {
                 let stretches = Stretches {
-                    shard,
-                    target,
-                    future_ms,
+                    looking,
                     workspaces: &workspaces,
                 };
                 let rows = stretches.census(older, error).await?;
@@ -135,64 +138,73 @@ impl Engine {
     /// A census in one look. Where that is not too much, it tells partitions apart.
     async fn census_of(
         &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        terms: &Terms<'_>,
+        looking: &Looking<'_>,
         about: Option<About<'_>>,
     ) -> Result<Census, WarehouseError> {
-        let sql = |apart_ms| compile::census(target, future_ms(terms), about, apart_ms);
-        let day = utc_day(terms.now);
-        let apart_ms = highest_cutoff_ms(terms);
-        if apart_ms.is_some() && self.coarse.of(shard, &target.table, &day).is_none() {
-            match shard.census_apart(&sql(apart_ms)).await {
-                Err(error) if error.is_out_of_limits() => {
-                    let plain = shard.census(&sql(None)).await?;
-                    // Rows were not too many, so partitions are.
-                    self.coarse.remember(shard, &target.table, day, ());
-                    return Ok(plain);
-                }
-                Err(error) => return Err(error),
-                Ok(census) => return Ok(Census { apart_ms, ..census }),
-            }
+        let Looking { shard, target, .. } = *looking;
+        let plain = looking.sql(about, None);
+        let of = Of::new(shard, target, looking.made_at);
+        let is_coarse = self.coarse.with(of, |is_coarse| *is_coarse);
+        let apart_ms = looking.cutoff_ms.filter(|_| !is_coarse);
+        if apart_ms.is_none() {
+            return shard.census(&plain).await;
         }
-        shard.census(&sql(None)).await
+        match shard.census_apart(&looking.sql(about, apart_ms)).await {
+            Err(error) if error.is_out_of_limits() => {
+                let census = shard.census(&plain).await?;
+                // Rows were not too many, so partitions are.
+                self.coarse.with(of, |is_coarse| *is_coarse = true);
+                Ok(census)
+            }
+            census => Ok(Census {
+                apart_ms,
+                ..census?
+            }),
+        }
     }
 
-    /// A census of all rows, and its totals remembered for the day; nothing if it would read too much.
-    async fn whole_census(
-        &self,
-        shard: &Shard,
-        target: &CheckedTarget,
-        terms: &Terms<'_>,
-        day: String,
-    ) -> Result<Option<Census>, WarehouseError> {
-        let census = match self.census_of(shard, target, terms, None).await {
-            Ok(census) => Some(census),
+    /// A census of all rows; nothing if it would read too much.
+    async fn whole_census(&self, looking: &Looking<'_>) -> Result<Option<Census>, WarehouseError> {
+        match self.census_of(looking, None).await {
             Err(error) if error.is_out_of_limits() => {
                 tracing::warn!(
-                    shard = shard.name(),
-                    table = &*target.table,
+                    shard = looking.shard.name(),
+                    table = &*looking.target.table,
                     error = error_chain(&error),
                     "the table was not counted whole: rows without an age and rows of the future are \
                      unknown today; deletes go on"
                 );
-                None
+                Ok(None)
             }
-            Err(error) => return Err(error),
-        };
-        if day == utc_day(terms.made_at) {
-            let totals = census.as_ref().map(|census| Totals::of(&census.rows));
-            let totals = totals.unwrap_or_default();
-            self.totals.remember(shard, &target.table, day, totals);
+            census => census.map(Some),
         }
-        Ok(census)
     }
 }
 
-/// Rows dated later are of the future.
-fn future_ms(terms: &Terms<'_>) -> i64 {
-    terms
-        .now
-        .as_millisecond()
-        .saturating_add(FUTURE_TOLERANCE_MS)
+/// What a census is made for.
+struct Looking<'a> {
+    shard: &'a Shard,
+    target: &'a CheckedTarget,
+    made_at: Timestamp,
+    /// Rows dated later are of the future.
+    future_ms: i64,
+    /// No policy of now expires anything from here on.
+    cutoff_ms: Option<i64>,
+}
+
+impl<'a> Looking<'a> {
+    fn new(shard: &'a Shard, target: &'a CheckedTarget, terms: &Terms<'_>) -> Self {
+        let now_ms = terms.now.as_millisecond();
+        Self {
+            shard,
+            target,
+            made_at: terms.made_at,
+            future_ms: now_ms.saturating_add(FUTURE_TOLERANCE_MS),
+            cutoff_ms: highest_cutoff_ms(terms),
+        }
+    }
+
+    fn sql(&self, about: Option<About<'_>>, apart_ms: Option<i64>) -> String {
+        compile::census(self.target, self.future_ms, about, apart_ms)
+    }
 }

@@ -15,16 +15,16 @@ use std::sync::Arc;
 
 use self::due::tally_up;
 use super::halve::{Halves, Patience};
+use super::of_day::Of;
 use super::tally::Tally;
 use super::{Engine, error_chain};
 use crate::compile::Within;
-use crate::cutoff::utc_day;
 use crate::plan::{Arm, Census, Slice, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
 
 pub(super) use self::counted::Counted;
-pub(super) use self::known::{KnownLooks, Of};
+pub(super) use self::known::KnownLooks;
 pub(super) use self::oldest::Oldest;
 
 /// Where what is counted is.
@@ -96,8 +96,7 @@ impl Engine {
         let Place { shard, target, .. } = place;
         let mut counted = Counted::default();
         let mut arms = counted.tell(place, arms, tally);
-        let day = utc_day(self.clock.now());
-        let of = Of::new(shard, target, &day, self.clock.now());
+        let of = Of::new(shard, target, self.clock.now());
         counted.unknown = self.looks.take_unknown(of, &mut arms);
         let packed = pack(arms, target, &self.limits);
         counted.oversized = packed.oversized;
@@ -199,8 +198,7 @@ impl Engine {
         let mut unseen = Tally::default();
         let mut patience = Patience::new();
         let mut n_due = 0;
-        let day = utc_day(self.clock.now());
-        let of = Of::new(shard, target, &day, self.clock.now());
+        let of = Of::new(shard, target, self.clock.now());
         let groups = self.looks.groups(of, arms.iter_mut().collect());
         let mut halves = Halves::of(groups.into_iter().map(|group| group.arms));
         while let Some(mut some) = halves.next() {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::count::{Counted, Of, Place};
+use super::count::{Counted, Place};
 use super::halve::{Halves, Patience};
+use super::of_day::Of;
 use super::tally::Tally;
 use super::{Engine, error_chain};
 use crate::compile::{self, Times, Within};
-use crate::cutoff::utc_day;
 use crate::plan::{Arm, Bucket, DueRow, Histogram, Limits, Slice, pack};
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, TimeRow, WarehouseError};
@@ -47,8 +47,7 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<Vec<Histogram>, WarehouseError> {
         let Place { shard, target, .. } = place;
-        let day = utc_day(self.clock.now());
-        let of = Of::new(shard, target, &day, self.clock.now());
+        let of = Of::new(shard, target, self.clock.now());
         let size = self.pacer.rows_per_step(shard, &target.table);
         let limit = self.limits.rows_per_step.min(size);
         let (projects, workspaces): (Vec<Arm>, Vec<Arm>) = counted

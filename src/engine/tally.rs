@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use crate::plan::{Ages, Arm, Cell, DueRow, Partition};
+use crate::plan::{Ages, Arm, Cell, DueRow, Partition, UNPARTITIONED};
 
 /// More cells than this are not kept: such a table is then deleted from as a whole.
 const MOST_CELLS: usize = 250_000;
@@ -42,7 +42,7 @@ impl Tally {
     pub(super) fn add(&mut self, row: &DueRow, arm: &mut Arm, place: usize) {
         arm.count(row.n_due, row.n_kept, row.ages);
         let id = if row.partition.is_empty() {
-            "all"
+            UNPARTITIONED
         } else {
             &row.partition
         };
@@ -78,7 +78,7 @@ impl Tally {
             of_arm.extend(cells.extract_if(.., |cell| cell.arm == place));
         }
         if of_arm.is_empty() {
-            let all = self.places.get("all").copied();
+            let all = self.places.get(UNPARTITIONED).copied();
             of_arm.extend(all.map(|partition| Cell {
                 arm: place,
                 partition,

@@ -84,6 +84,9 @@ impl Engine {
         let found = found.filter(ends_before_children);
         let found = found.filter(|partition| may_move(target, partition));
         let found = (Found::ByKey, ids(found));
+        let undropped = &mut whole.undropped;
+        let candidates = self.sift(shard, target, found, partitions, undropped).await;
+        let found = (Found::ByKey, candidates);
         self.prove_whole(shard, target, expired, found, partitions, &mut whole)
             .await;
         whole
@@ -112,18 +115,18 @@ impl Engine {
         let mut candidates = ids(partitions.found.iter().filter(is_due));
         candidates.retain(|id| !whole.undropped.names(id));
         let n_before = whole.ids.len();
-        let complete = |id: &mut Arc<str>| {
-            let mut found = partitions.found.iter();
-            found.any(|partition| partition.id == *id && partition.is_all_due(expired))
-        };
-        let is_told = whole.is_told;
-        let complete = |id: &mut Arc<str>| is_told && complete(id);
-        let complete: Vec<Arc<str>> = candidates.extract_if(.., complete).collect();
-        let found = (Found::ByCount, complete);
+        let found = (Found::ByCount, candidates);
         let undropped = &mut whole.undropped;
-        let mut complete = self.sift(shard, target, found, partitions, undropped).await;
-        complete.truncate(MOST_WHOLE.saturating_sub(whole.ids.len()));
-        whole.take(&complete, expired, partitions);
+        let mut candidates = self.sift(shard, target, found, partitions, undropped).await;
+        if whole.is_told {
+            let is_all_due = |id: &mut Arc<str>| {
+                let mut found = partitions.found.iter();
+                found.any(|partition| partition.id == *id && partition.is_all_due(expired))
+            };
+            let mut all_due: Vec<_> = candidates.extract_if(.., is_all_due).collect();
+            all_due.truncate(whole.room());
+            whole.take(&all_due, expired, partitions);
+        }
         let found = (Found::ByCount, candidates);
         self.prove_whole(shard, target, expired, found, partitions, whole)
             .await;
@@ -137,14 +140,11 @@ impl Engine {
         shard: &Shard,
         target: &CheckedTarget,
         expired: Bounds,
-        (found, candidates): (Found, Vec<Arc<str>>),
+        (found, mut candidates): (Found, Vec<Arc<str>>),
         partitions: &mut Partitions,
         whole: &mut Whole,
     ) {
-        let undropped = &mut whole.undropped;
-        let candidates = self.sift(shard, target, (found, candidates), partitions, undropped);
-        let mut candidates = candidates.await;
-        candidates.truncate(MOST_WHOLE.saturating_sub(whole.ids.len()));
+        candidates.truncate(whole.room());
         let mut groups = together(&candidates, &partitions.found);
         let mut patience = Patience::new();
         let warn = |reason: String| {
@@ -201,6 +201,11 @@ impl Engine {
 }
 
 impl Whole {
+    /// So many more may go.
+    fn room(&self) -> usize {
+        MOST_WHOLE.saturating_sub(self.ids.len())
+    }
+
     /// Marks partitions whose rows are known to be expired for everybody.
     fn take(&mut self, ids: &[Arc<str>], expired: Bounds, partitions: &mut Partitions) {
         for id in ids {

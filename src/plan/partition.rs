@@ -20,6 +20,9 @@ use crate::target::Period;
 const MOST_NAMED: usize = 1_000;
 const MOST_NAMED_BYTES: usize = 128 << 10;
 
+/// The id of the one partition of a table without a partition key.
+pub(crate) const UNPARTITIONED: &str = "all";
+
 /// One partition of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Partition {
@@ -191,18 +194,18 @@ pub(crate) fn finite_workspaces(terms: &Terms<'_>) -> Option<Vec<Arc<str>>> {
         return None;
     }
     let mut named: BTreeSet<&Arc<str>> = BTreeSet::new();
+    let mut n_bytes = 0;
     for rule in terms.policies.rules().iter() {
         if rule.retention.days().is_none() {
             continue;
         }
-        match &rule.scope {
-            Scope::Organization(_) => return None,
-            Scope::Workspace(workspace) | Scope::Project { workspace, .. } => {
-                named.insert(workspace);
-            }
+        let (Scope::Workspace(workspace) | Scope::Project { workspace, .. }) = &rule.scope else {
+            return None;
+        };
+        if named.insert(workspace) {
+            // Each letter may be written as four.
+            n_bytes += 4 * workspace.len() + 4;
         }
-        // Each letter may be written as four.
-        let n_bytes: usize = named.iter().map(|name| 4 * name.len() + 4).sum();
         if named.len() > MOST_NAMED || n_bytes > MOST_NAMED_BYTES {
             return None;
         }

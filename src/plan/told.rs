@@ -3,11 +3,8 @@
 //! Invariant: an arm is told only where, partition by partition, either every row that the census saw of
 //! its workspace is inside of its interval or none is; then there are as many as a count would find.
 
-use super::{Ages, Arm, Census, CensusCell, CensusRow, DueRow};
+use super::{Ages, Arm, Census, CensusCell, CensusRow, DueRow, UNPARTITIONED};
 use crate::cutoff::Bounds;
-
-/// What a census calls the partition of a table without a partition key.
-const UNPARTITIONED: &str = "all";
 
 /// Longer names of workspaces are left to a count.
 const LONGEST_NAME: usize = 1_000;

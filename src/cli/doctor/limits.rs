@@ -3,6 +3,7 @@
 use super::ddl::has_deleting_ttl;
 use super::finding::{Code, Findings};
 use crate::cli::output::{counted, grouped};
+use crate::plan::{Partition, UNPARTITIONED};
 use crate::target::TableSchema;
 use crate::warehouse::{MutationBacklog, Partitions, SystemLog};
 
@@ -109,7 +110,8 @@ pub(super) fn partitions(
     limit_bytes: u64,
     findings: &mut Findings,
 ) {
-    let of_key = partitions.found.iter().filter(|found| &*found.id != "all");
+    let is_of_key = |found: &&Partition| &*found.id != UNPARTITIONED;
+    let of_key = partitions.found.iter().filter(is_of_key);
     let Some(largest) = of_key.max_by_key(|found| found.n_bytes) else {
         return;
     };

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use crate::compile::{self, About};
+use super::Looking;
+use crate::compile::About;
 use crate::cutoff::Bounds;
 use crate::plan::CensusRow;
-use crate::target::CheckedTarget;
-use crate::warehouse::{Shard, WarehouseError};
+use crate::warehouse::WarehouseError;
 
 /// So many looks may be made.
 const MOST_LOOKS: u32 = 64;
@@ -22,9 +22,7 @@ const SHORTEST_MS: i64 = 3_600_000;
 
 /// Where a census is made.
 pub(super) struct Stretches<'a> {
-    pub(super) shard: &'a Shard,
-    pub(super) target: &'a CheckedTarget,
-    pub(super) future_ms: i64,
+    pub(super) looking: &'a Looking<'a>,
     /// Whose rows; anybody's if nobody is named.
     pub(super) workspaces: &'a [Arc<str>],
 }
@@ -44,7 +42,7 @@ impl Stretches<'_> {
             let Some(stretch) = left.pop() else {
                 return Ok(sum.into_values().collect());
             };
-            error = match self.shard.census(&self.sql(stretch)).await {
+            error = match self.looking.shard.census(&self.sql(stretch)).await {
                 Ok(rows) => {
                     for row in rows.rows {
                         add(&mut sum, row);
@@ -101,7 +99,7 @@ impl Stretches<'_> {
     }
 
     async fn estimate(&self, stretch: Bounds) -> Result<u64, WarehouseError> {
-        self.shard.estimate(&self.sql(stretch)).await
+        self.looking.shard.estimate(&self.sql(stretch)).await
     }
 
     fn sql(&self, stretch: Bounds) -> String {
@@ -109,7 +107,7 @@ impl Stretches<'_> {
             bounds: stretch,
             workspaces: self.workspaces,
         };
-        compile::census(self.target, self.future_ms, Some(about), None)
+        self.looking.sql(Some(about), None)
     }
 }
 

@@ -7,27 +7,24 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cutoff::Bounds;
+use crate::engine::of_day::{Of, OfDay};
 use crate::plan::{Arm, Slice};
-use crate::target::CheckedTarget;
-use crate::warehouse::Shard;
 
 /// What was too much once may be so for a busy server alone.
 const NOT_AGAIN_FOR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What is known of each table, by shard and table.
-pub(in crate::engine) struct KnownLooks(Mutex<HashMap<(String, String), Today>>);
+/// What is known of each table.
+pub(in crate::engine) struct KnownLooks(OfDay<Today>);
 
 /// What is known of one table.
 #[derive(Default)]
 struct Today {
-    /// The UTC day that it is of.
-    day: String,
     n_groups: u32,
     of_arms: HashMap<Key, Known>,
     /// How much time several arms can be counted of that are no less work apart: anybody's rows are as much.
@@ -54,39 +51,14 @@ pub(in crate::engine) struct Group<A> {
     pub(super) length_ms: Option<i64>,
 }
 
-/// Which table, the UTC day and the instant.
-#[derive(Clone, Copy)]
-pub(in crate::engine) struct Of<'a> {
-    shard: &'a str,
-    table: &'a str,
-    day: &'a str,
-    now: Timestamp,
-}
-
-impl<'a> Of<'a> {
-    pub(in crate::engine) fn new(
-        shard: &'a Shard,
-        target: &'a CheckedTarget,
-        day: &'a str,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            shard: shard.name(),
-            table: &target.table,
-            day,
-            now,
-        }
-    }
-}
-
 impl KnownLooks {
     pub(in crate::engine) fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
+        Self(OfDay::new())
     }
 
     /// Takes the arms out that could not be counted lately, with the reasons.
     pub(super) fn take_unknown(&self, of: Of<'_>, arms: &mut Vec<Arm>) -> Vec<(Arm, String)> {
-        let unknown = self.with(of, |today| {
+        self.0.with(of, |today| {
             let reason = |arm: &Arm| match today.of_arms.get(&key(arm)) {
                 Some(Known::Unknown { why, until }) if of.now < *until => {
                     Some(format!("{why} (tried again at {until:.0})"))
@@ -97,19 +69,18 @@ impl KnownLooks {
             let taken: Vec<Arm> = arms.extract_if(.., is_unknown).collect();
             let said = |arm: Arm| reason(&arm).map(|reason| (arm, reason));
             taken.into_iter().filter_map(said).collect()
-        });
-        unknown.unwrap_or_default()
+        })
     }
 
     /// Arms in the groups that can be looked at together.
     pub(in crate::engine) fn groups<A: Borrow<Arm>>(
         &self,
         of: Of<'_>,
-        mut arms: Vec<A>,
+        arms: Vec<A>,
     ) -> Vec<Group<A>> {
-        let groups = self.with(of, |today| {
+        self.0.with(of, |today| {
             let mut groups: BTreeMap<(Option<u32>, Option<i64>), Vec<A>> = BTreeMap::new();
-            for arm in arms.drain(..) {
+            for arm in arms {
                 let begin = match today.of_arms.get(&key(arm.borrow())) {
                     Some(Known::Look { group, length_ms }) => (Some(*group), *length_ms),
                     _ => (None, today.length_ms),
@@ -122,13 +93,6 @@ impl KnownLooks {
                 arms,
             };
             groups.into_iter().map(group).collect()
-        });
-        groups.unwrap_or_else(|| {
-            vec![Group {
-                is_known: false,
-                length_ms: None,
-                arms,
-            }]
         })
     }
 
@@ -146,7 +110,7 @@ impl KnownLooks {
 
     /// Remembers that arms are to be looked at together, and for how long a time.
     pub(super) fn begin_with(&self, of: Of<'_>, arms: &[Arm], length_ms: Option<i64>) {
-        self.with(of, |today| {
+        self.0.with(of, |today| {
             let group = today.next_group();
             for arm in arms {
                 let look = Known::Look { group, length_ms };
@@ -160,7 +124,7 @@ impl KnownLooks {
 
     /// Remembers that arms were looked at together, for whatever time.
     pub(in crate::engine) fn together<A: Borrow<Arm>>(&self, of: Of<'_>, arms: &[A]) {
-        self.with(of, |today| {
+        self.0.with(of, |today| {
             let group = today.next_group();
             for arm in arms {
                 let key = key(arm.borrow());
@@ -179,19 +143,8 @@ impl KnownLooks {
             why: reason.into(),
             until: of.now + NOT_AGAIN_FOR,
         };
-        self.with(of, |today| today.of_arms.insert(key(arm), unknown));
-    }
-
-    fn with<T>(&self, of: Of<'_>, look: impl FnOnce(&mut Today) -> T) -> Option<T> {
-        let mut known = self.0.lock().ok()?;
-        let today = known.entry((of.shard.into(), of.table.into())).or_default();
-        if today.day != of.day {
-            *today = Today {
-                day: of.day.into(),
-                ..Today::default()
-            };
-        }
-        Some(look(today))
+        self.0
+            .with(of, |today| today.of_arms.insert(key(arm), unknown));
     }
 }
 

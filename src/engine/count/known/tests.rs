@@ -1,30 +1,15 @@
 use super::*;
+use crate::engine::of_day::tests::OF;
 use crate::plan::Projects;
 
 const DAY_MS: i64 = 86_400_000;
-const OF: Of<'static> = Of {
-    shard: "s",
-    table: "t",
-    day: "2026-11-21",
-    now: Timestamp::UNIX_EPOCH,
-};
 
 fn arm(workspace: &str) -> Arm {
-    Arm {
-        workspace: workspace.into(),
-        projects: Projects::Except([].into()),
-        bounds: Bounds {
-            below_ms: 90 * DAY_MS,
-            from_ms: None,
-        },
-        rule: None,
-        piece: 0,
-        cut_from: None,
-        lag_s: 0,
-        least_lag_s: None,
-        n_due: 0,
-        n_kept: 0,
-    }
+    let bounds = Bounds {
+        below_ms: 90 * DAY_MS,
+        from_ms: None,
+    };
+    Arm::new(workspace, Projects::all(), bounds)
 }
 
 fn arms(names: &[&str]) -> Vec<Arm> {
@@ -118,25 +103,4 @@ fn what_could_not_be_counted_is_tried_again_after_an_hour() {
             .len()
     };
     assert_eq!((n_unknown(59), n_unknown(60)), (1, 0));
-}
-
-#[test]
-fn another_day_and_another_table_know_nothing() {
-    let looks = KnownLooks::new();
-    looks.unknown(OF, &arm("a"), "why");
-    let others = [
-        Of { table: "u", ..OF },
-        Of { shard: "r", ..OF },
-        Of {
-            day: "2026-11-22",
-            ..OF
-        },
-        // That day is over.
-        OF,
-    ];
-    for of in others {
-        let mut found = arms(&["a"]);
-        assert!(looks.take_unknown(of, &mut found).is_empty());
-        assert_eq!(found.len(), 1);
-    }
 }
