@@ -8,6 +8,7 @@ mod change;
 mod cycle;
 mod due;
 mod fair;
+mod heavy;
 mod hidden;
 mod hold;
 mod known;

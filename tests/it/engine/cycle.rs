@@ -419,20 +419,7 @@ async fn a_rule_that_a_target_cannot_match_leaves_only_its_workspace_alone() {
     let world = World::new().await;
     world.rule("w1", "30d").await;
     world.rule("w2", "30d").await;
-    let rule = ebbtide::NewRule {
-        scope: ebbtide::Scope::Project {
-            workspace: "w1".into(),
-            project: "p".into(),
-        },
-        retention: "unlimited".into(),
-        apply_to_past: true,
-        created_at: at(NOW),
-    };
-    world
-        .ledger
-        .create_rule(&rule, "test".into())
-        .await
-        .unwrap();
+    world.project_rule("w1", "p", "unlimited").await;
     // The children have a column for projects, the parents have none.
     let config = world.config_with(
         "table: traces, workspace: w, project: p",

@@ -1,94 +1,35 @@
 //! What looks at a table taught goes on: the next plan of the day begins with what worked, and does not
 //! try again what cannot be counted.
 
-use std::sync::Arc;
-
 use clickhouse::Client;
-use ebbtide::{
-    Config, CycleStatus, Embedded, EmbeddedUser, Engine, FixedClock, Ledger, NewRule, Plan,
-    PlanRequest, Scope, connect_ledger,
-};
-use tempfile::TempDir;
+use ebbtide::{CycleStatus, Engine, Plan, PlanRequest, Scope};
 
+use super::heavy::Heavy;
 use super::world::{NOW, World, at, plan, run};
-use crate::support::{PACE, block_on, embedded_options};
+use crate::support::block_on;
 
 /// Days before [`NOW`] of which a workspace has rows, and how many of each.
 const N_DAYS: u64 = 94;
 const N_A_DAY: u64 = 16;
 
-/// A table of which some rows are more than the engine's user has memory for.
-struct Heavy {
-    client: Client,
-    ledger: Arc<dyn Ledger>,
-    config: Config,
-    _folder: TempDir,
-    _server: Embedded,
+/// A table in which each insert is a part of its own: what is beside a heavy row can be read without it.
+async fn in_parts() -> Heavy {
+    let world = Heavy::empty().await;
+    world
+        .sql(
+            "CREATE TABLE spans (w String, p String, at DateTime('UTC')) ENGINE = MergeTree \
+             ORDER BY (w, at) SETTINGS index_granularity = 8",
+        )
+        .await;
+    world.sql("SYSTEM STOP MERGES spans").await;
+    world
 }
 
 impl Heavy {
-    async fn new() -> Self {
-        let mut options = embedded_options();
-        let memory = "<max_memory_usage>64000000</max_memory_usage><max_threads>1</max_threads>";
-        options.users = [("all", ""), ("small", memory)]
-            .map(|(name, profile)| EmbeddedUser {
-                name: name.into(),
-                password: String::new(),
-                grants: vec![],
-                profile_xml: profile.into(),
-                databases_xml: String::new(),
-            })
-            .into();
-        let server = Embedded::start(options).unwrap();
-        let client = Client::default().with_url(server.url()).with_user("all");
-        let folder = tempfile::tempdir().unwrap();
-        let yaml = format!(
-            "version: 1\nclickhouse: {{shards: [{{url: \"{}\"}}], user: small}}\n\
-             ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
-             retention: {{approval: none, default: 30d, max_share_of_table: 1.0}}\n{PACE}\
-             targets: [{{table: spans, workspace: w, project: p, age: {{time: at}}}}]\n",
-            server.url(),
-            folder.path().display()
-        );
-        let config = Config::parse(&yaml).unwrap();
-        let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-        ledger.migrate().await.unwrap();
-        let heavy = Self {
-            client,
-            ledger,
-            config,
-            _folder: folder,
-            _server: server,
-        };
-        // Each insert is a part of its own: what is beside a heavy row can be read without it.
-        heavy
-            .sql(
-                "CREATE TABLE spans (w String, p String, at DateTime('UTC')) ENGINE = MergeTree \
-                 ORDER BY (w, at) SETTINGS index_granularity = 8",
-            )
-            .await;
-        heavy.sql("SYSTEM STOP MERGES spans").await;
-        heavy
-    }
-
-    async fn sql(&self, sql: &str) {
-        self.client.query_raw(sql).execute().await.unwrap();
-    }
-
     /// Adds a workspace whose rows can only be told apart by their project: that is read.
     async fn workspace(&self, name: &str, rows: &str) {
         self.sql(&format!("INSERT INTO spans {rows}")).await;
-        let rule = NewRule {
-            scope: Scope::Project {
-                workspace: name.into(),
-                project: "x".into(),
-            },
-            retention: "unlimited".into(),
-            apply_to_past: true,
-            created_at: at(NOW),
-        };
-        let created = self.ledger.create_rule(&rule, "test".into()).await;
-        created.unwrap();
+        self.project_rule(name, "x", "unlimited").await;
     }
 
     /// Adds a workspace with rows that are easily read.
@@ -106,11 +47,6 @@ impl Heavy {
     async fn heavy(&self, name: &str, day: &str) {
         let row = format!("SELECT '{name}', repeat(repeat('x', 1000), 96000), '{day} 12:00:00'");
         self.workspace(name, &row).await;
-    }
-
-    fn engine(&self) -> Engine {
-        let clock = Arc::new(FixedClock(at(NOW)));
-        Engine::new(&self.config, self.ledger.clone(), clock).unwrap()
     }
 }
 
@@ -132,7 +68,7 @@ fn n_failed(client: &Client) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_plan_begins_with_the_time_that_could_be_counted() {
-    let world = Heavy::new().await;
+    let world = in_parts().await;
     world.light("w1").await;
     // Ten days after the oldest row.
     world.heavy("w1", "2026-08-30").await;
@@ -153,7 +89,7 @@ async fn the_next_plan_begins_with_the_time_that_could_be_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_cannot_be_counted_even_alone_is_not_tried_again_and_still_said() {
-    let world = Heavy::new().await;
+    let world = in_parts().await;
     world.light("w1").await;
     world.heavy("w2", "2026-09-10").await;
     let engine = world.engine();
@@ -177,7 +113,7 @@ async fn who_cannot_be_counted_even_alone_is_not_tried_again_and_still_said() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn patience_is_one_for_all_that_is_counted_in_a_table() {
-    let world = Heavy::new().await;
+    let world = in_parts().await;
     world.light("w0").await;
     for n in 1..=12 {
         let name = format!("w{n}");

@@ -2,8 +2,8 @@
 //! age, of rules that nobody can tell rows by, and rows that came or went since.
 
 use ebbtide::{
-    Config, CycleStatus, EngineError, Event, HoldRange, Method, NewHold, NewRule, Plan,
-    PlanRequest, Refusal, Scope, StepOutcomeKind, next_due,
+    Config, CycleStatus, EngineError, Event, HoldRange, Method, NewHold, Plan, PlanRequest,
+    Refusal, Scope, StepOutcomeKind, next_due,
 };
 
 use super::method::{finite, partitioned, steps};
@@ -94,20 +94,7 @@ async fn a_rule_that_nobody_can_tell_rows_by_keeps_them_in_every_slot() {
         assert!(goes_whole(&of_slot, "spans"));
         slots.push(slot);
     }
-    let rule = NewRule {
-        scope: Scope::Project {
-            workspace: "somebody".into(),
-            project: "p".into(),
-        },
-        retention: "9d".into(),
-        apply_to_past: true,
-        created_at: at(NOW),
-    };
-    world
-        .ledger
-        .create_rule(&rule, "test".into())
-        .await
-        .unwrap();
+    world.project_rule("somebody", "p", "9d").await;
     let of_all = engine.plan(&PlanRequest::default()).await.unwrap();
     assert!(!goes_whole(&of_all, "spans"));
     for slot in slots {

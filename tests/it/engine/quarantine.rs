@@ -1,7 +1,7 @@
 //! Quarantine: whole partitions can be brought back for a while, and then are dropped.
 
 use ebbtide::{
-    Backfill, CycleStatus, Days, Engine, Method, NewQuarantine, NewRule, PauseScope, PlanRequest,
+    Backfill, CycleStatus, Days, Engine, Method, NewQuarantine, PauseScope, PlanRequest,
     QuarantineRecord, QuarantineState, Scope, Undone, Witness,
 };
 use tokio_util::sync::CancellationToken;
@@ -261,20 +261,7 @@ async fn what_its_target_of_now_keeps_or_cannot_match_goes_back() {
         run(&world.engine()).await.unwrap();
         assert_eq!(states(&world).await, all(QuarantineState::Kept));
         // It expires more than before, and nobody knows which rows of a table without projects.
-        let rule = NewRule {
-            scope: Scope::Project {
-                workspace: "w1".into(),
-                project: "p".into(),
-            },
-            retention: "7d".into(),
-            apply_to_past: true,
-            created_at: at(NOW),
-        };
-        world
-            .ledger
-            .create_rule(&rule, "test".into())
-            .await
-            .unwrap();
+        world.project_rule("w1", "p", "7d").await;
         let config = world.config_with(spans, &after);
         run(&world.engine_with(&config, LATER)).await.unwrap();
         for (table, _, state, _) in states(&world).await {

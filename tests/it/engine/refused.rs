@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ebbtide::{
-    Config, CycleStatus, Embedded, EmbeddedUser, Engine, FixedClock, Ledger, Method,
+    Config, CycleReport, CycleStatus, Embedded, EmbeddedUser, Engine, FixedClock, Ledger, Method,
     StepOutcomeKind, connect_ledger,
 };
 
@@ -104,6 +104,16 @@ impl Small {
     }
 }
 
+/// What was recorded of the first step, and the rows that are left of it.
+fn failed(report: &CycleReport) -> (&str, Option<u64>) {
+    match &report.steps[0].outcome {
+        StepOutcomeKind::Failed {
+            recorded, n_left, ..
+        } => (recorded, *n_left),
+        _ => panic!("{report:#?}"),
+    }
+}
+
 #[tokio::test]
 async fn what_the_server_refuses_to_drop_is_masked_and_said_and_tried_again_after_a_day() {
     let small = Small::new().await;
@@ -113,15 +123,10 @@ async fn what_the_server_refuses_to_drop_is_masked_and_said_and_tried_again_afte
         (Method::Partition, "202608 202609".into(), 600)
     );
     assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
-    let StepOutcomeKind::Failed {
-        recorded, n_left, ..
-    } = &report.steps[0].outcome
-    else {
-        panic!("{report:#?}");
-    };
+    let (recorded, n_left) = failed(&report);
     assert!(recorded.starts_with("refused: "), "{recorded}");
     // The smallest go first: whatever was not refused is gone.
-    assert_eq!(*n_left, Some(300));
+    assert_eq!(n_left, Some(300));
     assert_eq!(
         count(&small.server, "spans WHERE at < '2026-10-01'").await,
         300
@@ -207,17 +212,12 @@ async fn where_no_table_for_the_quarantine_can_be_made_partitions_are_masked() {
     let whole = (Method::Partition, "202608 202609".into(), 192);
     assert_eq!(steps(&made)[0], whole);
     assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
-    let StepOutcomeKind::Failed {
-        recorded, n_left, ..
-    } = &report.steps[0].outcome
-    else {
-        panic!("{report:#?}");
-    };
+    let (recorded, n_left) = failed(&report);
     assert!(
         recorded.starts_with("refused: no table for the quarantine: "),
         "{recorded}"
     );
-    assert_eq!(*n_left, Some(192));
+    assert_eq!(n_left, Some(192));
 
     let soon = world.engine_at("2026-11-21T12:00:00Z");
     let (made, report) = run(&soon).await.unwrap();

@@ -1,6 +1,6 @@
 //! More is due than one look may count: it is begun from its oldest end, and several cycles finish it.
 
-use ebbtide::{Config, CycleStatus, Engine, EngineError, NewRule, PauseScope, Refusal, Scope};
+use ebbtide::{Config, CycleStatus, Engine, EngineError, PauseScope, Refusal, Scope};
 
 use super::world::{NOW, World, at, plan, run};
 
@@ -164,20 +164,7 @@ async fn old_rows_that_stay_do_not_hide_what_is_due_behind_them() {
         fill(&world, table, "w1", "kept", (100, 140), N_A_DAY).await;
     }
     world.rule("w1", "30d").await;
-    let rule = NewRule {
-        scope: Scope::Project {
-            workspace: "w1".into(),
-            project: "kept".into(),
-        },
-        retention: "unlimited".into(),
-        apply_to_past: true,
-        created_at: at(NOW),
-    };
-    world
-        .ledger
-        .create_rule(&rule, "test".into())
-        .await
-        .unwrap();
+    world.project_rule("w1", "kept", "unlimited").await;
     let ends = until_done(&world, &world.engine_with(&config(&world), NOW)).await;
     assert!(ends.len() > 2, "{ends:?}");
     for table in ["spans", "traces"] {

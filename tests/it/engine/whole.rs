@@ -6,29 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebbtide::{
     Config, CycleStatus, Embedded, EmbeddedUser, Engine, Event, FixedClock, HoldRange, Ledger,
-    Method, NewHold, NewPause, NewRule, PauseScope, Scope, StepOutcomeKind, Verdict,
-    connect_ledger,
+    Method, NewHold, NewPause, PauseScope, Scope, StepOutcomeKind, Verdict, connect_ledger,
 };
 
+use super::heavy::Heavy;
 use super::method::{finite, partitioned, steps};
-use super::world::{NOW, World, apply_reviewed, at, plan, propose, run};
+use super::world::{NOW, World, apply_reviewed, at, plan, propose, rule, run};
 use crate::support::{PACE, block_on, embedded_options, wait_until};
 
 /// What somebody does just in time.
 type Change = fn(&dyn Ledger);
 
-fn rule(ledger: &dyn Ledger, workspace: &str, retention: &str) {
-    let rule = NewRule {
-        scope: Scope::Workspace(workspace.into()),
-        retention: retention.into(),
-        apply_to_past: true,
-        created_at: at(NOW),
-    };
-    block_on(ledger.create_rule(&rule, "test".into())).unwrap();
+fn set(ledger: &dyn Ledger, workspace: &str, retention: &str) {
+    block_on(rule(ledger, Scope::Workspace(workspace.into()), retention));
 }
 
 fn keep_for_ever(ledger: &dyn Ledger) {
-    rule(ledger, "w1", "unlimited");
+    set(ledger, "w1", "unlimited");
 }
 
 fn hold(ledger: &dyn Ledger) {
@@ -98,7 +92,7 @@ async fn what_is_wanted_just_in_time_stays_in_partitions_that_were_to_go() {
 async fn what_concerns_nobody_in_them_does_not_stop_them() {
     let world = months().await;
     let ledger = world.ledger.clone();
-    let engine = changed_before(1, &world, move || rule(&*ledger, "elsewhere", "7d"));
+    let engine = changed_before(1, &world, move || set(&*ledger, "elsewhere", "7d"));
     let (made, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Done, "{report:#?}");
     assert_eq!(made.steps[0].method, Method::Partition);
@@ -121,7 +115,7 @@ async fn they_are_counted_again_after_waiting_for_the_ledger() {
         } = event
         else {
             if matches!(event, Event::StepStarted { step, .. } if step.number == 1) {
-                rule(&*ledger, "elsewhere", "7d");
+                set(&*ledger, "elsewhere", "7d");
             }
             return;
         };
@@ -428,26 +422,7 @@ async fn partitions_that_are_too_much_by_themselves_do_not_keep_the_others_from_
 /// Memory for a large value is not there; only counts of what goes row by row have to read it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_proven_goes_although_the_rest_cannot_be_counted() {
-    let mut options = embedded_options();
-    options.users = [
-        ("all", ""),
-        (
-            "small",
-            "<max_memory_usage>64000000</max_memory_usage><max_threads>1</max_threads>",
-        ),
-    ]
-    .map(|(name, profile)| EmbeddedUser {
-        name: name.into(),
-        password: String::new(),
-        grants: vec![],
-        profile_xml: profile.into(),
-        databases_xml: String::new(),
-    })
-    .into();
-    let server = Embedded::start(options).unwrap();
-    let client = clickhouse::Client::default()
-        .with_url(server.url())
-        .with_user("all");
+    let world = Heavy::empty().await;
     for sql in [
         "CREATE TABLE spans (w String, p String, at DateTime('UTC')) ENGINE = MergeTree \
          PARTITION BY toYYYYMM(at) ORDER BY tuple()",
@@ -458,35 +433,10 @@ async fn what_is_proven_goes_although_the_rest_cannot_be_counted() {
          FROM numbers(40)",
         "OPTIMIZE TABLE spans FINAL",
     ] {
-        client.query_raw(sql).execute().await.unwrap();
+        world.sql(sql).await;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let yaml = format!(
-        "version: 1\nclickhouse: {{shards: [{{url: \"{}\"}}], user: small}}\n\
-         ledger: {{url: \"sqlite://{}/ledger.db\"}}\n\
-         retention: {{approval: none, default: 30d, max_share_of_table: 1.0}}\n{PACE}\
-         targets: [{{table: spans, workspace: w, project: p, age: {{time: at}}}}]\n",
-        server.url(),
-        folder.path().display()
-    );
-    let config = Config::parse(&yaml).unwrap();
-    let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-    ledger.migrate().await.unwrap();
-    let of_project = NewRule {
-        scope: Scope::Project {
-            workspace: "w".into(),
-            project: "p".into(),
-        },
-        retention: "25d".into(),
-        apply_to_past: true,
-        created_at: at(NOW),
-    };
-    ledger
-        .create_rule(&of_project, "test".into())
-        .await
-        .unwrap();
-    let clock = Arc::new(FixedClock(at(NOW)));
-    let engine = Engine::new(&config, ledger, clock).unwrap();
+    world.project_rule("w", "p", "25d").await;
+    let engine = world.engine();
     let (made, report) = run(&engine).await.unwrap();
     assert_eq!(
         steps(&made),
@@ -494,8 +444,7 @@ async fn what_is_proven_goes_although_the_rest_cannot_be_counted() {
     );
     // Its oldest row is the large one: nothing less can be counted.
     assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
-    let left = client.query("SELECT count() FROM spans");
-    assert_eq!(left.fetch_one::<u64>().await.unwrap(), 41);
+    assert_eq!(world.count("spans").await, 41);
     // Nothing else goes, and somebody has to know why.
     let (made, report) = run(&engine).await.unwrap();
     assert_eq!((steps(&made), report.n_deleted()), (vec![], 0));

@@ -92,13 +92,11 @@ impl World {
     }
 
     pub async fn rule(&self, workspace: &str, retention: &str) {
-        let rule = NewRule {
-            scope: Scope::Workspace(workspace.into()),
-            retention: retention.into(),
-            apply_to_past: true,
-            created_at: at(NOW),
-        };
-        self.ledger.create_rule(&rule, "test".into()).await.unwrap();
+        rule(&*self.ledger, Scope::Workspace(workspace.into()), retention).await;
+    }
+
+    pub async fn project_rule(&self, workspace: &str, project: &str, retention: &str) {
+        rule(&*self.ledger, of_project(workspace, project), retention).await;
     }
 
     /// Holds rows of a scope, all of them or those from the first day, before the second.
@@ -192,6 +190,24 @@ impl World {
         }
         panic!("waited 30 s for {expected} of {what}");
     }
+}
+
+pub fn of_project(workspace: &str, project: &str) -> Scope {
+    Scope::Project {
+        workspace: workspace.into(),
+        project: project.into(),
+    }
+}
+
+/// A rule of that instant which also expires what is older than itself.
+pub async fn rule(ledger: &dyn Ledger, scope: Scope, retention: &str) {
+    let rule = NewRule {
+        scope,
+        retention: retention.into(),
+        apply_to_past: true,
+        created_at: at(NOW),
+    };
+    ledger.create_rule(&rule, "test".into()).await.unwrap();
 }
 
 /// The lease, for longer than a test lasts.
