@@ -67,6 +67,7 @@ use self::count::KnownLooks;
 use self::of_day::OfDay;
 use self::settings::Settings;
 use self::survey::SurveyedTable;
+use self::whole::Seen;
 
 pub use backfill::{Backfilled, Backfilling};
 pub use base::BaseBook;
@@ -132,6 +133,7 @@ pub struct Engine {
     /// Whether tables have too many partitions and workspaces for a census that tells them apart.
     coarse: OfDay<bool>,
     looks: KnownLooks,
+    seen: OfDay<Seen>,
 }
 
 impl Engine {
@@ -169,6 +171,7 @@ impl Engine {
             totals: OfDay::new(),
             coarse: OfDay::new(),
             looks: KnownLooks::new(),
+            seen: OfDay::new(),
         })
     }
 

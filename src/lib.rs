@@ -150,11 +150,11 @@ pub use pace::{
 };
 pub use plan::{
     Ages, Arm, Backfill, Base, Basis, Bucket, Budget, ByHand, Candidates, Cell, Census, CensusCell,
-    CensusRow, Choice, Deferred, Disk, DueRow, Extent, Facts, Histogram, KeptBy, Limits, Method,
-    Obstacle, Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate, Rates, Reclaim,
-    ReclaimLimits, Refusal, Remains, Snapshot, Step, StepCost, TableInventory, TablePlan,
-    TableRows, Terms, Totals, Uncounted, Unprobed, candidates, choose, decide, for_everybody,
-    highest_cutoff_ms, inside, pack, rows_per_second, time_left, weigh,
+    CensusPart, CensusRow, Choice, Deferred, Disk, DueRow, Extent, Facts, Histogram, KeptBy,
+    Limits, Method, Obstacle, Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate,
+    Rates, Reclaim, ReclaimLimits, Refusal, Remains, Snapshot, Step, StepCost, TableInventory,
+    TablePlan, TableRows, Terms, Totals, Uncounted, Unprobed, candidates, choose, decide,
+    for_everybody, highest_cutoff_ms, inside, pack, rows_per_second, time_left, weigh,
 };
 pub use resolve::{AmbiguousWorkspace, Directory, Fate, History, Policies, Policy, Trail, resolve};
 pub use rule::{

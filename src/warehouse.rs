@@ -30,7 +30,7 @@ pub use grants::{GrantNeed, Privilege};
 pub(crate) use hidden::Hidden;
 pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
-pub(crate) use partitions::Partitions;
+pub(crate) use partitions::{Partitions, StoredPart};
 pub(crate) use remains::{MaskedPartition, MaskedRows, Rewrite};
 pub(crate) use rows::StraysRow;
 pub(crate) use rows::TimeRow;

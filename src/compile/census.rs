@@ -8,7 +8,6 @@ use super::predicate::{ages_of, table};
 use super::within::list;
 use super::writer::Sql;
 use crate::cutoff::Bounds;
-use crate::plan::UNPARTITIONED;
 use crate::target::CheckedTarget;
 
 /// Which rows a census reads.
@@ -25,9 +24,9 @@ pub struct About<'a> {
 /// read.
 ///
 /// With `apart_ms` (Unix milliseconds) rows that are older are in lines of their own, one for each
-/// workspace and partition (`all` where the table has none), and the lines of a workspace stand together.
+/// workspace and part, and the lines of a workspace and partition stand together.
 ///
-/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_partition String,
+/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_part String,
 /// ebbtide_rows UInt64, ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms
 /// Nullable(Int64), ebbtide_newest_ms Nullable(Int64)`.
 pub fn census(
@@ -39,7 +38,7 @@ pub fn census(
     let age = AgeSql::new(&target.age);
     let mut name = Sql::new();
     membership::selected(&target.workspace, &mut name);
-    let apart = apart_ms.map(|apart_ms| partition_below(target, &age, apart_ms));
+    let apart = apart_ms.map(|apart_ms| part_below(&age, apart_ms));
     let mut sql = Sql::new();
     sql.raw("SELECT if(isValidUTF8(")
         .sql(&name)
@@ -55,7 +54,7 @@ pub fn census(
         Some(apart) => sql.raw("toString(").sql(apart).raw(")"),
         None => sql.raw("''"),
     };
-    sql.raw(" AS ebbtide_partition,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
+    sql.raw(" AS ebbtide_part,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
     age.datable(&mut sql);
     sql.raw(")) AS ebbtide_undatable,\n  countIf(");
     age.value(&mut sql);
@@ -83,25 +82,19 @@ pub fn census(
     if let Some(apart) = &apart {
         sql.raw(", ")
             .sql(apart)
-            .raw("\nORDER BY ebbtide_workspace, ebbtide_readable");
+            .raw("\nORDER BY ebbtide_workspace, ebbtide_readable, ebbtide_part");
     }
     sql.into_string()
 }
 
-/// The partition of a row that is older than an instant; of others nothing.
-fn partition_below(target: &CheckedTarget, age: &AgeSql, below_ms: i64) -> Sql {
+/// The part of a row that is older than an instant; of others nothing.
+fn part_below(age: &AgeSql, below_ms: i64) -> Sql {
     let mut sql = Sql::new();
     sql.raw("if(");
     age.value(&mut sql);
     sql.raw(" < ");
     age.bound(below_ms, &mut sql);
-    sql.raw(", ");
-    if target.ways.is_partitioned {
-        sql.raw("_partition_id");
-    } else {
-        sql.text(UNPARTITIONED);
-    }
-    sql.raw(", '')");
+    sql.raw(", _part, '')");
     sql
 }
 

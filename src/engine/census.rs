@@ -3,8 +3,8 @@
 //! Only rows below the highest cutoff that any policy has are read: indexes and partitions tell these
 //! apart, and where the server says from them alone that there are none, nothing is read at all.
 //!
-//! What it sees below that cutoff it tells apart by partition, with the ages of the oldest and the newest
-//! row: where policies agree, that is what is due, and nothing is read again.
+//! What it sees below that cutoff it tells apart by part, with the ages of the oldest and the newest row:
+//! where policies agree, that is what is due, and nothing is read again.
 //!
 //! A census of the whole table tells more: how many workspaces it has, rows without an age, and rows of
 //! the future. No delete depends on that, and it reads the age of every row. So it is made for
@@ -28,6 +28,7 @@ use self::stretch::Stretches;
 use super::Engine;
 use super::of_day::Of;
 use super::survey::error_chain;
+use super::whole::Seen;
 use crate::compile::{self, About};
 use crate::cutoff::{Bounds, utc_day};
 use crate::plan::{Census, Terms, Totals, finite_workspaces, highest_cutoff_ms};
@@ -144,6 +145,8 @@ impl Engine {
         let Looking { shard, target, .. } = *looking;
         let plain = looking.sql(about, None);
         let of = Of::new(shard, target, looking.made_at);
+        let definition = shard.definition(&target.table).await?;
+        self.seen.with(of, |seen| *seen = Seen::of(definition));
         let is_coarse = self.coarse.with(of, |is_coarse| *is_coarse);
         let apart_ms = looking.cutoff_ms.filter(|_| !is_coarse);
         if apart_ms.is_none() {
@@ -156,10 +159,13 @@ impl Engine {
                 self.coarse.with(of, |is_coarse| *is_coarse = true);
                 Ok(census)
             }
-            census => Ok(Census {
-                apart_ms,
-                ..census?
-            }),
+            census => {
+                let mut census = census?;
+                census.apart_ms = apart_ms;
+                let parts = std::mem::take(&mut census.parts);
+                self.seen.with(of, |seen| seen.add(parts));
+                Ok(census)
+            }
         }
     }
 

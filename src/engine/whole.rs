@@ -1,8 +1,9 @@
-//! Partitions that go as a whole: found for a plan, and proven again before they are dropped.
+//! Partitions that go as a whole: found for a plan, and proven again before they are dropped, unless they
+//! hold the very parts that were seen for the plan.
 //!
-//! Invariant: a partition is dropped only where a count says that every row in it is expired, whoever's
-//! it is or could be: under what the policies of everybody have in common. Only the parts that were
-//! counted go: whatever comes after the count stays.
+//! Invariant: a partition is dropped only where every row in it was seen to be expired, whoever's it is or
+//! could be: under what the policies of everybody have in common. Only the parts that were seen go: whatever
+//! comes after that stays.
 //!
 //! Which partitions are worth that count is told by their key, where it is a function of the age that is
 //! understood, before anything else is counted there; and for other keys by how many of their rows
@@ -11,6 +12,7 @@
 mod again;
 mod obstacle;
 mod refused;
+mod seen;
 mod strays;
 mod undropped;
 
@@ -24,6 +26,7 @@ use crate::plan::{Ages, ByHand, Obstacle, Partition, Terms, for_everybody, insid
 use crate::target::CheckedTarget;
 use crate::warehouse::{Partitions, Shard};
 
+pub(super) use seen::Seen;
 use strays::{Uncounted, together};
 use undropped::{Found, Undropped, Why};
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::{HashSet, HashSetExt};
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
-use crate::plan::{Census, CensusCell, CensusRow};
+use crate::plan::{Census, CensusCell, CensusPart, CensusRow};
 
 /// A line of a census, with the column names that the compiler writes.
 #[derive(clickhouse::Row, Deserialize)]
@@ -17,7 +17,7 @@ use crate::plan::{Census, CensusCell, CensusRow};
 struct CensusLine {
     ebbtide_workspace: String,
     ebbtide_readable: u8,
-    ebbtide_partition: String,
+    ebbtide_part: String,
     ebbtide_rows: u64,
     ebbtide_undatable: u64,
     ebbtide_future: u64,
@@ -31,7 +31,7 @@ fn fold(lines: Vec<CensusLine>) -> Census {
         rows: Vec::with_capacity(lines.len()),
         ..Census::default()
     };
-    let mut partitions: HashMap<String, Arc<str>> = HashMap::new();
+    let mut partitions: HashSet<Arc<str>> = HashSet::new();
     for line in lines {
         let is_readable = line.ebbtide_readable == 1;
         let is_of = |row: &&mut CensusRow| {
@@ -58,21 +58,51 @@ fn fold(lines: Vec<CensusLine>) -> Census {
             }),
         }
         let ages = line.ebbtide_oldest_ms.zip(line.ebbtide_newest_ms);
-        if let Some((oldest_ms, newest_ms)) = ages.filter(|_| !line.ebbtide_partition.is_empty()) {
-            let id = line.ebbtide_partition;
-            let partition = partitions
-                .entry(id)
-                .or_insert_with_key(|id| id.as_str().into());
-            census.cells.push(CensusCell {
-                row: census.rows.len() - 1,
-                partition: Arc::clone(partition),
-                n_rows: line.ebbtide_rows.saturating_sub(line.ebbtide_undatable),
+        let Some((oldest_ms, newest_ms)) = ages.filter(|_| !line.ebbtide_part.is_empty()) else {
+            continue;
+        };
+        let n_rows = line.ebbtide_rows.saturating_sub(line.ebbtide_undatable);
+        let row = census.rows.len() - 1;
+        // The server tells its partition by the name of a part, too.
+        let id = line.ebbtide_part.split('_').next().unwrap_or_default();
+        let is_of = |cell: &&mut CensusCell| cell.row == row && *cell.partition == *id;
+        match census.cells.last_mut().filter(is_of) {
+            Some(cell) => {
+                cell.n_rows += n_rows;
+                cell.oldest_ms = cell.oldest_ms.min(oldest_ms);
+                cell.newest_ms = cell.newest_ms.max(newest_ms);
+            }
+            None => census.cells.push(CensusCell {
+                row,
+                partition: shared(id, &mut partitions),
+                n_rows,
+                oldest_ms,
+                newest_ms,
+            }),
+        }
+        if is_readable {
+            let part = census.parts.entry(line.ebbtide_part);
+            let part = part.or_insert(CensusPart {
+                n_rows: 0,
                 oldest_ms,
                 newest_ms,
             });
+            part.n_rows += n_rows;
+            part.oldest_ms = part.oldest_ms.min(oldest_ms);
+            part.newest_ms = part.newest_ms.max(newest_ms);
         }
     }
     census
+}
+
+/// The name as the cells before have it.
+fn shared(id: &str, partitions: &mut HashSet<Arc<str>>) -> Arc<str> {
+    if let Some(known) = partitions.get(id) {
+        return Arc::clone(known);
+    }
+    let new: Arc<str> = id.into();
+    partitions.insert(Arc::clone(&new));
+    new
 }
 
 impl Shard {
@@ -96,11 +126,11 @@ impl Shard {
 mod tests {
     use super::*;
 
-    fn line(workspace: &str, is_readable: bool, partition: &str, n_rows: u64) -> CensusLine {
+    fn line(workspace: &str, is_readable: bool, part: &str, n_rows: u64) -> CensusLine {
         CensusLine {
             ebbtide_workspace: workspace.into(),
             ebbtide_readable: u8::from(is_readable),
-            ebbtide_partition: partition.into(),
+            ebbtide_part: part.into(),
             ebbtide_rows: n_rows,
             ebbtide_undatable: 1,
             ebbtide_future: 0,
@@ -113,12 +143,13 @@ mod tests {
     fn lines_of_a_workspace_are_one_row_and_those_of_nobody_are_none_of_its() {
         // NULL reads as the name without a letter.
         let census = fold(vec![
-            line("", false, "1", 2),
-            line("", false, "2", 3),
+            line("", false, "1_1_1_0", 2),
+            line("", false, "2_1_1_0", 3),
             line("", true, "", 4),
-            line("", true, "1", 5),
-            line("", true, "2", 6),
-            line("a", true, "2", 7),
+            line("", true, "1_1_1_0", 5),
+            line("", true, "2_1_1_0", 6),
+            line("", true, "2_2_4_1_7", 10),
+            line("a", true, "2_1_1_0", 7),
         ]);
         let rows = census.rows.iter();
         let rows: Vec<_> = rows
@@ -133,7 +164,7 @@ mod tests {
             .collect();
         assert_eq!(
             rows,
-            [("", false, 5, 2), ("", true, 15, 3), ("a", true, 7, 1)]
+            [("", false, 5, 2), ("", true, 25, 4), ("a", true, 7, 1)]
         );
         let cells = census.cells.iter();
         let cells: Vec<_> = cells
@@ -143,9 +174,17 @@ mod tests {
             (0, "1", 1),
             (0, "2", 2),
             (1, "1", 4),
-            (1, "2", 5),
+            (1, "2", 5 + 9),
             (2, "2", 6),
         ];
         assert_eq!(cells, expected);
+        // Rows of nobody prove nothing of a part.
+        let mut parts: Vec<_> = census.parts.iter().collect();
+        parts.sort_by_key(|(name, _)| *name);
+        let n_rows = parts
+            .iter()
+            .map(|(name, part)| (name.as_str(), part.n_rows));
+        let expected = [("1_1_1_0", 4), ("2_1_1_0", 5 + 6), ("2_2_4_1_7", 9)];
+        assert_eq!(n_rows.collect::<Vec<_>>(), expected);
     }
 }

@@ -1,10 +1,12 @@
 //! The partitions of a table, as the server lists them.
 
-use crate::sql::sql;
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
 use crate::plan::Partition;
+use crate::sql::sql;
 
 #[derive(clickhouse::Row, Deserialize)]
 struct PartitionRow {
@@ -38,13 +40,25 @@ impl Partitions {
     }
 }
 
-/// Some parts of a table.
+/// A part of a table.
+#[derive(Debug, Clone, PartialEq, Eq, clickhouse::Row, Deserialize)]
+pub(crate) struct StoredPart {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its rows as the server stores them, masked ones included.
+    pub(crate) n_rows: u64,
+}
+
 #[derive(clickhouse::Row, Deserialize)]
+struct PartsNowRow {
+    by_size: Vec<(String, u64)>,
+    n_seen: u64,
+}
+
+/// Some parts of a table.
 pub(crate) struct PartsNow {
     /// Those that are active, the smallest first.
-    pub(crate) by_size: Vec<String>,
-    /// Their rows as the server stores them, masked ones included.
-    pub(crate) n_stored: u64,
+    pub(crate) by_size: Vec<StoredPart>,
     /// Their rows as this user sees them.
     pub(crate) n_seen: u64,
 }
@@ -61,7 +75,39 @@ impl Shard {
             .query_raw(sql!("clickhouse/parts_now.sql"))
             .param("table", table)
             .param("parts", parts);
-        self.fetch_one_in_turn(query).await
+        let row: PartsNowRow = self.fetch_one_in_turn(query).await?;
+        let by_size = row.by_size.into_iter();
+        Ok(PartsNow {
+            by_size: by_size
+                .map(|(name, n_rows)| StoredPart { name, n_rows })
+                .collect(),
+            n_seen: row.n_seen,
+        })
+    }
+
+    /// The active parts of some partitions, the smallest first, with patches that wait for them.
+    pub(crate) async fn parts(
+        &self,
+        table: &str,
+        partitions: &[Arc<str>],
+    ) -> Result<Vec<StoredPart>, WarehouseError> {
+        let partitions: Vec<&str> = partitions.iter().map(|id| &**id).collect();
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/stored_parts.sql"))
+            .param("table", table)
+            .param("partitions", partitions);
+        self.fetch(query).await
+    }
+
+    /// What tells a table, defined as it is, from any other; nothing where that is too new to tell.
+    pub(crate) async fn definition(&self, table: &str) -> Result<Option<String>, WarehouseError> {
+        let query = self
+            .probes
+            .query_raw(sql!("clickhouse/definition.sql"))
+            .param("table", table);
+        let found: Vec<String> = self.fetch(query).await?;
+        Ok(found.into_iter().find(|definition| !definition.is_empty()))
     }
 
     /// The partitions of a table with active parts.

@@ -42,7 +42,7 @@ pub struct ShardOptions {
     pub probe_threads: u32,
     /// Rows that a probe may read; 0 for any number.
     pub probe_rows: u64,
-    /// Workspaces in partitions that a census may tell apart; 0 for any number.
+    /// Workspaces in parts that a census may tell apart; 0 for any number.
     pub probe_groups: u64,
     /// Probes at once.
     pub probe_concurrency: u32,

@@ -19,6 +19,7 @@ mod pace;
 mod partition;
 mod pause;
 mod preview;
+mod proven;
 mod quarantine;
 mod reach;
 mod reclaim;

@@ -3,8 +3,9 @@
 use super::strays::Strays;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
-use crate::engine::Engine;
 use crate::engine::halve::Patience;
+use crate::engine::of_day::Of;
+use crate::engine::{Engine, error_chain};
 use crate::plan::Step;
 use crate::target::CheckedTarget;
 use crate::warehouse::{Shard, WarehouseError};
@@ -14,7 +15,8 @@ use crate::warehouse::{Shard, WarehouseError};
 const MOST_GROWTH_PERCENT: u64 = 10;
 
 impl Engine {
-    /// The parts of the partitions of a step, the smallest first, each counted now; or why they must not be dropped.
+    /// The parts of the partitions of a step, the smallest first, of whose rows each is known to be
+    /// expired; or why they must not be dropped.
     pub(in crate::engine) async fn count_parts(
         &self,
         shard: &Shard,
@@ -26,6 +28,57 @@ impl Engine {
         }) else {
             return Err("nothing proves that its partitions may be dropped now".into());
         };
+        let (n_rows, parts) = match self.proven(shard, target, step, expired).await {
+            Ok(Some(proven)) => proven,
+            Ok(None) => self.count_anew(shard, target, step, expired).await?,
+            Err(error) => return Err(error_chain(&error)),
+        };
+        if n_rows
+            > step
+                .n_due
+                .saturating_add(step.n_due / 100 * MOST_GROWTH_PERCENT)
+        {
+            return Err(format!(
+                "not dropped: the partitions hold {n_rows} rows, and the plan counted {}; the next \
+                 one counts again",
+                step.n_due
+            ));
+        }
+        if parts.is_empty() {
+            return Err("nothing is left in its partitions".into());
+        }
+        Ok(parts)
+    }
+
+    /// The rows and parts of the partitions of a step, the smallest first, where nothing came to them since
+    /// this engine saw all of their rows.
+    async fn proven(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        step: &Step,
+        expired: Bounds,
+    ) -> Result<Option<(u64, Vec<String>)>, WarehouseError> {
+        let stored = shard.parts(&target.table, &step.partitions).await?;
+        let definition = shard.definition(&target.table).await?;
+        let of = Of::new(shard, target, self.clock.now());
+        let is_proven = self.seen.with(of, |seen| {
+            seen.now(definition);
+            seen.proves(&stored, expired)
+        });
+        let n_rows = stored.iter().map(|part| part.n_rows).sum();
+        let parts = stored.into_iter().map(|part| part.name);
+        Ok(is_proven.then(|| (n_rows, parts.collect())))
+    }
+
+    /// The same, counted now; or why they must not be dropped.
+    async fn count_anew(
+        &self,
+        shard: &Shard,
+        target: &CheckedTarget,
+        step: &Step,
+        expired: Bounds,
+    ) -> Result<(u64, Vec<String>), String> {
         let mut patience = Patience::new();
         let counted = self
             .count_strays(shard, target, &step.partitions, expired, &mut patience)
@@ -42,22 +95,8 @@ impl Engine {
                 row.ebbtide_partition, row.ebbtide_strays
             ));
         }
-        let n_rows: u64 = rows.iter().map(|row| row.ebbtide_rows).sum();
-        if n_rows
-            > step
-                .n_due
-                .saturating_add(step.n_due / 100 * MOST_GROWTH_PERCENT)
-        {
-            return Err(format!(
-                "not dropped: the partitions hold {n_rows} rows, and the plan counted {}; the next \
-                 one counts again",
-                step.n_due
-            ));
-        }
-        if parts.is_empty() {
-            return Err("nothing is left in its partitions".into());
-        }
-        Ok(parts)
+        let n_rows = rows.iter().map(|row| row.ebbtide_rows).sum();
+        Ok((n_rows, parts))
     }
 
     /// Rows that are left in the partitions of a step.

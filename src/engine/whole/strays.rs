@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt, HashSet};
+
 use super::ids;
 use crate::compile::strays;
 use crate::cutoff::Bounds;
 use crate::engine::halve::{Halves, Patience};
+use crate::engine::of_day::Of;
 use crate::engine::{Engine, error_chain};
-use crate::plan::{MOST_PARTS_DROPPED, Partition};
+use crate::plan::{CensusPart, MOST_PARTS_DROPPED, Partition};
 use crate::target::CheckedTarget;
-use crate::warehouse::{Hidden, Shard, StraysRow, WarehouseError};
+use crate::warehouse::{Hidden, Shard, StoredPart, StraysRow, WarehouseError};
 
 impl Engine {
     /// What partitions hold, and how much of it somebody could want, with their parts; or why that is
@@ -60,17 +63,48 @@ impl Engine {
         let parts = rows.iter().flat_map(|row| &row.ebbtide_parts);
         let parts: Vec<&str> = parts.map(String::as_str).collect();
         let now = shard.parts_now(&target.table, &parts).await?;
-        let is_seen = now.n_seen == now.n_stored && now.by_size.len() == parts.len();
+        let n_stored: u64 = now.by_size.iter().map(|part| part.n_rows).sum();
+        let is_seen = now.n_seen == n_stored && now.by_size.len() == parts.len();
+        if is_seen {
+            let of = Of::new(shard, target, self.clock.now());
+            let parts = without_strays(&rows, &now.by_size);
+            self.seen.with(of, |seen| seen.add(parts));
+        }
         // A drop names the parts. A move does not: it also takes those of which this user sees nothing.
-        if is_seen && target.ways.quarantine.is_none() {
-            return Ok((rows, now.by_size));
+        if !is_seen || target.ways.quarantine.is_some() {
+            let hidden = shard.hidden_rows(&target.table, partitions).await?;
+            if !is_seen || !hidden.is_empty() {
+                return Err(CountError::Hidden(hidden));
+            }
         }
-        let hidden = shard.hidden_rows(&target.table, partitions).await?;
-        if is_seen && hidden.is_empty() {
-            return Ok((rows, now.by_size));
-        }
-        Err(CountError::Hidden(hidden))
+        let by_size = now.by_size.into_iter().map(|part| part.name);
+        Ok((rows, by_size.collect()))
     }
+}
+
+/// The parts of partitions without a row that somebody could want or that is masked.
+fn without_strays(rows: &[StraysRow], stored: &[StoredPart]) -> HashMap<String, CensusPart> {
+    let mut parts = HashMap::new();
+    for row in rows.iter().filter(|row| row.ebbtide_strays == 0) {
+        let Some((oldest_ms, newest_ms)) = row.ebbtide_oldest_ms.zip(row.ebbtide_newest_ms) else {
+            continue;
+        };
+        let names: HashSet<&String> = row.ebbtide_parts.iter().collect();
+        let of_row = stored.iter().filter(|part| names.contains(&part.name));
+        let of_row: Vec<&StoredPart> = of_row.collect();
+        if of_row.iter().map(|part| part.n_rows).sum::<u64>() != row.ebbtide_rows {
+            continue;
+        }
+        parts.extend(of_row.into_iter().map(|part| {
+            let seen = CensusPart {
+                n_rows: part.n_rows,
+                oldest_ms,
+                newest_ms,
+            };
+            (part.name.clone(), seen)
+        }));
+    }
+    parts
 }
 
 /// What was counted in partitions.

@@ -11,6 +11,7 @@ use ebbtide::{
 
 use super::heavy::Heavy;
 use super::method::{finite, partitioned, steps};
+use super::proven::settle;
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, rule, run};
 use crate::support::{PACE, block_on, embedded_options, wait_until};
 
@@ -53,7 +54,11 @@ async fn months() -> World {
 }
 
 /// An engine with a change after the guards were asked, just before the intent of a step.
-fn changed_before(step: u32, world: &World, change: impl Fn() + Send + Sync + 'static) -> Engine {
+pub(super) fn changed_before(
+    step: u32,
+    world: &World,
+    change: impl Fn() + Send + Sync + 'static,
+) -> Engine {
     let is_done = AtomicBool::new(false);
     world.engine().observed_by(move |event| {
         if matches!(event, Event::StepStarted { step: of, .. } if of.number == step)
@@ -200,9 +205,10 @@ async fn what_grew_by_more_than_a_tenth_since_the_plan_waits_for_the_next() {
     }
 }
 
-/// Changes a table between the last count of the first step and its statement: the ledger stands
-/// there.
-fn changed_after_the_count(world: &World, change: &'static str) -> Engine {
+/// Changes a table between the last look at the parts of the first step and its statement: the ledger
+/// stands there.
+async fn changed_after_the_last_look(world: &World, change: &'static str) -> Engine {
+    settle(world).await;
     let file = world.folder.path().join("ledger.db");
     let client = world.database.client();
     world.engine().observed_by(move |event| {
@@ -212,29 +218,33 @@ fn changed_after_the_count(world: &World, change: &'static str) -> Engine {
         // Nobody records an intent until this is over.
         let ledger = rusqlite::Connection::open(&file).unwrap();
         ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let before = n_counts(&client);
+        let before = n_looks(&client);
         let client = client.clone();
         std::thread::spawn(move || {
-            wait_until("the last count", || n_counts(&client) > before);
+            wait_until("the last look", || n_looks(&client) > before);
             block_on(client.query_raw(change).execute()).unwrap();
             ledger.execute_batch("ROLLBACK").unwrap();
         });
     })
 }
 
-/// How often whole partitions were counted.
-fn n_counts(client: &clickhouse::Client) -> u64 {
-    n_counts_of(client, "")
+/// How often it was asked how a table is defined: what is known of its parts is compared with that last.
+fn n_looks(client: &clickhouse::Client) -> u64 {
+    n_finished(client, "%AS definition FROM%")
 }
 
-/// How often they were counted by a statement with this in its text.
+/// How often whole partitions were counted by a statement with this in its text.
 fn n_counts_of(client: &clickhouse::Client, what: &str) -> u64 {
+    n_finished(client, &format!("%AS ebbtide_strays%{what}%"))
+}
+
+fn n_finished(client: &clickhouse::Client, pattern: &str) -> u64 {
     let flush = client.query_raw("SYSTEM FLUSH LOGS query_log");
     block_on(flush.execute()).unwrap();
     let count = format!(
         "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' \
-         AND current_database = currentDatabase() AND query LIKE '%AS ebbtide_strays%' \
-         AND query LIKE '%{what}%' AND query NOT LIKE '%system.query_log%'"
+         AND current_database = currentDatabase() AND query LIKE '{pattern}' \
+         AND query NOT LIKE '%system.query_log%'"
     );
     block_on(client.query_raw(&count).fetch_one()).unwrap()
 }
@@ -243,7 +253,8 @@ fn n_counts_of(client: &clickhouse::Client, what: &str) -> u64 {
 async fn what_comes_between_the_count_and_the_drop_stays() {
     let world = months().await;
     let late = "INSERT INTO spans VALUES (unhex('ff'), 'p', '2026-09-10 00:00:00', 1)";
-    let (_, report) = run(&changed_after_the_count(&world, late)).await.unwrap();
+    let engine = changed_after_the_last_look(&world, late).await;
+    let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
     let expected = StepOutcomeKind::Applied(Verdict::Incomplete { n_left: 1 });
     assert_eq!(report.steps[0].outcome, expected);
@@ -260,7 +271,8 @@ async fn what_comes_between_the_count_and_the_drop_stays() {
 async fn a_part_that_is_another_one_since_it_was_counted_stays_until_the_next_cycle() {
     let world = months().await;
     let merge = "OPTIMIZE TABLE spans PARTITION ID '202609' FINAL";
-    let (_, report) = run(&changed_after_the_count(&world, merge)).await.unwrap();
+    let engine = changed_after_the_last_look(&world, merge).await;
+    let (_, report) = run(&engine).await.unwrap();
     assert_eq!(report.status, CycleStatus::Failed, "{report:#?}");
     let old = world.count("spans WHERE at < '2026-10-01'").await;
     assert!(old >= 120, "{old}");
