@@ -41,7 +41,7 @@ use crate::target::{CheckedTarget, QuarantineTable};
 
 pub(crate) use self::ages::ages;
 pub(crate) use self::census::recount;
-pub use self::census::{About, census};
+pub use self::census::{About, Apart, census};
 pub(crate) use self::probe::histogram;
 pub use self::probe::{preview, probe};
 pub(crate) use self::quarantine::{

@@ -63,6 +63,7 @@ use crate::target::{CheckedTarget, Target};
 use crate::warehouse::{Shard, Warehouse};
 
 use self::backfill::Books;
+use self::census::Grain;
 use self::count::KnownLooks;
 use self::of_day::OfDay;
 use self::settings::Settings;
@@ -130,8 +131,8 @@ pub struct Engine {
     reclaim: ReclaimLimits,
     targets: Vec<Target>,
     totals: OfDay<Option<Totals>>,
-    /// Whether tables have too many partitions and workspaces for a census that tells them apart.
-    coarse: OfDay<bool>,
+    /// What a census can tell apart: there may be too many parts, or partitions.
+    grains: OfDay<Grain>,
     looks: KnownLooks,
     seen: OfDay<Seen>,
 }
@@ -169,7 +170,7 @@ impl Engine {
             reclaim: config.reclaim.limits,
             targets: config.targets.clone(),
             totals: OfDay::new(),
-            coarse: OfDay::new(),
+            grains: OfDay::new(),
             looks: KnownLooks::new(),
             seen: OfDay::new(),
         })

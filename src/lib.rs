@@ -115,8 +115,8 @@ mod warehouse;
 pub use audit::{Chain, Entry, Fact, Flaw, Head, NotCanonical, canonical, seal};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use compile::{
-    About, Shape, Statement, Within, census, compile, compile_as, compile_step, literal, preview,
-    probe, strays,
+    About, Apart, Shape, Statement, Within, census, compile, compile_as, compile_step, literal,
+    preview, probe, strays,
 };
 pub use config::{
     ApiConfig, ApprovalMode, Config, ConfigError, DatabaseConfig, DirectoryConfig, LogFormat,
@@ -150,11 +150,11 @@ pub use pace::{
 };
 pub use plan::{
     Ages, Arm, Backfill, Base, Basis, Bucket, Budget, ByHand, Candidates, Cell, Census, CensusCell,
-    CensusPart, CensusRow, Choice, Deferred, Disk, DueRow, Extent, Facts, Histogram, KeptBy,
-    Limits, Method, Obstacle, Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate,
-    Rates, Reclaim, ReclaimLimits, Refusal, Remains, Snapshot, Step, StepCost, TableInventory,
-    TablePlan, TableRows, Terms, Totals, Uncounted, Unprobed, candidates, choose, decide,
-    for_everybody, highest_cutoff_ms, inside, pack, rows_per_second, time_left, weigh,
+    CensusRow, Choice, Deferred, Disk, DueRow, Extent, Facts, Histogram, KeptBy, Limits, Method,
+    Obstacle, Packed, Partition, Plan, PlannedRule, PlannedTarget, Projects, Rate, Rates, Reclaim,
+    ReclaimLimits, Refusal, Remains, Snapshot, Step, StepCost, TableInventory, TablePlan,
+    TableRows, Terms, Totals, Uncounted, Unprobed, candidates, choose, decide, for_everybody,
+    highest_cutoff_ms, inside, pack, rows_per_second, time_left, weigh,
 };
 pub use resolve::{AmbiguousWorkspace, Directory, Fate, History, Policies, Policy, Trail, resolve};
 pub use rule::{

@@ -39,7 +39,7 @@ pub(crate) use choose::MOST_PARTS_DROPPED;
 pub use choose::{Choice, Facts, choose};
 pub use extent::{Ages, Extent};
 pub use inventory::{
-    Cell, Census, CensusCell, CensusPart, CensusRow, DueRow, TableInventory, Totals, Uncounted,
+    Cell, Census, CensusCell, CensusRow, DueRow, TableInventory, Totals, Uncounted,
 };
 pub use obstacle::{KeptBy, Obstacle};
 pub use pack::{Limits, Packed, pack};

@@ -23,6 +23,7 @@ mod server;
 mod settle;
 mod shard;
 
+pub(crate) use census::SeenPart;
 pub use error::WarehouseError;
 pub use execute::{Execution, MARKER_PREFIX, Request, marker};
 pub(crate) use facts::{AgeCounts, ClusterSize, MutationBacklog, Relation, SystemLog};
@@ -30,7 +31,7 @@ pub use grants::{GrantNeed, Privilege};
 pub(crate) use hidden::Hidden;
 pub(crate) use http::DELIVERY;
 pub use mutation::MutationState;
-pub(crate) use partitions::{Partitions, StoredPart};
+pub(crate) use partitions::{Definition, Partitions, StoredPart};
 pub(crate) use remains::{MaskedPartition, MaskedRows, Rewrite};
 pub(crate) use rows::StraysRow;
 pub(crate) use rows::TimeRow;

@@ -19,26 +19,37 @@ pub struct About<'a> {
     pub workspaces: &'a [Arc<str>],
 }
 
+/// What older rows of a workspace are told apart by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Apart {
+    /// Parts, with their partitions.
+    #[default]
+    Parts,
+    /// Partitions.
+    Partitions,
+}
+
 /// Compiles the census: which workspaces a table holds, how many rows, and how old the oldest is.
 /// Rows dated after `future_ms` (Unix milliseconds) count as future. With `about` only those rows are
 /// read.
 ///
-/// With `apart_ms` (Unix milliseconds) rows that are older are in lines of their own, one for each
-/// workspace and part, and the lines of a workspace and partition stand together.
+/// With `apart` rows that are older than an instant (Unix milliseconds) are in lines of their own, one for
+/// each workspace and partition (`all` where the table has none) or part; the lines of a workspace stand
+/// together, and among these those of a partition.
 ///
-/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_part String,
+/// Columns: `ebbtide_workspace String, ebbtide_readable UInt8, ebbtide_partition String, ebbtide_part String,
 /// ebbtide_rows UInt64, ebbtide_undatable UInt64, ebbtide_future UInt64, ebbtide_oldest_ms
 /// Nullable(Int64), ebbtide_newest_ms Nullable(Int64)`.
 pub fn census(
     target: &CheckedTarget,
     future_ms: i64,
     about: Option<About<'_>>,
-    apart_ms: Option<i64>,
+    apart: Option<(i64, Apart)>,
 ) -> String {
     let age = AgeSql::new(&target.age);
     let mut name = Sql::new();
     membership::selected(&target.workspace, &mut name);
-    let apart = apart_ms.map(|apart_ms| part_below(&age, apart_ms));
+    let group = apart.map(|(below_ms, apart)| (apart, group_below(&age, below_ms, apart)));
     let mut sql = Sql::new();
     sql.raw("SELECT if(isValidUTF8(")
         .sql(&name)
@@ -50,9 +61,18 @@ pub fn census(
         .identifier(&target.workspace.name);
     sql.raw(") AND isValidUTF8(").sql(&name);
     sql.raw(") AS ebbtide_readable, ");
-    match &apart {
-        Some(apart) => sql.raw("toString(").sql(apart).raw(")"),
-        None => sql.raw("''"),
+    match &group {
+        Some((Apart::Parts, part)) => sql
+            .raw("if(")
+            .sql(part)
+            .raw(" = '', '', toString(any(_partition_id))) AS ebbtide_partition, toString(")
+            .sql(part)
+            .raw(")"),
+        Some((Apart::Partitions, partition)) => sql
+            .raw("toString(")
+            .sql(partition)
+            .raw(") AS ebbtide_partition, ''"),
+        None => sql.raw("'' AS ebbtide_partition, ''"),
     };
     sql.raw(" AS ebbtide_part,\n  count() AS ebbtide_rows, toUInt64(count() - countIf(");
     age.datable(&mut sql);
@@ -79,22 +99,25 @@ pub fn census(
         }
     }
     sql.raw("\nGROUP BY ").identifier(&target.workspace.name);
-    if let Some(apart) = &apart {
+    if let Some((_, group)) = &group {
         sql.raw(", ")
-            .sql(apart)
-            .raw("\nORDER BY ebbtide_workspace, ebbtide_readable, ebbtide_part");
+            .sql(group)
+            .raw("\nORDER BY ebbtide_workspace, ebbtide_readable, ebbtide_partition");
     }
     sql.into_string()
 }
 
-/// The part of a row that is older than an instant; of others nothing.
-fn part_below(age: &AgeSql, below_ms: i64) -> Sql {
+/// The part or partition of a row that is older than an instant; of others nothing.
+fn group_below(age: &AgeSql, below_ms: i64, apart: Apart) -> Sql {
     let mut sql = Sql::new();
     sql.raw("if(");
     age.value(&mut sql);
     sql.raw(" < ");
     age.bound(below_ms, &mut sql);
-    sql.raw(", _part, '')");
+    sql.raw(match apart {
+        Apart::Parts => ", _part, '')",
+        Apart::Partitions => ", _partition_id, '')",
+    });
     sql
 }
 

@@ -1,7 +1,7 @@
 //! Whole partitions: the count that proves that they may go, and the statement that drops them.
 //!
-//! Invariant: what is sent names the parts that were counted. A part never changes under its name,
-//! so a row that comes after the count, or that this replica had not fetched yet, is in none of them.
+//! Invariant: what is sent names the parts in which all rows were seen. A part never changes under its
+//! name, so a row that comes after that, or that this replica had not fetched yet, is in none of them.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Shape, Statement, membership};
 use crate::cutoff::Bounds;
 use crate::target::CheckedTarget;
 
-/// Compiles the statement that drops the parts of whole partitions, which [`strays`] counted.
+/// Compiles the statement that drops the parts of whole partitions.
 pub(crate) fn drop_parts(target: &CheckedTarget, parts: &[String]) -> Statement {
     alter(Sql::new(), target, parts, |out, name| {
         out.raw("DROP PART ").text(name);
@@ -23,7 +23,7 @@ pub(crate) fn drop_parts(target: &CheckedTarget, parts: &[String]) -> Statement 
 /// Compiles what dropping partitions looks like before their parts are known: to read.
 pub(super) fn drop_partitions(target: &CheckedTarget, partitions: &[Arc<str>]) -> Statement {
     let mut sql = Sql::new();
-    sql.raw("-- sent as DROP PART for each part by its name, once its rows were counted again\n");
+    sql.raw("-- sent as DROP PART for each part by its name, once all of its rows were seen to be expired\n");
     alter(sql, target, partitions, |out, id| {
         out.raw("DROP PARTITION ID ").text(id);
     })

@@ -29,7 +29,7 @@ use super::Engine;
 use super::of_day::Of;
 use super::survey::error_chain;
 use super::whole::Seen;
-use crate::compile::{self, About};
+use crate::compile::{self, About, Apart};
 use crate::cutoff::{Bounds, utc_day};
 use crate::plan::{Census, Terms, Totals, finite_workspaces, highest_cutoff_ms};
 use crate::target::CheckedTarget;
@@ -136,37 +136,52 @@ impl Engine {
         }
     }
 
-    /// A census in one look. Where that is not too much, it tells partitions apart.
+    /// A census in one look. Where that is not too much, it tells parts apart, or partitions at least.
     async fn census_of(
         &self,
         looking: &Looking<'_>,
         about: Option<About<'_>>,
     ) -> Result<Census, WarehouseError> {
         let Looking { shard, target, .. } = *looking;
-        let plain = looking.sql(about, None);
         let of = Of::new(shard, target, looking.made_at);
-        let definition = shard.definition(&target.table).await?;
-        self.seen.with(of, |seen| *seen = Seen::of(definition));
-        let is_coarse = self.coarse.with(of, |is_coarse| *is_coarse);
-        let apart_ms = looking.cutoff_ms.filter(|_| !is_coarse);
-        if apart_ms.is_none() {
-            return shard.census(&plain).await;
-        }
-        match shard.census_apart(&looking.sql(about, apart_ms)).await {
-            Err(error) if error.is_out_of_limits() => {
-                let census = shard.census(&plain).await?;
-                // Rows were not too many, so partitions are.
-                self.coarse.with(of, |is_coarse| *is_coarse = true);
-                Ok(census)
-            }
-            census => {
-                let mut census = census?;
-                census.apart_ms = apart_ms;
-                let parts = std::mem::take(&mut census.parts);
-                self.seen.with(of, |seen| seen.add(parts));
-                Ok(census)
+        let mut grain = self.grains.with(of, |grain| *grain);
+        while let Some((below_ms, apart)) = looking.cutoff_ms.zip(grain.apart()) {
+            let sql = looking.sql(about, Some((below_ms, apart)));
+            match self.census_apart(looking, &sql).await {
+                Err(error) if error.is_out_of_limits() => grain = grain.coarser(),
+                Err(error) => return Err(error),
+                Ok(census) => {
+                    self.grains.with(of, |known| *known = grain);
+                    return Ok(Census {
+                        apart_ms: Some(below_ms),
+                        ..census
+                    });
+                }
             }
         }
+        let census = shard.census(&looking.sql(about, None)).await?;
+        // Rows were not too many, so groups were.
+        self.grains.with(of, |known| *known = grain);
+        Ok(census)
+    }
+
+    /// A census that tells parts or partitions apart; what it saw in parts is remembered.
+    async fn census_apart(
+        &self,
+        looking: &Looking<'_>,
+        sql: &str,
+    ) -> Result<Census, WarehouseError> {
+        let Looking { shard, target, .. } = *looking;
+        let before = shard.definition(&target.table).await?;
+        let (census, parts) = shard.census_apart(sql).await?;
+        let after = shard.definition(&target.table).await?;
+        let of = Of::new(shard, target, looking.made_at);
+        self.seen.with(of, |seen| {
+            // Of what is not there any more nobody needs to know.
+            *seen = Seen::default();
+            seen.add(&before, &after, parts);
+        });
+        Ok(census)
     }
 
     /// A census of all rows; nothing if it would read too much.
@@ -183,6 +198,32 @@ impl Engine {
                 Ok(None)
             }
             census => census.map(Some),
+        }
+    }
+}
+
+/// What a census tells apart, beside workspaces.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Grain {
+    #[default]
+    Parts,
+    Partitions,
+    Workspaces,
+}
+
+impl Grain {
+    fn apart(self) -> Option<Apart> {
+        match self {
+            Self::Parts => Some(Apart::Parts),
+            Self::Partitions => Some(Apart::Partitions),
+            Self::Workspaces => None,
+        }
+    }
+
+    fn coarser(self) -> Self {
+        match self {
+            Self::Parts => Self::Partitions,
+            Self::Partitions | Self::Workspaces => Self::Workspaces,
         }
     }
 }
@@ -210,7 +251,7 @@ impl<'a> Looking<'a> {
         }
     }
 
-    fn sql(&self, about: Option<About<'_>>, apart_ms: Option<i64>) -> String {
-        compile::census(self.target, self.future_ms, about, apart_ms)
+    fn sql(&self, about: Option<About<'_>>, apart: Option<(i64, Apart)>) -> String {
+        compile::census(self.target, self.future_ms, about, apart)
     }
 }

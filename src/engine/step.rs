@@ -136,7 +136,7 @@ impl Engine {
         }
         match targets.last().filter(|_| step.method == Method::Partition) {
             Some(target) => {
-                let counted = self.count_parts(shard, target, step).await;
+                let counted = self.parts_to_drop(shard, target, step).await;
                 counted.map_err(|reason| obstacle(reason, false))
             }
             None => Ok(Vec::new()),

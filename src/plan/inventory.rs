@@ -1,6 +1,5 @@
 //! What probing a warehouse found.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,19 +34,6 @@ pub struct Census {
     pub apart_ms: Option<i64>,
     /// What is older than that, in the order of the rows.
     pub cells: Vec<CensusCell>,
-    /// The same by the name of the part, whosever it is.
-    pub parts: BTreeMap<String, CensusPart>,
-}
-
-/// The rows of one part that have an age and a workspace and are older than [`Census::apart_ms`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CensusPart {
-    /// How many there are.
-    pub n_rows: u64,
-    /// The age of the oldest in Unix milliseconds.
-    pub oldest_ms: i64,
-    /// The age of the newest in Unix milliseconds.
-    pub newest_ms: i64,
 }
 
 /// The rows of one workspace in one partition that have an age and are older than

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use foldhash::{HashSet, HashSetExt};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use serde::Deserialize;
 
 use super::{Shard, WarehouseError};
-use crate::plan::{Census, CensusCell, CensusPart, CensusRow};
+use crate::plan::{Census, CensusCell, CensusRow};
 
 /// A line of a census, with the column names that the compiler writes.
 #[derive(clickhouse::Row, Deserialize)]
@@ -17,6 +17,7 @@ use crate::plan::{Census, CensusCell, CensusPart, CensusRow};
 struct CensusLine {
     ebbtide_workspace: String,
     ebbtide_readable: u8,
+    ebbtide_partition: String,
     ebbtide_part: String,
     ebbtide_rows: u64,
     ebbtide_undatable: u64,
@@ -25,13 +26,26 @@ struct CensusLine {
     ebbtide_newest_ms: Option<i64>,
 }
 
-/// Puts the lines of each workspace, which stand together, into one row.
-fn fold(lines: Vec<CensusLine>) -> Census {
+/// Rows of one part that have an age and a readable workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SeenPart {
+    /// How many there are.
+    pub(crate) n_rows: u64,
+    /// The age of the oldest in Unix milliseconds.
+    pub(crate) oldest_ms: i64,
+    /// The age of the newest in Unix milliseconds.
+    pub(crate) newest_ms: i64,
+}
+
+/// Puts the lines of each workspace, which stand together, into one row, and those of each of its
+/// partitions, which do too, into one cell; and says what was seen in parts, whosever it is.
+fn fold(lines: Vec<CensusLine>) -> (Census, HashMap<String, SeenPart>) {
     let mut census = Census {
         rows: Vec::with_capacity(lines.len()),
         ..Census::default()
     };
     let mut partitions: HashSet<Arc<str>> = HashSet::new();
+    let mut parts: HashMap<String, SeenPart> = HashMap::new();
     for line in lines {
         let is_readable = line.ebbtide_readable == 1;
         let is_of = |row: &&mut CensusRow| {
@@ -58,13 +72,13 @@ fn fold(lines: Vec<CensusLine>) -> Census {
             }),
         }
         let ages = line.ebbtide_oldest_ms.zip(line.ebbtide_newest_ms);
-        let Some((oldest_ms, newest_ms)) = ages.filter(|_| !line.ebbtide_part.is_empty()) else {
+        let Some((oldest_ms, newest_ms)) = ages.filter(|_| !line.ebbtide_partition.is_empty())
+        else {
             continue;
         };
         let n_rows = line.ebbtide_rows.saturating_sub(line.ebbtide_undatable);
         let row = census.rows.len() - 1;
-        // The server tells its partition by the name of a part, too.
-        let id = line.ebbtide_part.split('_').next().unwrap_or_default();
+        let id = &*line.ebbtide_partition;
         let is_of = |cell: &&mut CensusCell| cell.row == row && *cell.partition == *id;
         match census.cells.last_mut().filter(is_of) {
             Some(cell) => {
@@ -80,9 +94,8 @@ fn fold(lines: Vec<CensusLine>) -> Census {
                 newest_ms,
             }),
         }
-        if is_readable {
-            let part = census.parts.entry(line.ebbtide_part);
-            let part = part.or_insert(CensusPart {
+        if is_readable && !line.ebbtide_part.is_empty() {
+            let part = parts.entry(line.ebbtide_part).or_insert(SeenPart {
                 n_rows: 0,
                 oldest_ms,
                 newest_ms,
@@ -92,7 +105,7 @@ fn fold(lines: Vec<CensusLine>) -> Census {
             part.newest_ms = part.newest_ms.max(newest_ms);
         }
     }
-    census
+    (census, parts)
 }
 
 /// The name as the cells before have it.
@@ -111,11 +124,15 @@ impl Shard {
     /// # Errors
     /// Also when the probe ran out of its limits: the census is unknown then.
     pub async fn census(&self, sql: &str) -> Result<Census, WarehouseError> {
-        Ok(fold(self.fetch_in_turn(self.counting(sql)).await?))
+        Ok(fold(self.fetch_in_turn(self.counting(sql)).await?).0)
     }
 
-    /// The same with lines for partitions, if these are not more than the limit.
-    pub(crate) async fn census_apart(&self, sql: &str) -> Result<Census, WarehouseError> {
+    /// The same with lines for partitions or parts, if these are not more than the limit, and what was seen
+    /// in parts.
+    pub(crate) async fn census_apart(
+        &self,
+        sql: &str,
+    ) -> Result<(Census, HashMap<String, SeenPart>), WarehouseError> {
         let query = self.counting(sql);
         let query = query.with_setting("max_rows_to_group_by", self.probe_groups.to_string());
         Ok(fold(self.fetch_in_turn(query).await?))
@@ -130,6 +147,7 @@ mod tests {
         CensusLine {
             ebbtide_workspace: workspace.into(),
             ebbtide_readable: u8::from(is_readable),
+            ebbtide_partition: part.split('_').next().unwrap().into(),
             ebbtide_part: part.into(),
             ebbtide_rows: n_rows,
             ebbtide_undatable: 1,
@@ -142,7 +160,7 @@ mod tests {
     #[test]
     fn lines_of_a_workspace_are_one_row_and_those_of_nobody_are_none_of_its() {
         // NULL reads as the name without a letter.
-        let census = fold(vec![
+        let (census, parts) = fold(vec![
             line("", false, "1_1_1_0", 2),
             line("", false, "2_1_1_0", 3),
             line("", true, "", 4),
@@ -179,7 +197,7 @@ mod tests {
         ];
         assert_eq!(cells, expected);
         // Rows of nobody prove nothing of a part.
-        let mut parts: Vec<_> = census.parts.iter().collect();
+        let mut parts: Vec<_> = parts.iter().collect();
         parts.sort_by_key(|(name, _)| *name);
         let n_rows = parts
             .iter()

@@ -47,18 +47,25 @@ pub(crate) struct StoredPart {
     pub(crate) name: String,
     /// Its rows as the server stores them, masked ones included.
     pub(crate) n_rows: u64,
+    /// When it was written or last changed, in Unix seconds of the server.
+    pub(crate) modified_s: u32,
 }
 
-#[derive(clickhouse::Row, Deserialize)]
-struct PartsNowRow {
-    by_size: Vec<(String, u64)>,
-    n_seen: u64,
+/// How a table is defined.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clickhouse::Row, Deserialize)]
+pub(crate) struct Definition {
+    /// What tells it, defined as it is, from any other; empty where nothing does.
+    pub(crate) id: String,
+    /// When that was asked, in Unix seconds of the server.
+    pub(crate) asked_s: u32,
 }
 
 /// Some parts of a table.
+#[derive(clickhouse::Row, Deserialize)]
 pub(crate) struct PartsNow {
-    /// Those that are active, the smallest first.
-    pub(crate) by_size: Vec<StoredPart>,
+    /// Those that are active, the smallest first, each with its rows as the server stores them, masked ones
+    /// included.
+    pub(crate) by_size: Vec<(String, u64)>,
     /// Their rows as this user sees them.
     pub(crate) n_seen: u64,
 }
@@ -75,18 +82,11 @@ impl Shard {
             .query_raw(sql!("clickhouse/parts_now.sql"))
             .param("table", table)
             .param("parts", parts);
-        let row: PartsNowRow = self.fetch_one_in_turn(query).await?;
-        let by_size = row.by_size.into_iter();
-        Ok(PartsNow {
-            by_size: by_size
-                .map(|(name, n_rows)| StoredPart { name, n_rows })
-                .collect(),
-            n_seen: row.n_seen,
-        })
+        self.fetch_one_in_turn(query).await
     }
 
     /// The active parts of some partitions, the smallest first, with patches that wait for them.
-    pub(crate) async fn parts(
+    pub(crate) async fn stored_parts(
         &self,
         table: &str,
         partitions: &[Arc<str>],
@@ -100,14 +100,14 @@ impl Shard {
         self.fetch(query).await
     }
 
-    /// What tells a table, defined as it is, from any other; nothing where that is too new to tell.
-    pub(crate) async fn definition(&self, table: &str) -> Result<Option<String>, WarehouseError> {
+    /// How a table is defined now.
+    pub(crate) async fn definition(&self, table: &str) -> Result<Definition, WarehouseError> {
         let query = self
             .probes
             .query_raw(sql!("clickhouse/definition.sql"))
             .param("table", table);
-        let found: Vec<String> = self.fetch(query).await?;
-        Ok(found.into_iter().find(|definition| !definition.is_empty()))
+        let found: Option<Definition> = self.fetch(query).await?.into_iter().next();
+        Ok(found.unwrap_or_default())
     }
 
     /// The partitions of a table with active parts.

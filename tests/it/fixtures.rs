@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ebbtide::{
-    Arm, Bounds, CheckedTarget, Extent, Plan, Projects, Within, census, compile, compile_step,
-    probe,
+    Apart, Arm, Bounds, CheckedTarget, Extent, Plan, Projects, Within, census, compile,
+    compile_step, probe,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -101,9 +101,10 @@ async fn clickhouse_accepts_every_statement() {
         case.with_planned(database.name(), async |target, candidates, plan| {
             let future = plan.as_of + SignedDuration::from_hours(24);
             let discard = |sql: String| format!("{sql}\nFORMAT Null");
-            for apart_ms in [None, Some(plan.as_of.as_millisecond())] {
+            let below = |apart| Some((plan.as_of.as_millisecond(), apart));
+            for apart in [None, below(Apart::Partitions), below(Apart::Parts)] {
                 let future_ms = future.as_millisecond();
-                run(&discard(census(target, future_ms, None, apart_ms))).await;
+                run(&discard(census(target, future_ms, None, apart))).await;
             }
             for probe in probe(target, candidates, Within::Table) {
                 run(&discard(probe.sql)).await;
@@ -133,7 +134,7 @@ fn describe(case: &Case) -> String {
                 target,
                 future.as_millisecond(),
                 None,
-                Some(plan.as_of.as_millisecond())
+                Some((plan.as_of.as_millisecond(), Apart::Parts))
             )
         )
         .unwrap();

@@ -1,6 +1,6 @@
 //! Moving whole partitions of a step to quarantine.
 //!
-//! Rows that were inserted after the last count and before the move are in quarantine too. They are
+//! Rows that were inserted after the last look and before the move are in quarantine too. They are
 //! counted there, and where one of them should stay, its partition goes back at once.
 
 use super::super::step::Part;

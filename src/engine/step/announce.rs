@@ -78,7 +78,7 @@ impl Engine {
             arms = allowed;
             // The count of what is in whole partitions is as old as the wait was long.
             if step.method == Method::Partition {
-                parts = match self.count_parts(shard, target, step).await {
+                parts = match self.parts_to_drop(shard, target, step).await {
                     Ok(parts) => parts,
                     Err(reason) => {
                         tracing::info!(table = %step.table, reason, "partitions are left for another plan");

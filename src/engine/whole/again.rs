@@ -17,7 +17,7 @@ const MOST_GROWTH_PERCENT: u64 = 10;
 impl Engine {
     /// The parts of the partitions of a step, the smallest first, of whose rows each is known to be
     /// expired; or why they must not be dropped.
-    pub(in crate::engine) async fn count_parts(
+    pub(in crate::engine) async fn parts_to_drop(
         &self,
         shard: &Shard,
         target: &CheckedTarget,
@@ -59,13 +59,12 @@ impl Engine {
         step: &Step,
         expired: Bounds,
     ) -> Result<Option<(u64, Vec<String>)>, WarehouseError> {
-        let stored = shard.parts(&target.table, &step.partitions).await?;
+        let stored = shard.stored_parts(&target.table, &step.partitions).await?;
         let definition = shard.definition(&target.table).await?;
         let of = Of::new(shard, target, self.clock.now());
-        let is_proven = self.seen.with(of, |seen| {
-            seen.now(definition);
-            seen.proves(&stored, expired)
-        });
+        let is_proven = self
+            .seen
+            .with(of, |seen| seen.proves(&definition, &stored, expired));
         let n_rows = stored.iter().map(|part| part.n_rows).sum();
         let parts = stored.into_iter().map(|part| part.name);
         Ok(is_proven.then(|| (n_rows, parts.collect())))

@@ -10,9 +10,9 @@ use crate::cutoff::Bounds;
 use crate::engine::halve::{Halves, Patience};
 use crate::engine::of_day::Of;
 use crate::engine::{Engine, error_chain};
-use crate::plan::{CensusPart, MOST_PARTS_DROPPED, Partition};
+use crate::plan::{MOST_PARTS_DROPPED, Partition};
 use crate::target::CheckedTarget;
-use crate::warehouse::{Hidden, Shard, StoredPart, StraysRow, WarehouseError};
+use crate::warehouse::{Hidden, SeenPart, Shard, StraysRow, WarehouseError};
 
 impl Engine {
     /// What partitions hold, and how much of it somebody could want, with their parts; or why that is
@@ -59,17 +59,13 @@ impl Engine {
         partitions: &[Arc<str>],
         expired: Bounds,
     ) -> Result<(Vec<StraysRow>, Vec<String>), CountError> {
+        let before = shard.definition(&target.table).await?;
         let rows = shard.strays(&strays(target, partitions, expired)).await?;
         let parts = rows.iter().flat_map(|row| &row.ebbtide_parts);
         let parts: Vec<&str> = parts.map(String::as_str).collect();
         let now = shard.parts_now(&target.table, &parts).await?;
-        let n_stored: u64 = now.by_size.iter().map(|part| part.n_rows).sum();
+        let n_stored: u64 = now.by_size.iter().map(|(_, n_rows)| n_rows).sum();
         let is_seen = now.n_seen == n_stored && now.by_size.len() == parts.len();
-        if is_seen {
-            let of = Of::new(shard, target, self.clock.now());
-            let parts = without_strays(&rows, &now.by_size);
-            self.seen.with(of, |seen| seen.add(parts));
-        }
         // A drop names the parts. A move does not: it also takes those of which this user sees nothing.
         if !is_seen || target.ways.quarantine.is_some() {
             let hidden = shard.hidden_rows(&target.table, partitions).await?;
@@ -77,31 +73,37 @@ impl Engine {
                 return Err(CountError::Hidden(hidden));
             }
         }
-        let by_size = now.by_size.into_iter().map(|part| part.name);
+        let after = shard.definition(&target.table).await?;
+        let of = Of::new(shard, target, self.clock.now());
+        let parts = without_strays(&rows, &now.by_size);
+        self.seen.with(of, |seen| seen.add(&before, &after, parts));
+        let by_size = now.by_size.into_iter().map(|(name, _)| name);
         Ok((rows, by_size.collect()))
     }
 }
 
 /// The parts of partitions without a row that somebody could want or that is masked.
-fn without_strays(rows: &[StraysRow], stored: &[StoredPart]) -> HashMap<String, CensusPart> {
+fn without_strays(rows: &[StraysRow], stored: &[(String, u64)]) -> HashMap<String, SeenPart> {
     let mut parts = HashMap::new();
     for row in rows.iter().filter(|row| row.ebbtide_strays == 0) {
         let Some((oldest_ms, newest_ms)) = row.ebbtide_oldest_ms.zip(row.ebbtide_newest_ms) else {
             continue;
         };
         let names: HashSet<&String> = row.ebbtide_parts.iter().collect();
-        let of_row = stored.iter().filter(|part| names.contains(&part.name));
-        let of_row: Vec<&StoredPart> = of_row.collect();
-        if of_row.iter().map(|part| part.n_rows).sum::<u64>() != row.ebbtide_rows {
+        let of_row: Vec<_> = stored
+            .iter()
+            .filter(|(name, _)| names.contains(name))
+            .collect();
+        if of_row.iter().map(|(_, n_rows)| n_rows).sum::<u64>() != row.ebbtide_rows {
             continue;
         }
-        parts.extend(of_row.into_iter().map(|part| {
-            let seen = CensusPart {
-                n_rows: part.n_rows,
+        parts.extend(of_row.into_iter().map(|(name, n_rows)| {
+            let seen = SeenPart {
+                n_rows: *n_rows,
                 oldest_ms,
                 newest_ms,
             };
-            (part.name.clone(), seen)
+            (name.clone(), seen)
         }));
     }
     parts

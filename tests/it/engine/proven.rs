@@ -67,6 +67,40 @@ async fn what_the_plan_saw_of_parts_is_not_counted_again_before_they_go() {
     }
 }
 
+/// A dictionary may be another one at any moment, and nothing of the table tells.
+#[tokio::test]
+async fn what_is_made_of_a_dictionary_is_counted_again() {
+    let world = two_days().await;
+    for sql in [
+        "CREATE DICTIONARY times (n UInt64, at DateTime('UTC')) PRIMARY KEY n SOURCE(NULL()) \
+         LAYOUT(FLAT()) LIFETIME(0)",
+        "ALTER TABLE spans ADD COLUMN there DateTime('UTC') ALIAS dictGet('times', 'at', n)",
+    ] {
+        world.sql(sql).await;
+    }
+    settle(&world).await;
+    assert_eq!(n_proofs(&world, &world.engine()).await, 2);
+    assert_eq!(world.count("spans").await, 100);
+}
+
+/// Where there are too many parts for a census, it tells partitions, and each is counted before it goes.
+#[tokio::test]
+async fn where_partitions_are_told_and_no_parts_they_are_counted_again() {
+    let unmerged = "SETTINGS max_bytes_to_merge_at_max_space_in_pool = 1";
+    let mut world = partitioned("toYYYYMM(at) + n * 0", unmerged).await;
+    finite(&mut world);
+    for _ in 0..8 {
+        let more = "INSERT INTO spans SELECT * FROM spans WHERE at < '2026-09-01' LIMIT 1 BY w";
+        world.sql(more).await;
+    }
+    settle(&world).await;
+    // Four workspaces in four months, and eight parts more in the first.
+    let config = world.config_with("clickhouse: {", "clickhouse: {probe_groups: 30, ");
+    let engine = world.engine_with(&config, NOW);
+    assert_eq!(n_proofs(&world, &engine).await, 2);
+    assert_eq!(world.count("spans").await, 4 * 31);
+}
+
 /// What was known before belongs to the engine that saw it.
 #[tokio::test]
 async fn a_plan_of_another_engine_is_counted_again() {

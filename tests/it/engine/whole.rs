@@ -230,7 +230,7 @@ async fn changed_after_the_last_look(world: &World, change: &'static str) -> Eng
 
 /// How often it was asked how a table is defined: what is known of its parts is compared with that last.
 fn n_looks(client: &clickhouse::Client) -> u64 {
-    n_finished(client, "%AS definition FROM%")
+    n_finished(client, "%AS asked_s%")
 }
 
 /// How often whole partitions were counted by a statement with this in its text.

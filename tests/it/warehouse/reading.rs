@@ -102,7 +102,7 @@ async fn probes_carry_any_id() {
     let census = bench
         .shard
         .census(&format!(
-            "SELECT w AS ebbtide_workspace, toUInt8(1) AS ebbtide_readable, '' AS ebbtide_part, toUInt64(3) AS ebbtide_rows, toUInt64(1) AS ebbtide_undatable, \
+            "SELECT w AS ebbtide_workspace, toUInt8(1) AS ebbtide_readable, '' AS ebbtide_partition, '' AS ebbtide_part, toUInt64(3) AS ebbtide_rows, toUInt64(1) AS ebbtide_undatable, \
              toUInt64(0) AS ebbtide_future, if(w = '', NULL, toInt64(-5)) AS ebbtide_oldest_ms, \
              toNullable(toInt64(-4)) AS ebbtide_newest_ms \
              FROM (SELECT arrayJoin([{array}]) AS w) WHERE w != 'a?b' AND w != '{{n:String}}'"
