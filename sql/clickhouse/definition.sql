@@ -3,7 +3,7 @@ SELECT
     if(
         metadata_modification_time BETWEEN toDateTime(1) AND now() - 2
         -- What is made of a dictionary or of another table changes with these.
-        AND NOT match(create_table_query, '(?i)dict|joinGet'),
+        AND create_table_query != '' AND NOT match(create_table_query, '\\bdict[A-Z]|\\bjoinGet'),
         concat(toString(uuid), ' ', toString(toUnixTimestamp(metadata_modification_time))),
         ''
     ) AS id,

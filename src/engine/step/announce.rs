@@ -76,7 +76,7 @@ impl Engine {
                 return Ok(Ok(None));
             };
             arms = allowed;
-            // The count of what is in whole partitions is as old as the wait was long.
+            // What was seen of whole partitions is as old as the wait was long.
             if step.method == Method::Partition {
                 parts = match self.parts_to_drop(shard, target, step).await {
                     Ok(parts) => parts,

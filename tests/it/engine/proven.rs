@@ -4,16 +4,21 @@
 use ebbtide::{CycleStatus, Engine, Method, StepOutcomeKind};
 
 use super::method::{finite, partitioned, steps};
-use super::told::{PROOF, finished};
+use super::told::{CENSUS, COUNT, PROOF, finished, looks};
 use super::whole::changed_before;
 use super::world::{NOW, World, plan, run};
 use crate::support::block_on;
 
-/// Waits until the tables were defined long enough ago to be told from what they become.
+/// Waits until the tables were defined, and their parts written, long enough ago to be told from what they
+/// become.
 pub(super) async fn settle(world: &World) {
-    let young = "system.tables WHERE database = currentDatabase() \
-                 AND metadata_modification_time >= now() - 1";
-    world.wait_for(young, 0).await;
+    for (of, at) in [
+        ("tables", "metadata_modification_time"),
+        ("parts", "modification_time"),
+    ] {
+        let young = format!("system.{of} WHERE database = currentDatabase() AND {at} >= now() - 1");
+        world.wait_for(&young, 0).await;
+    }
 }
 
 /// Spans of two days, the older one expired, and a table like it in which nothing is; neither key knows
@@ -71,6 +76,9 @@ async fn what_the_plan_saw_of_parts_is_not_counted_again_before_they_go() {
 #[tokio::test]
 async fn what_is_made_of_a_dictionary_is_counted_again() {
     let world = two_days().await;
+    settle(&world).await;
+    assert_eq!(n_proofs(&world, &world.engine()).await, 1);
+    let world = two_days().await;
     for sql in [
         "CREATE DICTIONARY times (n UInt64, at DateTime('UTC')) PRIMARY KEY n SOURCE(NULL()) \
          LAYOUT(FLAT()) LIFETIME(0)",
@@ -94,9 +102,12 @@ async fn where_partitions_are_told_and_no_parts_they_are_counted_again() {
         world.sql(more).await;
     }
     settle(&world).await;
-    // Four workspaces in four months, and eight parts more in the first.
-    let config = world.config_with("clickhouse: {", "clickhouse: {probe_groups: 30, ");
-    let engine = world.engine_with(&config, NOW);
+    // Four workspaces in four months, and eight parts more in the first. Each thread has groups of its own.
+    let few = "clickhouse: {probe_threads: 1, probe_groups: 30, ";
+    let engine = world.engine_with(&world.config_with("clickhouse: {", few), NOW);
+    plan(&engine).await;
+    let given_up = looks(&world, "spans", CENSUS, "ExceptionWhileProcessing").await;
+    assert_eq!((given_up, finished(&world, COUNT).await), (1, 0));
     assert_eq!(n_proofs(&world, &engine).await, 2);
     assert_eq!(world.count("spans").await, 4 * 31);
 }

@@ -6,12 +6,12 @@ use super::method::{finite, partitioned, steps};
 use super::proven::settle;
 use super::world::{NOW, World, plan, run};
 
-const CENSUS: &str = "%AS ebbtide_undatable%";
-const COUNT: &str = "%AS ebbtide_due%";
+pub(super) const CENSUS: &str = "%AS ebbtide_undatable%";
+pub(super) const COUNT: &str = "%AS ebbtide_due%";
 pub(super) const PROOF: &str = "%AS ebbtide_strays%";
 
 /// Looks at a table that came to an end, or did not.
-async fn looks(world: &World, table: &str, what: &str, end: &str) -> u64 {
+pub(super) async fn looks(world: &World, table: &str, what: &str, end: &str) -> u64 {
     world.sql("SYSTEM FLUSH LOGS query_log").await;
     let looks = format!(
         "system.query_log WHERE type = '{end}' AND current_database = currentDatabase() \
