@@ -20,10 +20,9 @@ pub struct About<'a> {
 }
 
 /// What older rows of a workspace are told apart by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Apart {
     /// Parts, with their partitions.
-    #[default]
     Parts,
     /// Partitions.
     Partitions,

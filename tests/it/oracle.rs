@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ebbtide::{
     Config, CycleKind, CycleStatus, Engine, FixedClock, Method, Plan, PlanRequest, TableRows,
-    connect_ledger, next_due, slot_start, utc_day,
+    next_due, slot_start, utc_day,
 };
 use tokio_util::sync::CancellationToken;
 
 use self::case::{Case, CaseBase};
 use crate::engine::world::{self, run};
-use crate::support::TestDatabase;
+use crate::support::{TestDatabase, ledger_of};
 
 const DEFAULT_CASES: u64 = 200;
 const DEFAULT_SEED: u64 = 20_261_121;
@@ -185,8 +185,7 @@ async fn engine(case: &Case, database: &TestDatabase, directory: &Path) -> (Engi
     let yaml = case.config(database, directory, case.default_days);
     let config =
         Config::parse(&yaml).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}"));
-    let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-    ledger.migrate().await.unwrap();
+    let ledger = ledger_of(&config).await;
     let mut pairs = case.directory.iter().map(|(workspace, organization)| {
         Ok((workspace.as_str().into(), organization.as_str().into()))
     });

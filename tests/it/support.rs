@@ -39,6 +39,14 @@ where
     std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
+/// The ledger of a configuration, with its tables.
+pub async fn ledger_of(config: &ebbtide::Config) -> std::sync::Arc<dyn ebbtide::Ledger> {
+    let ledger = ebbtide::connect_ledger(&config.ledger.url, None).await;
+    let ledger = ledger.unwrap();
+    ledger.migrate().await.unwrap();
+    ledger
+}
+
 /// A name that no other test uses.
 fn unique_name() -> String {
     format!("ebbtide_test_{}", uuid::Uuid::new_v4().simple())

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use clickhouse::Client;
-use ebbtide::{Config, Embedded, EmbeddedUser, Engine, FixedClock, Ledger, connect_ledger};
+use ebbtide::{Config, Embedded, EmbeddedUser, Engine, FixedClock, Ledger};
 use tempfile::TempDir;
 
 use super::world::{NOW, at, of_project, rule};
-use crate::support::{PACE, embedded_options};
+use crate::support::{PACE, embedded_options, ledger_of};
 
 pub struct Heavy {
     /// That of a user who has all memory.
@@ -44,8 +44,7 @@ impl Heavy {
             folder.path().display()
         );
         let config = Config::parse(&yaml).unwrap();
-        let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-        ledger.migrate().await.unwrap();
+        let ledger = ledger_of(&config).await;
         Self {
             client,
             ledger,

@@ -5,7 +5,7 @@ use clickhouse::Client;
 use ebbtide::{CycleStatus, Engine, Plan, PlanRequest, Scope};
 
 use super::heavy::Heavy;
-use super::world::{NOW, World, at, plan, run};
+use super::world::{NOW, World, at, now_as_sql, plan, run};
 use crate::support::block_on;
 
 /// Days before [`NOW`] of which a workspace has rows, and how many of each.
@@ -34,7 +34,7 @@ impl Heavy {
 
     /// Adds a workspace with rows that are easily read.
     async fn light(&self, name: &str) {
-        let now = NOW.trim_end_matches('Z').replace('T', " ");
+        let now = now_as_sql();
         let rows = format!(
             "SELECT '{name}', 'p', toDateTime('{now}', 'UTC') - toIntervalDay(intDiv(number, {N_A_DAY})) \
              - toIntervalSecond(number % {N_A_DAY}) FROM numbers({})",

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use ebbtide::{CycleStatus, StepOutcomeKind};
 
-use super::world::{World, run};
+use super::world::{World, fill, run};
 use crate::support::wait_until;
 
 /// A statement that the server cannot finish is given up soon.
@@ -71,11 +71,7 @@ async fn a_process_killed_in_the_middle_leaves_an_intent_and_the_next_one_finish
     // A process goes by the clock of this machine.
     for table in ["spans", "traces"] {
         world.sql(&format!("TRUNCATE TABLE {table}")).await;
-        let fill = format!(
-            "INSERT INTO {table} SELECT concat('w', toString(number % 4)), 'p', \
-             now('UTC') - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)"
-        );
-        world.sql(&fill).await;
+        world.sql(&fill(table, "now('UTC')")).await;
     }
     world.sql("SYSTEM STOP MERGES spans").await;
     let mut process = Command::new(env!("CARGO_BIN_EXE_ebbtide"))

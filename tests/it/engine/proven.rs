@@ -6,7 +6,7 @@ use ebbtide::{CycleStatus, Engine, Method, StepOutcomeKind};
 use super::method::{finite, partitioned, steps};
 use super::told::{CENSUS, COUNT, PROOF, finished, looks};
 use super::whole::changed_before;
-use super::world::{NOW, World, plan, run};
+use super::world::{NOW, World, now_as_sql, plan, run};
 use crate::support::block_on;
 
 /// Waits until the tables were defined, and their parts written, long enough ago to be told from what they
@@ -36,7 +36,7 @@ async fn two_days() -> World {
              SETTINGS enable_block_number_column = 1, enable_block_offset_column = 1"
         );
         world.sql(&create).await;
-        let now = NOW.trim_end_matches('Z').replace('T', " ");
+        let now = now_as_sql();
         let fill = format!(
             "INSERT INTO {table} SELECT concat('w', toString(number % 4)), 'p', \
              toDateTime('{now}', 'UTC') - toIntervalDay({age} * (number < 100)), \

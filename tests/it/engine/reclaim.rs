@@ -9,7 +9,7 @@ use ebbtide::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::world::{NOW, World, apply, at, plan, tenure};
+use super::world::{NOW, World, apply, at, now_as_sql, plan, tenure};
 use crate::support::{block_on, embedded_options, wait_until};
 
 /// So that only the rewrites of the tests happen, and no merge comes first.
@@ -31,7 +31,7 @@ async fn half_deleted(settings: &str) -> World {
         world
             .sql(&format!(
                 "INSERT INTO spans SELECT 'w', 'p', '{}', number, '{half}' FROM numbers(2000)",
-                NOW.trim_end_matches('Z').replace('T', " ")
+                now_as_sql()
             ))
             .await;
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use ebbtide::{
     Config, CycleReport, CycleStatus, Embedded, EmbeddedUser, Engine, FixedClock, Ledger, Method,
-    StepOutcomeKind, connect_ledger,
+    StepOutcomeKind,
 };
 
 use super::method::{finite, partitioned, steps};
 use super::world::{NOW, at, plan, run};
-use crate::support::{embedded_options, with_system_grants};
+use crate::support::{embedded_options, ledger_of, with_system_grants};
 
 const PASSWORD: &str = "has no idea how large";
 
@@ -88,8 +88,7 @@ impl Small {
             folder.path().display()
         );
         let config = Config::parse(&yaml).unwrap();
-        let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-        ledger.migrate().await.unwrap();
+        let ledger = ledger_of(&config).await;
         Self {
             server,
             config,

@@ -2,7 +2,7 @@
 
 use ebbtide::{Config, CycleStatus, Engine, EngineError, PauseScope, Refusal, Scope};
 
-use super::world::{NOW, World, at, plan, run};
+use super::world::{NOW, World, at, now_as_sql, plan, run};
 
 /// Days before [`NOW`] of which a large workspace has rows, and how many of each.
 const N_DAYS: u64 = 100;
@@ -37,7 +37,7 @@ async fn fill(
     (from_day, to_day): (u64, u64),
     n_a_day: u64,
 ) {
-    let now = NOW.trim_end_matches('Z').replace('T', " ");
+    let now = now_as_sql();
     let n_rows = (to_day - from_day) * n_a_day;
     world
         .sql(&format!(

@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ebbtide::{
     Config, CycleStatus, Embedded, EmbeddedUser, Engine, Event, FixedClock, HoldRange, Ledger,
-    Method, NewHold, NewPause, PauseScope, Scope, StepOutcomeKind, Verdict, connect_ledger,
+    Method, NewHold, NewPause, PauseScope, Scope, StepOutcomeKind, Verdict,
 };
 
 use super::heavy::Heavy;
 use super::method::{finite, partitioned, steps};
 use super::proven::settle;
+use super::told::{PROOF, finished};
 use super::world::{NOW, World, apply_reviewed, at, plan, propose, rule, run};
-use crate::support::{PACE, block_on, embedded_options, wait_until};
+use crate::support::{PACE, block_on, embedded_options, ledger_of, wait_until};
 
 /// What somebody does just in time.
 type Change = fn(&dyn Ledger);
@@ -230,23 +231,12 @@ async fn changed_after_the_last_look(world: &World, change: &'static str) -> Eng
 
 /// How often it was asked how a table is defined: what is known of its parts is compared with that last.
 fn n_looks(client: &clickhouse::Client) -> u64 {
-    n_finished(client, "%AS asked_s%")
-}
-
-/// How often whole partitions were counted by a statement with this in its text.
-fn n_counts_of(client: &clickhouse::Client, what: &str) -> u64 {
-    n_finished(client, &format!("%AS ebbtide_strays%{what}%"))
-}
-
-fn n_finished(client: &clickhouse::Client, pattern: &str) -> u64 {
     let flush = client.query_raw("SYSTEM FLUSH LOGS query_log");
     block_on(flush.execute()).unwrap();
-    let count = format!(
-        "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' \
-         AND current_database = currentDatabase() AND query LIKE '{pattern}' \
-         AND query NOT LIKE '%system.query_log%'"
-    );
-    block_on(client.query_raw(&count).fetch_one()).unwrap()
+    let count = "SELECT count() FROM system.query_log WHERE type = 'QueryFinish' \
+                 AND current_database = currentDatabase() AND query LIKE '%AS asked_s%' \
+                 AND query NOT LIKE '%system.query_log%'";
+    block_on(client.query_raw(count).fetch_one()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -367,8 +357,7 @@ async fn where_a_row_policy_hides_rows_no_partition_is_dropped() {
             folder.path().display()
         );
         let config = Config::parse(&yaml).unwrap();
-        let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-        ledger.migrate().await.unwrap();
+        let ledger = ledger_of(&config).await;
         let clock = Arc::new(FixedClock(at(NOW)));
         let engine = Engine::new(&config, ledger, clock).unwrap();
         let (made, report) = run(&engine).await.unwrap();
@@ -423,9 +412,9 @@ async fn partitions_that_are_too_much_by_themselves_do_not_keep_the_others_from_
         "{:#?}",
         made.deferred
     );
-    let client = world.database.client();
     for id in proven {
-        assert_eq!(n_counts_of(&client, &format!("spans%{id}")), 1, "{id}");
+        let counted = format!("{PROOF}spans%{id}%");
+        assert_eq!(finished(&world, &counted).await, 1, "{id}");
     }
     run(&world.engine()).await.unwrap();
     assert_eq!(world.count("spans WHERE at < '2026-08-31'").await, 0);

@@ -6,13 +6,12 @@ use std::time::Duration;
 use ebbtide::{
     Config, CycleKind, CycleReport, Engine, EngineError, FixedClock, HoldRange, Ledger,
     MARKER_PREFIX, NewHold, NewPause, NewRule, PauseScope, Plan, PlanRequest, Scope, Tenure,
-    connect_ledger,
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PACE, TestDatabase, with_pace};
+use crate::support::{PACE, TestDatabase, ledger_of, with_pace};
 
 pub const NOW: &str = "2026-11-21T10:00:00Z";
 
@@ -37,11 +36,7 @@ impl World {
                 "CREATE TABLE {table} (w String, p String, at DateTime('UTC'), n UInt64) \
                  ENGINE = MergeTree ORDER BY (w, p, at)"
             );
-            let fill = format!(
-                "INSERT INTO {table} SELECT concat('w', toString(number % 4)), 'p', \
-                 toDateTime('{}', 'UTC') - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)",
-                NOW.trim_end_matches('Z').replace('T', " ")
-            );
+            let fill = fill(table, &format!("toDateTime('{}', 'UTC')", now_as_sql()));
             execute(&database, &create).await;
             execute(&database, &fill).await;
         }
@@ -61,8 +56,7 @@ impl World {
             folder.path().display()
         );
         let config = Config::parse(&yaml).unwrap();
-        let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-        ledger.migrate().await.unwrap();
+        let ledger = ledger_of(&config).await;
         Self {
             database,
             ledger,
@@ -256,6 +250,19 @@ pub async fn plan(engine: &Engine) -> Plan {
         ..PlanRequest::default()
     };
     engine.plan(&request).await.unwrap()
+}
+
+/// [`NOW`] as a `DateTime` in UTC is written.
+pub fn now_as_sql() -> String {
+    NOW.trim_end_matches('Z').replace('T', " ")
+}
+
+/// Fills a table with the rows of the four workspaces, the last ones of that instant.
+pub fn fill(table: &str, now: &str) -> String {
+    format!(
+        "INSERT INTO {table} SELECT concat('w', toString(number % 4)), 'p', \
+         {now} - toIntervalDay(intDiv(number, 4)), number FROM numbers(400)"
+    )
 }
 
 pub fn at(text: &str) -> Timestamp {

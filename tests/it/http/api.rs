@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use ebbtide::http::{App, serve};
-use ebbtide::{Config, Engine, Ledger, Live, Phase, Status, SystemClock, TlsFiles, connect_ledger};
+use ebbtide::{Config, Engine, Ledger, Live, Phase, Status, SystemClock, TlsFiles};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PACE, TestDatabase, TestMysql};
+use crate::support::{PACE, TestDatabase, TestMysql, ledger_of};
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -137,8 +137,7 @@ impl Api {
             options.api,
         );
         let config = Config::parse(&yaml).unwrap();
-        let ledger = connect_ledger(&config.ledger.url, None).await.unwrap();
-        ledger.migrate().await.unwrap();
+        let ledger = ledger_of(&config).await;
         let directory = [("w1", "acme"), ("w2", "acme"), ("w9", "other")];
         let mut pairs = directory
             .map(|(w, o)| Ok((Arc::from(w), Arc::from(o))))
